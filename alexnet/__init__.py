@@ -1,0 +1,48 @@
+"""A companion to the AlexNet chapter of *Dive into Deep Learning*.
+
+The networks are written once, as tables of layers; the tables are rendered into PyTorch, MXNet,
+TensorFlow and Paddle models and a NumPy reference, trained by one `train_ch6` on one
+`load_fashion_mnist`. Importing this package imports no framework.
+"""
+
+from alexnet._version import __version__
+from alexnet.backends import get_weights, set_weights, try_gpu
+from alexnet.data import label_names, load_fashion_mnist, load_mnist
+from alexnet.errors import (
+    AlexNetError,
+    BackendError,
+    DataError,
+    RunError,
+    SpecError,
+    WeightsError,
+)
+from alexnet.history import Epoch, History
+from alexnet.plotting import plot_histories, show_images
+from alexnet.spec import Net
+from alexnet.train import build, evaluate, train_ch6
+from alexnet.zoo import ZOO
+
+__all__ = [
+    "ZOO",
+    "AlexNetError",
+    "BackendError",
+    "DataError",
+    "Epoch",
+    "History",
+    "Net",
+    "RunError",
+    "SpecError",
+    "WeightsError",
+    "__version__",
+    "build",
+    "evaluate",
+    "get_weights",
+    "label_names",
+    "load_fashion_mnist",
+    "load_mnist",
+    "plot_histories",
+    "set_weights",
+    "show_images",
+    "train_ch6",
+    "try_gpu",
+]

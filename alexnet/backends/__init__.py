@@ -1,0 +1,296 @@
+"""The registry: which frameworks there are, how one is loaded, and which one a net belongs to.
+
+Each backend is one module with the names of `Backend`, in that order. Nothing is imported before
+`load` asks for it; the order of imports, the threads and the traps between frameworks are handled
+here and nowhere else.
+
+>>> load("numpy").cpu()
+'cpu'
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import importlib.util
+import io
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from alexnet.errors import BackendError
+from alexnet.resize import ImageTransform
+from alexnet.spec import ResolvedNet
+from alexnet.weights import Weights, check_weights
+
+
+class Trainer(Protocol):
+    """Plain SGD (momentum on request) on the mean softmax cross-entropy of the logits."""
+
+    def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
+
+    def step(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """One step of SGD on a batch. Returns the summed loss and the number of right answers.
+
+        Both are from before the step, and numbers of the framework that may still be on their way:
+        ``float(…)`` waits for them.
+        """
+
+
+class Backend(Protocol):
+    """What the module of a framework offers. The seam lies at a model and a step, not a tensor."""
+
+    Trainer: type[Trainer]
+
+    def version(self) -> str:
+        """The framework's version."""
+
+    def gpus(self) -> list[Any]:
+        """The GPUs that the framework can use here, as its own devices."""
+
+    def cpu(self) -> Any:
+        """The CPU, as the framework's own device."""
+
+    def synchronize(self, device: Any) -> None:
+        """Wait until the device has done all that it was given."""
+
+    def peak_gpu_memory(self, device: Any) -> int | None:
+        """Most bytes held on that GPU so far; None on a CPU, or where nobody counts."""
+
+    def render(self, net: ResolvedNet, device: Any) -> Any:
+        """The framework's own sequential model, on the device, with the framework's own weights."""
+
+    def place(self, net: Any, device: Any) -> None:
+        """Move a net to the device."""
+
+    def get_weights(self, net: Any) -> Weights:
+        """Copies of all arrays of a net, rendered here or written by hand, in the neutral layout."""
+
+    def set_weights(self, net: Any, weights: Weights) -> None:
+        """The reverse of get_weights: the same keys and shapes, checked before."""
+
+    def seed(self, net: Any, number: int) -> None:
+        """Seed what the framework draws in training: dropout."""
+
+    def put(self, array: Any, device: Any) -> Any:
+        """A NumPy array, or a tensor of the framework, as a tensor on the device."""
+
+    def images(self, pixels: np.ndarray, transform: ImageTransform, device: Any) -> Any:
+        """uint8 (B, H, W) to float32 images on the device, resized, in the framework's layout."""
+
+    def to_numpy(self, tensor: Any) -> np.ndarray:
+        """A tensor's values."""
+
+    def predict(self, net: Any, X: Any) -> Any:
+        """Logits (B, classes) of a batch, without dropout and with running statistics."""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What must be known of a framework before it is imported."""
+
+    name: str  # of the backend, its module here, and its extra in pyproject.toml
+    title: str
+    module: str  # what Python imports
+    packages: tuple[str, ...]  # whose classes its nets descend from
+    settings: tuple[tuple[str, str], ...] = ()  # environment, unless the user has set it
+
+    @property
+    def install_command(self) -> str:
+        return f"pip install -e '.[{self.name}]'"
+
+
+FRAMEWORKS = {
+    f.name: f
+    for f in (
+        Framework("numpy", "NumPy", "numpy", ("alexnet.backends.numpy",)),
+        Framework("torch", "PyTorch", "torch", ("torch",)),
+        Framework("mxnet", "MXNet", "mxnet", ("mxnet",)),
+        Framework(
+            "tensorflow",
+            "TensorFlow",
+            "tensorflow",
+            ("keras", "tensorflow"),
+            (("TF_CPP_MIN_LOG_LEVEL", "2"), ("KERAS_BACKEND", "tensorflow")),
+        ),
+        Framework("paddle", "Paddle", "paddle", ("paddle",), (("GLOG_minloglevel", "2"),)),
+    )
+}
+"""Every backend by name, in the order in which they are shown."""
+
+IMPORT_ORDER = ("numpy", "torch", "mxnet", "paddle", "tensorflow")
+"""An order in which all of them can be loaded into one process: Paddle after TensorFlow dies."""
+
+
+def framework(name: str) -> Framework:
+    """The entry of that name. Raises BackendError, listing the names."""
+    if not isinstance(name, str) or name not in FRAMEWORKS:
+        close = difflib.get_close_matches(str(name), FRAMEWORKS, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise BackendError(
+            f"unknown backend {name!r}{hint}; the backends are {', '.join(FRAMEWORKS)}"
+        )
+    return FRAMEWORKS[name]
+
+
+def installed(name: str) -> bool:
+    """Whether the framework can be found, without importing it."""
+    return importlib.util.find_spec(framework(name).module) is not None
+
+
+def load(name: str) -> Backend:
+    """Import a backend and its framework. Raises BackendError if it is unknown or cannot be had."""
+    entry = framework(name)
+    if not installed(name):
+        raise BackendError(
+            f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
+        )
+    _avoid_crashes(name)
+    _set_defaults(entry)
+    chatter = io.StringIO()  # notices that a framework prints while it is imported
+    try:
+        with contextlib.redirect_stderr(chatter):
+            return cast(Backend, importlib.import_module(f"alexnet.backends.{name}"))
+    except ImportError as error:
+        raise BackendError(f"{entry.title} is installed but cannot be imported: {error}") from error
+
+
+def _avoid_crashes(name: str) -> None:
+    """Orders of imports that would kill Python: refuse them, or make them harmless.
+
+    Paddle after TensorFlow dies when it is imported. So does Triton, which comes with PyTorch's CUDA
+    builds and which PyTorch imports when the first optimizer is made: it is imported before
+    TensorFlow, and kept out of a process where TensorFlow came first (only torch.compile needs it).
+    """
+    tensorflow_is_here = "tensorflow" in sys.modules
+    if name == "paddle" and tensorflow_is_here and "paddle" not in sys.modules:
+        raise BackendError(
+            "Paddle cannot be loaded after TensorFlow in one process (it would crash Python); "
+            "load Paddle first, or use one process for each"
+        )
+    if name in ("torch", "tensorflow") and "triton" not in sys.modules:
+        if tensorflow_is_here:
+            sys.modules["triton"] = cast(Any, None)  # an import of it now raises ImportError
+        elif importlib.util.find_spec("triton") is not None:
+            importlib.import_module("triton")
+
+
+def _set_defaults(entry: Framework) -> None:
+    """Environment that a framework reads once, when it is imported; never over the user's own.
+
+    Threads: MXNet and Paddle take half the cores or one unless OMP_NUM_THREADS says otherwise, which
+    halves their speed; so it says: as many as this process may use.
+    """
+    if entry.module not in sys.modules:
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+        for variable, value in entry.settings:
+            os.environ.setdefault(variable, value)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def owner(net: object) -> str | None:
+    """The name of the backend that a net belongs to, by its classes; None if it is no net.
+
+    >>> from alexnet import build
+    >>> owner(build("lenet", backend="numpy"))
+    'numpy'
+    """
+    for cls in type(net).__mro__:
+        for entry in FRAMEWORKS.values():
+            inside = any(f"{cls.__module__}.".startswith(f"{p}.") for p in entry.packages)
+            if inside and cls.__name__ in NET_CLASSES:
+                return entry.name
+    return None
+
+
+NET_CLASSES = ("Module", "Block", "Layer", "Sequential")
+"""Base classes of all nets: torch's Module, Gluon's Block, Keras' and Paddle's Layer, NumPy's here."""
+
+
+def resolve_device(backend: Backend, name: str, device: Any) -> Any:
+    """The framework's own device for what a user asked for.
+
+    ``None`` or `try_gpu`'s answer: that GPU, else the CPU. ``"cpu"``, ``"gpu"``, ``"gpu:1"``,
+    ``"cuda:1"``, ``"mps"``: just that one, or a BackendError. Anything else is taken to be a device
+    of the framework.
+    """
+    if device is None:
+        device = TRY_GPU.format(0)
+    if not isinstance(device, str) or device.startswith("/"):
+        return device
+    kind, _, rest = device.partition(":")
+    found = backend.gpus() if kind != "cpu" else []
+    number, _, fallback = rest.partition(" ")
+    if kind == "cpu" and rest in ("", "0"):
+        return backend.cpu()
+    if kind not in ("gpu", "cuda", "mps") or not (number.isdigit() or rest == ""):
+        raise BackendError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
+    index = int(number or 0)
+    if index < len(found):
+        return found[index]
+    if fallback:
+        return backend.cpu()
+    seen = ", ".join(map(str, found)) or "none"
+    raise BackendError(f"{framework(name).title} cannot use {device!r}; GPUs that it sees: {seen}")
+
+
+TRY_GPU = "gpu:{} or cpu"
+
+
+def try_gpu(i: int = 0, backend: str | None = None) -> Any:
+    """GPU number ``i`` where there is one, the CPU otherwise.
+
+    With ``backend``, that framework's own device (CUDA or ROCm; Apple's MPS in PyTorch). Without, a
+    string that means the same to every backend, for ``train_ch6(..., device=try_gpu())``.
+
+    >>> try_gpu()
+    'gpu:0 or cpu'
+    >>> try_gpu(backend="numpy")
+    'cpu'
+    """
+    if not isinstance(i, int) or i < 0:
+        raise BackendError(f"a GPU's number must be a whole number of at least 0, not {i!r}")
+    request = TRY_GPU.format(i)
+    return request if backend is None else resolve_device(load(backend), backend, request)
+
+
+def backend_of(net: object) -> tuple[str, Backend]:
+    """The backend that a net belongs to. Raises BackendError if it is no net of any framework."""
+    name = owner(net)
+    if name is None:
+        raise BackendError(
+            f"{type(net).__name__} is not a net of {', '.join(f.title for f in FRAMEWORKS.values())}"
+        )
+    return name, load(name)
+
+
+def get_weights(net: object) -> Weights:
+    """Copies of a net's arrays in the neutral layout, whichever framework it is of.
+
+    >>> from alexnet import build
+    >>> get_weights(build("lenet", backend="numpy"))["3.weight"].shape
+    (16, 6, 5, 5)
+    """
+    return backend_of(net)[1].get_weights(net)
+
+
+def set_weights(net: object, weights: Weights) -> None:
+    """Set all arrays of a net, whichever framework it is of, from the neutral layout.
+
+    Raises WeightsError, before anything is set, unless keys and shapes are the net's own and all
+    values are finite.
+    """
+    _, backend = backend_of(net)
+    shapes = {key: w.shape for key, w in backend.get_weights(net).items()}
+    check_weights(weights, shapes, type(net).__name__)
+    backend.set_weights(net, weights)

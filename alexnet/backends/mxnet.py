@@ -1,0 +1,172 @@
+"""MXNet: ``mxnet.gluon.nn.HybridSequential`` with the NumPy interface (``mxnet.np``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+numpy.__dict__.setdefault("bool", bool)  # MXNet 1.9 asks for np.bool, which NumPy 1.24 took out
+
+import mxnet as mx  # noqa: E402
+from mxnet import autograd, gluon, npx  # noqa: E402
+from mxnet import np as mnp  # noqa: E402
+from mxnet.gluon import nn  # noqa: E402
+
+from alexnet import spec  # noqa: E402
+from alexnet.resize import ImageTransform  # noqa: E402
+from alexnet.spec import ResolvedNet, Shape  # noqa: E402
+from alexnet.weights import Weights  # noqa: E402
+
+npx.set_np()
+
+
+def version() -> str:
+    return mx.__version__
+
+
+# --- device ---------------------------------------------------------------------------------------
+
+
+def gpus() -> list[mx.Context]:
+    return [mx.gpu(i) for i in range(mx.context.num_gpus())]
+
+
+def cpu() -> mx.Context:
+    return mx.cpu()
+
+
+def synchronize(device: mx.Context) -> None:
+    mx.nd.waitall()
+
+
+def peak_gpu_memory(device: mx.Context) -> int | None:
+    """What is in use now: MXNet keeps no peak, but its pool does not give memory back."""
+    if device.device_type != "gpu":
+        return None
+    free, total = mx.context.gpu_memory_info(device.device_id)
+    return total - free
+
+
+# --- model ----------------------------------------------------------------------------------------
+
+
+class LocalResponseNorm(gluon.HybridBlock):
+    """Gluon has no such layer; the operator behind it divides alpha by size."""
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
+        super().__init__()
+        self._settings = {"nsize": size, "alpha": alpha * size, "beta": beta, "knorm": k}
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        if F is mx.nd:
+            return F.LRN(x.as_nd_ndarray(), **self._settings).as_np_ndarray()
+        return F.LRN(x.as_nd_sym(), **self._settings)[0].as_np_sym()
+
+
+def _block(layer: spec.Layer, shape: Shape) -> nn.HybridBlock:
+    match layer:
+        case spec.Conv(out, kernel, stride, padding, groups):
+            return nn.Conv2D(out, kernel, stride, padding, groups=groups, in_channels=shape[0])
+        case spec.MaxPool(kernel, _, padding):
+            return nn.MaxPool2D(kernel, layer.step, padding)
+        case spec.AvgPool(kernel, _, padding):
+            return nn.AvgPool2D(kernel, layer.step, padding)
+        case spec.GlobalAvgPool():
+            return nn.GlobalAvgPool2D()
+        case spec.Dense(out):
+            return nn.Dense(out, in_units=shape[0])
+        case spec.ReLU():
+            return nn.Activation("relu")
+        case spec.Sigmoid():
+            return nn.Activation("sigmoid")
+        case spec.Tanh():
+            return nn.Activation("tanh")
+        case spec.Flatten():
+            return nn.Flatten()
+        case spec.Dropout(rate):
+            return nn.Dropout(rate)
+        case spec.LocalResponseNorm(size, alpha, beta, k):
+            return LocalResponseNorm(size, alpha, beta, k)
+        case spec.BatchNorm(momentum, epsilon):
+            return nn.BatchNorm(momentum=1 - momentum, epsilon=epsilon, in_channels=shape[0])
+    raise TypeError(f"no rendering for {layer!r}")
+
+
+def render(net: ResolvedNet, device: mx.Context) -> nn.HybridSequential:
+    model = nn.HybridSequential()
+    model.add(*[_block(row.layer, row.input_shape) for row in net.rows])
+    model.initialize(ctx=device)
+    return model
+
+
+def place(net: gluon.Block, device: mx.Context) -> None:
+    net.initialize(ctx=device)  # parameters that are already there keep their values
+    net.collect_params().reset_ctx(device)
+
+
+def _params(net: gluon.Block) -> dict[str, gluon.Parameter]:
+    """The parameters by their place in the net, gamma and beta under the neutral names."""
+    params = net._collect_params_with_prefix()  # what save_parameters calls: "0.weight", …
+    rename = {"gamma": "weight", "beta": "bias"}
+    parts = {key: key.rpartition(".") for key in params}
+    return {
+        f"{head}{dot}{rename.get(tail, tail)}": params[k] for k, (head, dot, tail) in parts.items()
+    }
+
+
+def get_weights(net: gluon.Block) -> Weights:
+    return {key: param.data().asnumpy() for key, param in _params(net).items()}
+
+
+def set_weights(net: gluon.Block, weights: Weights) -> None:
+    for key, param in _params(net).items():
+        param.set_data(mnp.array(weights[key]))
+
+
+def seed(net: gluon.Block, number: int) -> None:
+    mx.random.seed(number)
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def put(array: Any, device: mx.Context) -> mnp.ndarray:
+    if isinstance(array, mnp.ndarray):
+        return array.as_in_ctx(device)
+    return mnp.array(array, dtype=array.dtype, ctx=device)
+
+
+def images(pixels: numpy.ndarray, transform: ImageTransform, device: mx.Context) -> mnp.ndarray:
+    x = put(pixels, device).astype("float32") / 255  # (B, 28, 28)
+    if transform.matrix is not None:
+        matrix = put(transform.matrix, device)
+        x = mnp.matmul(mnp.matmul(matrix, x), matrix.T)  # (B, S, S)
+    return mnp.expand_dims((x - transform.mean) / transform.std, 1)  # (B, 1, S, S)
+
+
+def to_numpy(tensor: mnp.ndarray) -> numpy.ndarray:
+    return tensor.asnumpy()
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+class Trainer:
+    def __init__(self, net: gluon.Block, lr: float, momentum: float) -> None:
+        self.net = net
+        self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
+        settings = {"learning_rate": lr, "momentum": momentum}
+        self.optimizer = gluon.Trainer(net.collect_params(), "sgd", settings)
+
+    def step(self, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
+        with autograd.record():
+            logits = self.net(X)  # (B, classes)
+            losses = self.loss(logits, y)  # (B,)
+        losses.backward()
+        self.optimizer.step(len(y))  # divides the summed gradients by the batch
+        return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
+
+
+def predict(net: gluon.Block, X: mnp.ndarray) -> mnp.ndarray:
+    return net(X)

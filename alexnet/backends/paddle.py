@@ -1,0 +1,165 @@
+"""Paddle: ``paddle.nn.Sequential``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.nn import functional as F
+
+from alexnet import spec
+from alexnet.resize import ImageTransform
+from alexnet.spec import ResolvedNet, Shape
+from alexnet.weights import Weights
+
+
+def version() -> str:
+    return paddle.__version__
+
+
+# --- device ---------------------------------------------------------------------------------------
+
+
+def gpus() -> list[paddle.CUDAPlace]:
+    """CUDA or ROCm (both are called gpu)."""
+    if not (paddle.is_compiled_with_cuda() or paddle.is_compiled_with_rocm()):
+        return []
+    return [paddle.CUDAPlace(i) for i in range(paddle.device.cuda.device_count())]
+
+
+def cpu() -> paddle.CPUPlace:
+    return paddle.CPUPlace()
+
+
+def synchronize(device: Any) -> None:
+    if isinstance(device, paddle.CUDAPlace):
+        paddle.device.synchronize(device)
+
+
+def peak_gpu_memory(device: Any) -> int | None:
+    if not isinstance(device, paddle.CUDAPlace):
+        return None
+    return paddle.device.cuda.max_memory_allocated(device)
+
+
+# --- model ----------------------------------------------------------------------------------------
+
+
+def _layer(layer: spec.Layer, shape: Shape) -> nn.Layer:
+    match layer:
+        case spec.Conv(out, kernel, stride, padding, groups):
+            return nn.Conv2D(shape[0], out, kernel, stride, padding, groups=groups)
+        case spec.MaxPool(kernel, _, padding):
+            return nn.MaxPool2D(kernel, layer.step, padding)
+        case spec.AvgPool(kernel, _, padding):
+            return nn.AvgPool2D(kernel, layer.step, padding, exclusive=False)
+        case spec.GlobalAvgPool():
+            return nn.AdaptiveAvgPool2D(1)
+        case spec.Dense(out):
+            return nn.Linear(shape[0], out)
+        case spec.ReLU():
+            return nn.ReLU()
+        case spec.Sigmoid():
+            return nn.Sigmoid()
+        case spec.Tanh():
+            return nn.Tanh()
+        case spec.Flatten():
+            return nn.Flatten()
+        case spec.Dropout(rate):
+            return nn.Dropout(rate)
+        case spec.LocalResponseNorm(size, alpha, beta, k):
+            return nn.LocalResponseNorm(size, alpha * size, beta, k)  # it divides alpha by size
+        case spec.BatchNorm(momentum, epsilon):
+            norm = nn.BatchNorm2D if len(shape) == 3 else nn.BatchNorm1D
+            return norm(shape[0], momentum=1 - momentum, epsilon=epsilon)
+    raise TypeError(f"no rendering for {layer!r}")
+
+
+def render(net: ResolvedNet, device: Any) -> nn.Sequential:
+    model = nn.Sequential(*[_layer(row.layer, row.input_shape) for row in net.rows])
+    place(model, device)
+    return model
+
+
+def place(net: nn.Layer, device: Any) -> None:
+    net.to(device=device)
+
+
+def _variables(net: nn.Layer) -> dict[str, tuple[Any, bool]]:
+    """Each variable by its neutral key, and whether it lies transposed (Linear is (in, out))."""
+    rename = {"_mean": "running_mean", "_variance": "running_var"}
+    linear = {
+        name
+        for name, layer in net.named_sublayers(include_self=True)
+        if isinstance(layer, nn.Linear)
+    }
+    variables = {}
+    for key, tensor in net.state_dict().items():
+        head, dot, tail = key.rpartition(".")
+        variables[f"{head}{dot}{rename.get(tail, tail)}"] = (
+            tensor,
+            head in linear and tail == "weight",
+        )
+    return variables
+
+
+def get_weights(net: nn.Layer) -> Weights:
+    arrays = {key: (v.numpy(), transposed) for key, (v, transposed) in _variables(net).items()}
+    return {
+        key: np.array(a.T if transposed else a, order="C")
+        for key, (a, transposed) in arrays.items()
+    }
+
+
+def set_weights(net: nn.Layer, weights: Weights) -> None:
+    for key, (variable, transposed) in _variables(net).items():
+        variable.set_value(np.ascontiguousarray(weights[key].T if transposed else weights[key]))
+
+
+def seed(net: nn.Layer, number: int) -> None:
+    paddle.seed(number)
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def put(array: Any, device: Any) -> paddle.Tensor:
+    return paddle.to_tensor(array, place=device)
+
+
+def images(pixels: np.ndarray, transform: ImageTransform, device: Any) -> paddle.Tensor:
+    x = put(pixels, device).astype("float32") / 255  # (B, 28, 28)
+    if transform.matrix is not None:
+        matrix = put(transform.matrix, device)
+        x = matrix @ x @ matrix.T  # (B, S, S)
+    return ((x - transform.mean) / transform.std).unsqueeze(1)  # (B, 1, S, S)
+
+
+def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
+    return tensor.numpy()
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+class Trainer:
+    def __init__(self, net: nn.Layer, lr: float, momentum: float) -> None:
+        self.net = net
+        self.optimizer = paddle.optimizer.Momentum(lr, momentum, parameters=net.parameters())
+
+    def step(self, X: paddle.Tensor, y: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+        self.net.train()
+        logits = self.net(X)  # (B, classes)
+        loss = F.cross_entropy(logits, y)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.clear_grad()
+        return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
+
+
+@paddle.no_grad()
+def predict(net: nn.Layer, X: paddle.Tensor) -> paddle.Tensor:
+    net.eval()
+    return net(X)

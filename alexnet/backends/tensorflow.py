@@ -1,0 +1,245 @@
+"""TensorFlow: ``tf.keras.Sequential`` (Keras 3), channels last as it prefers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from alexnet import spec
+from alexnet.resize import ImageTransform
+from alexnet.spec import ResolvedNet, Shape
+from alexnet.weights import Weights
+
+
+def version() -> str:
+    return tf.__version__
+
+
+# --- device ---------------------------------------------------------------------------------------
+
+
+def gpus() -> list[str]:
+    """CUDA or ROCm. Memory is taken as it is needed, not all at once."""
+    found = tf.config.list_physical_devices("GPU")
+    for gpu in found:
+        with suppress(RuntimeError):  # something is on it already: the user's own setting stands
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return [f"/GPU:{i}" for i in range(len(found))]
+
+
+def cpu() -> str:
+    return "/CPU:0"
+
+
+def synchronize(device: str) -> None:
+    if "GPU" in device:
+        tf.test.experimental.sync_devices()
+
+
+def peak_gpu_memory(device: str) -> int | None:
+    if "GPU" not in device:
+        return None
+    return tf.config.experimental.get_memory_info(device.lstrip("/"))["peak"]
+
+
+# --- model ----------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("alexnet")
+class LowPadding2D(layers.ZeroPadding2D):
+    """Pads with the lowest float, so that padding never wins a maximum."""
+
+    def call(self, inputs: Any) -> Any:
+        sides = [(0, 0), *self.padding, (0, 0)]
+        return tf.pad(inputs, sides, constant_values=inputs.dtype.min)
+
+
+@keras.saving.register_keras_serializable("alexnet")
+class LocalResponseNorm(layers.Layer):
+    """Keras has no such layer; TensorFlow's operator has the paper's sum, over 2*radius+1 channels."""
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = {"size": size, "alpha": alpha, "beta": beta, "k": k}
+
+    def call(self, x: Any) -> Any:
+        s = self.settings
+        return tf.nn.local_response_normalization(x, s["size"] // 2, s["k"], s["alpha"], s["beta"])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | self.settings
+
+
+def _layers(layer: spec.Layer, shape: Shape) -> Iterator[layers.Layer]:
+    match layer:
+        case spec.Conv(out, kernel, stride, padding, groups):
+            # "same" is this padding only for an odd window moved by one: else it is lopsided
+            same = padding > 0 and stride == 1 and kernel == 2 * padding + 1
+            if padding and not same:
+                yield layers.ZeroPadding2D(padding)
+            yield layers.Conv2D(out, kernel, stride, "same" if same else "valid", groups=groups)
+        case spec.MaxPool(kernel, _, padding):
+            if padding:
+                yield LowPadding2D(padding)
+            yield layers.MaxPooling2D(kernel, layer.step)
+        case spec.AvgPool(kernel, _, padding):
+            if padding:
+                yield layers.ZeroPadding2D(padding)
+            yield layers.AveragePooling2D(kernel, layer.step)
+        case spec.GlobalAvgPool():
+            yield layers.GlobalAveragePooling2D(keepdims=True)
+        case spec.Dense(out):
+            yield layers.Dense(out)
+        case spec.ReLU():
+            yield layers.ReLU()
+        case spec.Sigmoid():
+            yield layers.Activation("sigmoid")
+        case spec.Tanh():
+            yield layers.Activation("tanh")
+        case spec.Flatten():
+            yield layers.Flatten()
+        case spec.Dropout(rate):
+            yield layers.Dropout(rate)
+        case spec.LocalResponseNorm(size, alpha, beta, k):
+            yield LocalResponseNorm(size, alpha, beta, k)
+        case spec.BatchNorm(momentum, epsilon):
+            yield layers.BatchNormalization(momentum=1 - momentum, epsilon=epsilon)
+
+
+def render(net: ResolvedNet, device: str) -> keras.Sequential:
+    *channels, height, width = (
+        net.input_shape if len(net.input_shape) == 3 else (1, *net.input_shape)
+    )
+    rows = [layer for row in net.rows for layer in _layers(row.layer, row.input_shape)]
+    with tf.device(device):
+        return keras.Sequential([keras.Input((height, width, *channels)), *rows])
+
+
+def place(net: keras.Model, device: str) -> None:
+    """Variables live where the net was made: Keras does not move them."""
+
+
+def _leaves(net: keras.Model) -> list[layers.Layer]:
+    """The layers that do the work, without containers and padding: one for each row of a spec."""
+    flat = list(net._flatten_layers(include_self=False))
+    leaf = [x for x in flat if not list(x._flatten_layers(include_self=False))]
+    return [x for x in leaf if not isinstance(x, layers.ZeroPadding2D | layers.InputLayer)]
+
+
+NEUTRAL_NAMES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def _variables(net: keras.Model) -> Iterator[tuple[str, Any, Shape | None, tuple[int, ...] | None]]:
+    """Each variable with its neutral key, and how it differs from the neutral layout.
+
+    That is: the (H, W, C) in whose order its features come, where they come from a Flatten; and the
+    order of axes that makes it neutral. Weights: (kh, kw, in, out) to (out, in, kh, kw); (in, out)
+    to (out, in).
+    """
+    image: Shape | None = None  # set from a Flatten on, until a Dense mixes the features
+    for index, layer in enumerate(_leaves(net)):
+        if isinstance(layer, layers.Flatten) and layer._inbound_nodes:
+            flattened = tuple(layer.input.shape[1:])
+            image = flattened if len(flattened) == 3 else image
+        for v in layer.weights:
+            name = v.name.split("/")[-1]
+            axes = {2: (1, 0), 4: (3, 2, 0, 1)}.get(len(v.shape)) if name == "kernel" else None
+            features = image if v.shape[0] == np.prod(image or (0,)) else None
+            if name == "bias" and isinstance(layer, layers.Dense):
+                features = None
+            yield f"{index}.{NEUTRAL_NAMES.get(name, name)}", v, features, axes
+        if isinstance(layer, layers.Dense):
+            image = None
+
+
+def get_weights(net: keras.Model) -> Weights:
+    weights = {}
+    for key, variable, image, axes in _variables(net):
+        value = variable.numpy()
+        if image is not None:  # features in (H, W, C) order to (C, H, W)
+            value = np.moveaxis(value.reshape(*image, -1), 2, 0).reshape(value.shape)
+        weights[key] = np.array(value.transpose(axes) if axes else value, order="C")
+    return weights
+
+
+def set_weights(net: keras.Model, weights: Weights) -> None:
+    for key, variable, image, axes in _variables(net):
+        value = weights[key]
+        if axes:
+            value = value.transpose(np.argsort(axes))
+        if image is not None:  # features in (C, H, W) order to (H, W, C)
+            height, width, channels = image
+            value = value.reshape(channels, height, width, -1)
+            value = np.moveaxis(value, 0, 2).reshape(tuple(variable.shape))
+        variable.assign(value)
+
+
+def seed(net: keras.Model, number: int) -> None:
+    tf.random.set_seed(number)
+    for index, layer in enumerate(_leaves(net)):
+        if isinstance(layer, layers.Dropout) and layer.rate > 0:
+            layer.seed_generator.state.assign([number, index])  # Keras draws from this, not from tf
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def put(array: Any, device: str) -> tf.Tensor:
+    with tf.device(device):
+        return tf.identity(tf.convert_to_tensor(array))
+
+
+def images(pixels: np.ndarray, transform: ImageTransform, device: str) -> tf.Tensor:
+    with tf.device(device):
+        x = tf.cast(tf.convert_to_tensor(pixels), tf.float32) / 255  # (B, 28, 28)
+        if transform.matrix is not None:
+            matrix = tf.convert_to_tensor(transform.matrix)
+            x = matrix @ x @ tf.transpose(matrix)  # (B, S, S)
+        return ((x - transform.mean) / transform.std)[..., None]  # (B, S, S, 1)
+
+
+def to_numpy(tensor: tf.Tensor) -> np.ndarray:
+    return tensor.numpy()
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+class Trainer:
+    def __init__(self, net: keras.Model, lr: float, momentum: float) -> None:
+        self.net = net
+        self.optimizer = keras.optimizers.SGD(lr, momentum)
+        self.optimizer.build(net.trainable_variables)
+        self._compiled: Any = None
+
+    def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._compiled is None:  # one graph for every batch size
+            signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (X, y)]
+            self._compiled = tf.function(self._step, input_signature=signature)
+        return self._compiled(X, y)
+
+    def _step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = self.net(X, training=True)  # (B, classes)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)  # (B,)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, self.net.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.net.trainable_variables, strict=True))
+        hits = tf.argmax(logits, axis=1, output_type=y.dtype) == y
+        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
+
+
+def predict(net: keras.Model, X: tf.Tensor) -> tf.Tensor:
+    return net(X, training=False)

@@ -1,0 +1,187 @@
+"""The command line: ``alexnet summary``, ``alexnet train``, ``alexnet compare``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from alexnet import __version__, backends, zoo
+from alexnet.errors import AlexNetError, RunError
+
+app = typer.Typer(
+    help="AlexNet, written once as a table, in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False, soft_wrap=True)
+
+RECIPE = "Default: the recipe's."
+Model = Annotated[str, typer.Argument(help=f"A net of the zoo: {', '.join(zoo.ZOO)}.")]
+Full = Annotated[
+    bool | None,
+    typer.Option(
+        "--full/--quick",
+        help="The book's recipe, or one for a CPU. Default: full if every framework sees a GPU.",
+        show_default=False,
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(help='Folder with the four IDX files, or "sample".'),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu, gpu, gpu:1, … Default: a GPU, else the CPU."),
+]
+Seed = Annotated[int, typer.Option(help="Of the weights, the images' order and dropout.", min=0)]
+
+
+Epochs = Annotated[int | None, typer.Option(help=f"Times through the images. {RECIPE}")]
+BatchSize = Annotated[int | None, typer.Option(help=f"Images in a batch. {RECIPE}")]
+LearningRate = Annotated[float | None, typer.Option(help=f"Learning rate. {RECIPE}")]
+Momentum = Annotated[float | None, typer.Option(help=f"From 0 to below 1. {RECIPE}")]
+Resize = Annotated[int | None, typer.Option(help=f"Pixels a side. {RECIPE}")]
+Examples = Annotated[int | None, typer.Option(help=f"Training images. {RECIPE}")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"alexnet {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def summary(
+    model: Model = "alexnet",
+    size: Annotated[int | None, typer.Option(help="Pixels a side.")] = None,
+) -> None:
+    """Print the table of a net's layers: shapes, parameters, arithmetic, memory."""
+    from alexnet.table import summary_table
+
+    net = zoo.get(model)
+    out.print(summary_table(net.resolve((net.input_shape[0], size, size) if size else None)))
+
+
+@app.command()
+def train(
+    model: Model = "alexnet",
+    backend: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))] = "torch",
+    full: Full = False,
+    data: Data = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    momentum: Momentum = None,
+    resize: Resize = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    device: Device = None,
+    save: Annotated[Path | None, typer.Option(help="Write the history there, as JSON.")] = None,
+) -> None:
+    """Train one net in one framework."""
+    from alexnet.comparison import describe_data, plan
+    from alexnet.train import train_ch6
+    from alexnet.worker import Job
+
+    backends.framework(backend)
+    recipe, root = plan(
+        model,
+        full,
+        data,
+        num_epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        momentum=momentum,
+        resize=resize,
+        train_examples=examples,
+    )
+    out.print(f"Images: {describe_data(root)}")
+    train_iter, test_iter = Job(model, backend, recipe, seed, root).load_data()
+    history = train_ch6(
+        model,
+        train_iter,
+        test_iter,
+        recipe.num_epochs,
+        recipe.lr,
+        device,
+        backend=backend,
+        momentum=recipe.momentum,
+        seed=seed,
+    )
+    if save:
+        history.save(save)
+
+
+@app.command()
+def compare(
+    model: Model = "alexnet",
+    only: Annotated[
+        str | None,
+        typer.Option("--backends", help="Such as torch,paddle. Default: all."),
+    ] = None,
+    full: Full = None,
+    data: Data = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    momentum: Momentum = None,
+    resize: Resize = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    device: Device = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="The run's folder. Default: runs/…"),
+    ] = None,
+) -> None:
+    """Train one net in every framework, from the same weights on the same images, side by side."""
+    from alexnet.comparison import compare as run
+    from alexnet.comparison import describe_data, plan
+    from alexnet.progress import TerminalWatcher
+    from alexnet.table import comparison_table, problems
+
+    names = [name.strip() for name in only.split(",")] if only else None
+    for name in names or ():
+        backends.framework(name)
+    recipe, root = plan(
+        model,
+        full,
+        data,
+        num_epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        momentum=momentum,
+        resize=resize,
+        train_examples=examples,
+    )
+    out.print(f"Images: {describe_data(root)}")
+    comparison = run(
+        model, recipe, root, names, seed=seed, device=device, out=folder, watcher=TerminalWatcher()
+    )
+    out.print(comparison_table(comparison), soft_wrap=False)
+    for line in problems(comparison):
+        out.print(line)
+    out.print(f"Run folder: {comparison.folder}")
+    failed = [row.backend for row in comparison.rows if row.problem and (names or not row.missing)]
+    if failed:
+        raise RunError(
+            f"{', '.join(failed)} did not come through; the logs are in {comparison.folder}"
+        )
+
+
+def main() -> None:
+    """Run the command line; an error of this library is one sentence and exit status 1."""
+    try:
+        app()
+    except AlexNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

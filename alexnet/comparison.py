@@ -1,0 +1,275 @@
+"""``alexnet compare``: one process per backend, one table, one picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from alexnet import backends, zoo
+from alexnet._version import __version__
+from alexnet.atomic import replacing
+from alexnet.errors import RunError
+from alexnet.files import FASHION_MNIST, find, locate
+from alexnet.history import FORMAT, History
+from alexnet.recipes import Recipe, recipe_for
+from alexnet.train import build
+from alexnet.worker import Job, initial_logits
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOG_LINES = 3  # of a worker that died, in its row
+
+
+@dataclass
+class Row:
+    """One backend's part of a comparison."""
+
+    backend: str
+    problem: str = ""  # why there is no history
+    version: str = ""
+    device: str = ""
+    history: History | None = None
+    peak_memory: int | None = None  # bytes; of the process, or of the GPU
+    logits_difference: float | None = None  # largest, over the largest logit of the reference
+    initial_logits: np.ndarray | None = None
+    note: str = ""
+    missing: bool = False  # its framework is not installed
+
+    def to_dict(self) -> dict[str, Any]:
+        plain = {k: v for k, v in vars(self).items() if k not in ("history", "initial_logits")}
+        return plain | {"history": self.history.to_dict() if self.history else None}
+
+
+@dataclass
+class Comparison:
+    """What a comparison was and what came of it."""
+
+    model: str
+    recipe: Recipe
+    data: str  # where the images came from
+    seed: int
+    folder: Path
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def histories(self) -> list[History]:
+        return [row.history for row in self.rows if row.history is not None]
+
+    def plot(self) -> Figure:
+        """The loss and accuracy curves of all backends."""
+        from alexnet.plotting import plot_histories
+
+        return plot_histories(self.histories)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "alexnet": __version__,
+            "model": self.model,
+            "recipe": vars(self.recipe),
+            "data": self.data,
+            "seed": self.seed,
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+    def save(self) -> None:
+        """Write comparison.json, table.txt and curves.png into the run's folder."""
+        from alexnet.table import as_text
+
+        with replacing(self.folder / "comparison.json") as new:
+            new.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        with replacing(self.folder / "table.txt") as new:
+            new.write_text(as_text(self))
+        if self.histories:
+            with replacing(self.folder / "curves.png") as new:
+                self.plot().savefig(new, dpi=150)
+
+
+class Watcher(Protocol):
+    """Told of a comparison as it goes."""
+
+    def start(self, backend: str) -> None: ...
+
+    def event(self, backend: str, event: dict[str, Any]) -> None: ...
+
+    def finish(self, row: Row) -> None: ...
+
+
+def plan(
+    model: str, full: bool | None = None, data: str | None = None, **overrides: Any
+) -> tuple[Recipe, str | None]:
+    """The recipe of a run, and the folder of its images (None: the sample in the package).
+
+    ``full=None`` means the book's recipe if every framework that is installed sees a GPU, else the
+    quick one. A quick run takes the images that it finds here, else the sample; a full run
+    downloads them. ``data`` names a folder, or is ``"sample"``.
+    """
+    name = zoo.get(model).name
+    if full is None:
+        full = gpu_hardware() and all(_uses_gpu(name, b) for b in _frameworks_here())
+    recipe = recipe_for(name, full)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    recipe = Recipe(**{**vars(recipe), **given})
+    if data == "sample":
+        return recipe, None
+    if data is not None or full or "ALEXNET_DATA" in os.environ:
+        return recipe, str(locate(FASHION_MNIST, data))
+    found = find(FASHION_MNIST)
+    return recipe, str(found) if found else None
+
+
+def describe_data(root: str | None) -> str:
+    """One line that says where a run's images come from."""
+    if root is None:
+        return "the sample of Fashion-MNIST in this package (5,000 and 1,000 images)"
+    return f"Fashion-MNIST in {root}"
+
+
+def gpu_hardware() -> bool:
+    """Whether there may be a GPU, seen without loading any framework."""
+    nodes = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+    return sys.platform == "darwin" or any(Path(node).exists() for node in nodes)
+
+
+def _frameworks_here() -> list[str]:
+    return [name for name in backends.FRAMEWORKS if name != "numpy" and backends.installed(name)]
+
+
+def _uses_gpu(model: str, backend: str) -> bool:
+    job = Job(model, backend, recipe_for(model, False), 0, None, only_report_device=True)
+    with subprocess.Popen(_command(), **_pipes(subprocess.DEVNULL)) as process:
+        return any(event.get("on_gpu") for event in _events(process, job))
+
+
+def compare(
+    model: str,
+    recipe: Recipe,
+    root: str | None,
+    names: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    device: str | None = None,
+    out: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Comparison:
+    """Train a net in every backend, one process after another, and set them side by side.
+
+    All get the same images in the same order and the same initial weights. A backend that is not
+    installed or that dies is a row that says why; the others go on. The run's folder (default:
+    ``runs/<model>-<time>``) is written anew after each backend.
+    """
+    net = zoo.get(model)
+    shape = (net.input_shape[0], recipe.resize or 28, recipe.resize or 28)
+    net.resolve(shape)  # refuse here what no backend could render
+    for name in names or ():
+        backends.framework(name)
+    folder = out or Path("runs") / f"{net.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: the run's folder cannot be made ({error.strerror})") from None
+    comparison = Comparison(net.name, recipe, describe_data(root), seed, folder)
+    reference = _reference(Job(net.name, "numpy", recipe, seed, root), shape)
+    for name in names or backends.FRAMEWORKS:
+        job = Job(net.name, name, recipe, seed, root, device if name != "numpy" else None)
+        row = _row(job, folder / f"{name}.log", watcher)
+        if row.initial_logits is not None:
+            difference = np.abs(row.initial_logits - reference).max()
+            row.logits_difference = float(difference / np.abs(reference).max())
+        comparison.rows.append(row)
+        comparison.save()
+        if watcher:
+            watcher.finish(row)
+    return comparison
+
+
+def _reference(job: Job, shape: tuple[int, ...]) -> np.ndarray:
+    """The initial logits in double precision."""
+    net = build(job.model, "numpy", job.seed, input_shape=shape)
+    net.dtype = np.float64
+    for module in net:
+        module.params = {k: p.astype(np.float64) for k, p in module.params.items()}
+    return initial_logits(job, net)
+
+
+def _row(job: Job, log: Path, watcher: Watcher | None) -> Row:
+    """Run one worker and make its row."""
+    row = Row(job.backend)
+    if not backends.installed(job.backend):
+        row.problem = f"not installed; {backends.framework(job.backend).install_command}"
+        row.missing = True
+        return row
+    if watcher:
+        watcher.start(job.backend)
+    with log.open("w") as said, subprocess.Popen(_command(), **_pipes(said)) as process:
+        try:
+            for event in _events(process, job):
+                _note(row, event)
+                if watcher:
+                    watcher.event(job.backend, event)
+        except BaseException:  # Ctrl-C, or a fault of ours: leave nothing running
+            process.kill()
+            raise
+    if row.history is None and not row.problem:
+        row.problem = _cause_of_death(process.returncode, log)
+    return row
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-m", "alexnet.worker"]
+
+
+def _pipes(stderr: Any) -> dict[str, Any]:
+    """Pipes for a job and its events; the worker finds this very package, installed or not."""
+    here = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    env = os.environ | {"PYTHONPATH": path}
+    pipe = subprocess.PIPE
+    return {"stdin": pipe, "stdout": pipe, "stderr": stderr, "text": True, "env": env}
+
+
+def _events(process: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
+    """Hand the job to a worker and yield its events until it is done."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(job.to_json())
+        process.stdin.close()
+    except BrokenPipeError:  # it died at once; its exit status will say how
+        pass
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+def _note(row: Row, event: dict[str, Any]) -> None:
+    """Write down in a row what an event says."""
+    match event["event"]:
+        case "ready":
+            row.version, row.device = event["version"], event["device"]
+        case "initial_logits":
+            row.initial_logits = np.array(event["logits"])
+        case "result":
+            row.history = History.from_dict(event["history"])
+            row.peak_memory = event["peak_memory"]
+        case "error":
+            row.problem = event["message"]
+
+
+def _cause_of_death(status: int, log: Path) -> str:
+    how = (
+        f"killed by {signal.Signals(-status).name}"
+        if status < 0
+        else f"ended with exit status {status}"
+    )
+    tail = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return " | ".join([how, *tail[-LOG_LINES:]])

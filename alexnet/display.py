@@ -1,0 +1,86 @@
+"""How a training run shows itself while it runs: a bar in a terminal, a live plot in a notebook."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Protocol
+
+from alexnet.history import History
+
+
+class Display(Protocol):
+    """Told of a run as it goes; the clock of the run stands still meanwhile."""
+
+    def begin(self, history: History, steps: int | None) -> None:
+        """Before the first step; ``steps`` of all epochs, None if unknown."""
+
+    def step(self, history: History) -> None:
+        """After each step."""
+
+    def epoch(self, history: History) -> None:
+        """After each epoch and its evaluation."""
+
+    def end(self, history: History) -> None:
+        """After the last epoch, and also when the run breaks off."""
+
+
+class TerminalDisplay:
+    """A tqdm bar on stderr, where that is a terminal; the two closing lines on stdout."""
+
+    def begin(self, history: History, steps: int | None) -> None:
+        from tqdm import tqdm
+
+        label = f"{history.model} on {history.backend}"
+        self.bar = tqdm(total=steps, desc=label, unit="batch", disable=None, dynamic_ncols=True)
+
+    def step(self, history: History) -> None:
+        self.bar.set_postfix_str(f"loss {history.steps[-1]['loss']:.3f}", refresh=False)
+        self.bar.update()
+
+    def epoch(self, history: History) -> None:
+        pass
+
+    def end(self, history: History) -> None:
+        self.bar.close()
+        if history.epochs:
+            print(history.summary())
+
+
+class NotebookDisplay:
+    """The chapter's picture, drawn again about once a second while the run goes on."""
+
+    INTERVAL = 1.0  # seconds
+
+    def begin(self, history: History, steps: int | None) -> None:
+        from IPython.display import display
+
+        self.handle: Any = None
+        self.show = display
+        self.drawn = time.monotonic()
+
+    def step(self, history: History) -> None:
+        if time.monotonic() - self.drawn > self.INTERVAL:
+            self._draw(history)
+
+    def epoch(self, history: History) -> None:
+        self._draw(history)
+
+    def end(self, history: History) -> None:
+        if history.epochs:
+            print(history.summary())
+
+    def _draw(self, history: History) -> None:
+        figure = history.plot()
+        if self.handle is None:
+            self.handle = self.show(figure, display_id=True)
+        else:
+            self.handle.update(figure)
+        self.drawn = time.monotonic()
+
+
+def default_display() -> Display:
+    """A live plot in a Jupyter notebook, a bar anywhere else."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return NotebookDisplay() if type(shell).__name__ == "ZMQInteractiveShell" else TerminalDisplay()

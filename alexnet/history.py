@@ -1,0 +1,128 @@
+"""What a training run was and what came of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alexnet.atomic import replacing
+from alexnet.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMAT = 1
+
+
+@dataclass
+class Epoch:
+    """One epoch. Loss and training accuracy are means over its examples, from before each step."""
+
+    loss: float
+    train_accuracy: float  # in [0, 1]
+    test_accuracy: float  # in [0, 1], after the epoch
+    seconds: float  # of the training loop, data included; evaluation and drawing excluded
+
+
+@dataclass
+class History:
+    """A training run: its settings, its steps and epochs, its speed.
+
+    >>> history = History("lenet", "numpy", "1.26.4", "cpu", {"lr": 0.9}, {})
+    >>> history.record_step(examples=4, loss_sum=8.0, correct=1)
+    >>> history.steps
+    [{'examples': 4, 'loss': 2.0, 'accuracy': 0.25}]
+    """
+
+    model: str
+    backend: str
+    version: str
+    device: str
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    epochs: list[Epoch] = field(default_factory=list)
+    steps: list[dict[str, float]] = field(default_factory=list)  # of each batch, before its step
+    warmup_seconds: float = 0.0  # the first step, in which frameworks compile and allocate
+    timed_examples: int = 0  # without the first step's
+    timed_seconds: float = 0.0
+    net: Any = field(default=None, repr=False, compare=False)  # the trained net; not saved
+
+    def record_step(self, examples: int, loss_sum: float, correct: int) -> None:
+        self.steps.append(
+            {"examples": examples, "loss": loss_sum / examples, "accuracy": correct / examples}
+        )
+
+    @property
+    def examples_per_sec(self) -> float:
+        """Training examples in a second of the training loop, without the first step.
+
+        A run of one single step has nothing else, so there the first step counts.
+        """
+        if self.timed_examples:
+            return self.timed_examples / self.timed_seconds
+        return sum(s["examples"] for s in self.steps) / self.warmup_seconds
+
+    @property
+    def last(self) -> Epoch:
+        return self.epochs[-1]
+
+    def summary(self) -> str:
+        """The chapter's two closing lines."""
+        e = self.last
+        return (
+            f"loss {e.loss:.3f}, train acc {e.train_accuracy:.3f}, test acc {e.test_accuracy:.3f}\n"
+            f"{self.examples_per_sec:.1f} examples/sec on {self.device}"
+        )
+
+    def plot(self) -> Figure:
+        """Loss and accuracy over the epochs, as a matplotlib figure."""
+        from alexnet.plotting import plot_histories
+
+        return plot_histories([self])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the net, in plain types; numbers that are not finite become None."""
+        fields = {k: v for k, v in vars(self).items() if k != "net"}
+        fields["epochs"] = [asdict(e) for e in self.epochs]
+        return {"format": FORMAT, **_finite(fields), "examples_per_sec": self.examples_per_sec}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> History:
+        """The reverse of `to_dict`. Raises DataError for another format."""
+        if saved.get("format") != FORMAT:
+            raise DataError(
+                f"a history of format {saved.get('format')!r}; this version reads {FORMAT}"
+            )
+        derived = ("format", "examples_per_sec")
+        fields = {k: v for k, v in saved.items() if k not in derived}
+        nan = float("nan")
+        epochs = [
+            Epoch(**{k: nan if v is None else v for k, v in e.items()}) for e in saved["epochs"]
+        ]
+        steps = [{k: nan if v is None else v for k, v in s.items()} for s in saved["steps"]]
+        return cls(**{**fields, "epochs": epochs, "steps": steps})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the history as JSON."""
+        with replacing(Path(path)) as new:
+            new.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> History:
+        """Read what `save` wrote. Raises DataError if it is no such file."""
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path}: is no history that can be read ({error})") from None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,130 @@
+"""Pictures: the curves of training runs, and images with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alexnet.errors import DataError
+from alexnet.history import History
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLES: dict[str, dict[str, Any]] = {
+    "numpy": {"color": "#555555", "linestyle": (0, (1, 1)), "marker": "s"},
+    "torch": {"color": "#d1495b", "linestyle": "-", "marker": "o"},
+    "mxnet": {"color": "#2e86ab", "linestyle": (0, (6, 2)), "marker": "^"},
+    "tensorflow": {"color": "#e08e00", "linestyle": (0, (3, 1, 1, 1)), "marker": "D"},
+    "paddle": {"color": "#3a7d44", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "v"},
+}
+"""One look for each backend in every picture, told apart by more than colour."""
+
+POINTS_PER_EPOCH = 40  # of a smoothed curve, at most
+
+
+def plot_histories(histories: Sequence[History]) -> Figure:
+    """Loss and accuracy of one or more runs over the epochs, laid over each other.
+
+    Lines are training figures, a running mean over an eighth of an epoch; markers are the test
+    accuracy after each epoch.
+    """
+    from matplotlib.figure import Figure
+
+    if not histories:
+        raise DataError("there is no history to plot")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    for history in histories:
+        style = dict(
+            STYLES.get(history.backend, {"color": "black", "linestyle": "-", "marker": "o"})
+        )
+        marker = style.pop("marker")
+        epochs, loss, accuracy = _curves(history)
+        loss_axes.plot(epochs, loss, label=history.backend, **style)
+        accuracy_axes.plot(epochs, accuracy, **style)
+        tested = [e.test_accuracy for e in history.epochs]
+        accuracy_axes.plot(
+            range(1, len(tested) + 1),
+            tested,
+            marker,
+            color=style["color"],
+            markersize=8,
+            markerfacecolor="none",
+            markeredgewidth=1.8,
+            clip_on=False,
+            label=history.backend,
+        )
+    for axes, title in ((loss_axes, "training loss"), (accuracy_axes, "accuracy")):
+        axes.set(xlabel="epoch", title=title)
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.3)
+    loss_axes.set_ylim(bottom=0)
+    accuracy_axes.set_ylim(0, 1)
+    loss_axes.legend(title="training")
+    if any(history.epochs for history in histories):
+        accuracy_axes.legend(title="test, after the epoch", loc="lower right")
+    names = list(dict.fromkeys(h.model for h in histories))
+    figure.suptitle(", ".join(names))
+    return figure
+
+
+def _curves(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Epochs gone by, loss and accuracy, smoothed and thinned."""
+    examples = np.array([s["examples"] for s in history.steps], float)
+    per_epoch = len(history.steps) // max(len(history.epochs), 1) or 1
+    total = history.settings.get("train_examples") or examples.sum() / max(len(history.epochs), 1)
+    window = max(1, per_epoch // 8)
+    kept = slice(window - 1, None, max(1, per_epoch // POINTS_PER_EPOCH))
+    weight = _running(examples, window)
+    curves = (
+        _running(examples * np.array([s[k] for s in history.steps]), window) / weight
+        for k in ("loss", "accuracy")
+    )
+    epochs = (np.cumsum(examples) / total)[kept]
+    loss, accuracy = (curve[kept] for curve in curves)
+    return epochs, loss, accuracy
+
+
+def _running(values: np.ndarray, window: int) -> np.ndarray:
+    """Sums over the last ``window`` values (fewer at the start)."""
+    return np.convolve(values, np.ones(window))[: len(values)]
+
+
+def show_images(
+    images: Any, titles: Sequence[str] | None = None, columns: int = 8, scale: float = 1.5
+) -> Figure:
+    """Images in rows, with a title above each: a matplotlib figure, which a notebook shows.
+
+    ``images``: anything that NumPy reads as (N, H, W), (N, 1, H, W) or (N, H, W, 1); ``scale`` in
+    inches an image.
+
+    >>> from alexnet import label_names, load_fashion_mnist
+    >>> _, test_iter = load_fashion_mnist(16, resize=None, source="sample")
+    >>> X, y = next(iter(test_iter))
+    >>> len(show_images(X, label_names(y)).axes)
+    16
+    """
+    from matplotlib.figure import Figure
+
+    pictures = np.asarray(images)
+    if pictures.ndim == 4 and 1 in (pictures.shape[1], pictures.shape[3]):
+        pictures = pictures.squeeze(1 if pictures.shape[1] == 1 else 3)
+    if pictures.ndim != 3 or not len(pictures):
+        raise DataError(
+            f"images must be (N, H, W), (N, 1, H, W) or (N, H, W, 1), not {np.shape(images)}"
+        )
+    if titles is not None and len(titles) != len(pictures):
+        raise DataError(f"{len(pictures)} images but {len(titles)} titles")
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(columns * scale, rows * (scale + 0.3)), layout="constrained")
+    for i, picture in enumerate(pictures):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.imshow(picture, cmap="gray")
+        axes.set_axis_off()
+        if titles is not None:
+            axes.set_title(titles[i], fontsize="small")
+    return figure

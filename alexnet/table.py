@@ -1,0 +1,97 @@
+"""Tables for the terminal, made with rich."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from alexnet.backends import framework
+from alexnet.spec import ResolvedNet, Shape
+
+if TYPE_CHECKING:
+    from alexnet.comparison import Comparison, Row
+
+
+def shape_text(shape: Shape) -> str:
+    """``96×54×54``."""
+    return "×".join(map(str, shape))
+
+
+def summary_table(net: ResolvedNet) -> Table:
+    """The layers of a net with their shapes, parameters and costs, and the totals."""
+    table = Table(title=f"{net.name}, input {shape_text(net.input_shape)}", show_footer=True)
+    table.add_column("#", "", justify="right")
+    table.add_column("layer", "total")
+    table.add_column("output", "", justify="right", no_wrap=True)
+    totals = (net.parameter_count, net.macs, net.activation_bytes)
+    for name, total in zip(("parameters", "multiply-adds", "output bytes"), totals, strict=True):
+        table.add_column(name, f"{total:,}", justify="right", no_wrap=True)
+    for row in net.rows:
+        table.add_row(
+            str(row.index),
+            repr(row.layer),
+            shape_text(row.output_shape),
+            f"{row.parameter_count:,}",
+            f"{row.macs:,}",
+            f"{row.activation_bytes:,}",
+        )
+    return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """A row for each backend."""
+    r = comparison.recipe
+    size = r.resize or 28
+    title = (
+        f"{comparison.model}, {size}×{size}, batches of {r.batch_size}, lr {r.lr:g}, "
+        f"momentum {r.momentum:g}{', normalised' if r.normalize else ''}, seed {comparison.seed}"
+    )
+    table = Table(title=title)
+    table.add_column("backend")
+    table.add_column("version")
+    table.add_column("device")
+    for name in ("epochs", "loss", "train acc", "test acc", "examples/s", "peak MB", "Δ logits"):
+        table.add_column(name, justify="right")
+    for row in comparison.rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def problems(comparison: Comparison) -> list[str]:
+    """A line for each backend that did not come through, saying why."""
+    return [f"{framework(r.backend).title}: {r.problem}" for r in comparison.rows if r.problem]
+
+
+def _cells(row: Row) -> list[str]:
+    h = row.history
+    if h is None:
+        return [row.backend, row.version, row.device, *["–"] * 7]
+    peak = f"{row.peak_memory / 1e6:,.0f}" if row.peak_memory else "–"
+    difference = f"{row.logits_difference:.1e}" if row.logits_difference is not None else "–"
+    e = h.last
+    return [
+        row.backend,
+        row.version,
+        row.device,
+        str(len(h.epochs)),
+        f"{e.loss:.3f}",
+        f"{e.train_accuracy:.3f}",
+        f"{e.test_accuracy:.3f}",
+        f"{h.examples_per_sec:.1f}",
+        peak,
+        difference,
+    ]
+
+
+def as_text(comparison: Comparison, width: int = 120) -> str:
+    """A comparison as plain text, for a file."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(f"Images: {comparison.data}")
+    console.print(comparison_table(comparison))
+    for line in problems(comparison):
+        console.print(line)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

@@ -1,0 +1,304 @@
+"""Building nets, and the one training loop for all of them."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from alexnet import backends, zoo
+from alexnet._version import __version__
+from alexnet.backends import Backend
+from alexnet.data import ImageLoader
+from alexnet.display import Display, default_display
+from alexnet.errors import BackendError, DataError, RunError
+from alexnet.history import Epoch, History
+from alexnet.spec import Net, Shape
+from alexnet.weights import initial_weights
+
+Batches = Iterable[tuple[Any, Any]]
+
+NO_BATCHES = "the {} set gives no batches (a generator can be iterated only once)"
+
+
+def build(
+    model: str | Net,
+    backend: str = "torch",
+    seed: int = 0,
+    *,
+    input_shape: Shape | None = None,
+    device: Any = "cpu",
+) -> Any:
+    """A net as the framework's own sequential model, with initial weights drawn from a seed.
+
+    What comes back is a plain ``torch.nn.Sequential``, ``mxnet.gluon.nn.HybridSequential``,
+    ``keras.Sequential`` or ``paddle.nn.Sequential``: one native layer for each layer of the table
+    (Keras: and padding layers). The weights are the same in every framework, bit for bit.
+
+    Parameters
+    ----------
+    model : a name of `alexnet.zoo`, or a `Net`.
+    backend : numpy, torch, mxnet, tensorflow or paddle.
+    seed : of the weights (`alexnet.weights.initial_weights`), int of at least 0.
+    input_shape : (channels, height, width); default: the one that the net is written for.
+    device : as in `train_ch6`.
+
+    Raises SpecError for an unknown model or a shape that does not pass; BackendError for a backend
+    that is unknown or not installed.
+
+    >>> net = build("lenet", backend="numpy", seed=0)
+    >>> net(np.zeros((2, 1, 28, 28), np.float32)).shape
+    (2, 10)
+    """
+    resolved = zoo.get(model).resolve(input_shape)
+    module = backends.load(backend)
+    net = module.render(resolved, backends.resolve_device(module, backend, device))
+    module.set_weights(net, initial_weights(resolved.parameters, _seed(seed)))
+    return net
+
+
+def train_ch6(
+    net: Any,
+    train_iter: Batches,
+    test_iter: Batches,
+    num_epochs: int,
+    lr: float,
+    device: Any = None,
+    *,
+    backend: str | None = None,
+    momentum: float = 0.0,
+    seed: int = 0,
+    reinit: bool = True,
+    display: Display | None = None,
+) -> History:
+    """Train a classifier by SGD on the mean softmax cross-entropy, and evaluate after every epoch.
+
+    As in *Dive into Deep Learning*, section 6.6, but one loop for all frameworks.
+
+    Parameters
+    ----------
+    net : a net of any framework (which one is seen by looking at it); or a function that returns
+        one; or a name of the zoo, or a `Net`, with ``backend=``.
+    train_iter, test_iter : from `load_fashion_mnist` or `load_mnist`, as they are; or anything that
+        can be iterated again and again for batches (X, y), X in the framework's layout (TensorFlow:
+        NHWC), y int labels.
+    num_epochs : at least 1.
+    lr : learning rate, above 0.
+    device : None or ``try_gpu()``: a GPU where there is one; ``"cpu"``, ``"gpu:1"``; or a device of
+        the framework. A Keras net stays where it was made.
+    momentum : in [0, 1); 0 is plain SGD.
+    seed : of the initial weights and of dropout.
+    reinit : whether to draw new initial weights (Xavier, zero biases); False goes on with the net's.
+    display : what shows the run; default: a live plot in a notebook, a progress bar elsewhere.
+
+    Returns
+    -------
+    History : epochs, steps, speed, settings; the trained net is its ``net``.
+
+    Examples/sec count the exact examples and the wall time of the training loop, with data loading,
+    without evaluation and drawing, the device having finished. The first step, in which frameworks
+    compile, is left out and stands in ``warmup_seconds``.
+
+    >>> from alexnet import load_fashion_mnist
+    >>> data = load_fashion_mnist(64, resize=None, source="sample", subset=(256, 64))
+    >>> history = train_ch6("lenet", *data, num_epochs=1, lr=0.5, backend="numpy")  # doctest: +ELLIPSIS
+    loss ..., train acc ..., test acc ...
+    ... examples/sec on cpu
+    """
+    _check_settings(num_epochs, lr, momentum, seed)
+    name, module, model, net, where = _native(net, backend, train_iter, device, seed)
+    train_epoch, test_epoch = (_epochs(it, name, module, where) for it in (train_iter, test_iter))
+    first_epoch = train_epoch(0)
+    first_batch = next(first_epoch, None)
+    if first_batch is None:
+        raise DataError(NO_BATCHES.format("training"))
+    logits = module.predict(net, first_batch[0][:1])  # lets frameworks infer shapes not yet known
+    if len(logits.shape) != 2:
+        raise RunError(
+            f"{model}: a net must give (batch, classes), this one gives {tuple(logits.shape)}"
+        )
+    if reinit:
+        shapes = {key: w.shape for key, w in module.get_weights(net).items()}
+        module.set_weights(net, initial_weights(shapes, seed))
+    module.seed(net, seed)
+
+    settings = {
+        "num_epochs": num_epochs,
+        "lr": lr,
+        "momentum": momentum,
+        "seed": seed,
+        "reinit": reinit,
+    }
+    for prefix, it in (("train", train_iter), ("test", test_iter)):
+        if isinstance(it, ImageLoader):
+            settings[f"{prefix}_examples"] = it.num_examples
+    if isinstance(train_iter, ImageLoader):
+        settings["batch_size"] = train_iter.batch_size
+        settings["image_shape"] = list(train_iter.image_shape)
+    versions = {
+        "alexnet": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+    history = History(
+        model,
+        name,
+        module.version(),
+        str(where),
+        settings,
+        versions | {name: module.version()},
+        net=net,
+    )
+    display = display or default_display()
+    run = _Run(module, net, where, module.Trainer(net, lr, momentum), history, display)
+    display.begin(history, num_epochs * len(train_iter) if hasattr(train_iter, "__len__") else None)
+    try:
+        run.epoch(chain([first_batch], first_epoch), test_epoch(0))
+        for number in range(1, num_epochs):
+            run.epoch(train_epoch(number), test_epoch(number))
+    finally:
+        display.end(history)
+    return history
+
+
+def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
+    """The share of examples in [0, 1] that a net of any framework classifies rightly.
+
+    >>> from alexnet import load_fashion_mnist
+    >>> _, test_iter = load_fashion_mnist(64, resize=None, source="sample")
+    >>> evaluate(build("lenet", backend="numpy"), test_iter)
+    0.1
+    """
+    name, module = backends.backend_of(net)
+    where = backends.resolve_device(module, name, device)
+    module.place(net, where)
+    return _accuracy(module, net, _epochs(data_iter, name, module, where)(0))
+
+
+class _Run:
+    """The loop over steps and epochs, and its clock."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        net: Any,
+        device: Any,
+        trainer: Any,
+        history: History,
+        display: Display,
+    ) -> None:
+        self.backend, self.net, self.device = backend, net, device
+        self.trainer, self.history, self.display = trainer, history, display
+
+    def epoch(self, train: Iterator[tuple[Any, Any]], test: Iterator[tuple[Any, Any]]) -> None:
+        history = self.history
+        begun, before = len(history.steps), history.warmup_seconds + history.timed_seconds
+        pending: tuple[int, Any, Any] | None = None
+        clock = time.perf_counter()
+        for X, y in train:
+            loss_sum, correct = self.trainer.step(X, y)
+            # A step's figures are read when the next one has been given to the device, so that it
+            # never waits for Python; the first step is waited for, since it is timed by itself.
+            if history.timed_examples == 0 and not history.warmup_seconds:
+                self._record(len(y), loss_sum, correct)
+                self.backend.synchronize(self.device)
+                history.warmup_seconds = time.perf_counter() - clock
+                self.display.step(history)
+                clock = time.perf_counter()
+                continue
+            history.timed_examples += len(y)
+            if pending is not None:
+                self._record(*pending)
+                history.timed_seconds += time.perf_counter() - clock
+                self.display.step(history)
+                clock = time.perf_counter()
+            pending = len(y), loss_sum, correct
+        if pending is not None:
+            self._record(*pending)
+            self.backend.synchronize(self.device)
+            history.timed_seconds += time.perf_counter() - clock
+            self.display.step(history)
+        steps = history.steps[begun:]
+        if not steps:
+            raise DataError(NO_BATCHES.format("training"))
+        examples = sum(s["examples"] for s in steps)
+        history.epochs.append(
+            Epoch(
+                loss=sum(s["loss"] * s["examples"] for s in steps) / examples,
+                train_accuracy=sum(s["accuracy"] * s["examples"] for s in steps) / examples,
+                test_accuracy=_accuracy(self.backend, self.net, test),
+                seconds=history.warmup_seconds + history.timed_seconds - before,
+            )
+        )
+        self.display.epoch(history)
+
+    def _record(self, examples: int, loss_sum: Any, correct: Any) -> None:
+        self.history.record_step(examples, float(loss_sum), int(correct))
+
+
+def _accuracy(backend: Backend, net: Any, batches: Iterator[tuple[Any, Any]]) -> float:
+    right = total = 0
+    for X, y in batches:
+        logits, labels = (backend.to_numpy(t) for t in (backend.predict(net, X), y))
+        right += int((logits.argmax(axis=1) == labels).sum())
+        total += len(labels)
+    if not total:
+        raise DataError(NO_BATCHES.format("test"))
+    return right / total
+
+
+def _native(
+    net: Any, backend: str | None, train_iter: Batches, device: Any, seed: int
+) -> tuple[str, Backend, str, Any, Any]:
+    """The backend, the model's name, the framework's net and device for what the user gave."""
+    if isinstance(net, str | Net):
+        table = zoo.get(net)
+        if backend is None:
+            raise BackendError(
+                f"{table.name} is the name of a table, so say which framework is to train it: "
+                f"backend={' or '.join(repr(n) for n in backends.FRAMEWORKS)}"
+            )
+        shape = train_iter.image_shape if isinstance(train_iter, ImageLoader) else None
+        resolved = table.resolve(shape)
+        module = backends.load(backend)
+        where = backends.resolve_device(module, backend, device)
+        return backend, module, table.name, module.render(resolved, where), where
+    if backends.owner(net) is None and callable(net):
+        return _native(net(), backend, train_iter, device, seed)
+    name, module = backends.backend_of(net)
+    if backend not in (None, name):
+        raise BackendError(f"backend={backend!r} was given, but the net is one of {name}")
+    where = backends.resolve_device(module, name, device)
+    module.place(net, where)
+    return name, module, type(net).__name__, net, where
+
+
+def _epochs(
+    batches: Batches, name: str, backend: Backend, device: Any
+) -> Callable[[int], Iterator[tuple[Any, Any]]]:
+    """A function that gives the n-th epoch's batches on the device."""
+    if isinstance(batches, ImageLoader):
+        return batches.on(name, device).epoch
+    return lambda number: ((backend.put(X, device), backend.put(y, device)) for X, y in batches)
+
+
+def _seed(seed: object) -> int:
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise RunError(f"seed must be a whole number of at least 0, not {seed!r}")
+    return int(seed)
+
+
+def _check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
+    if not isinstance(num_epochs, int) or isinstance(num_epochs, bool) or num_epochs < 1:
+        raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")
+    if not isinstance(lr, Real) or not math.isfinite(lr) or lr <= 0:
+        raise RunError(f"lr must be a finite number above 0, not {lr!r}")
+    if not isinstance(momentum, Real) or not 0 <= momentum < 1:
+        raise RunError(f"momentum must be a number of at least 0 and below 1, not {momentum!r}")
+    _seed(seed)

@@ -1,0 +1,174 @@
+"""One backend's part of a comparison, in a process of its own: ``python -m alexnet.worker``.
+
+Reads a `Job` as JSON from standard input and writes events to standard output, one JSON object a
+line, each with its kind under ``"event"``. Whatever a framework prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from typing import Any, TextIO
+
+import numpy as np
+
+from alexnet import backends
+from alexnet.data import load_fashion_mnist
+from alexnet.errors import AlexNetError
+from alexnet.history import History
+from alexnet.recipes import Recipe
+from alexnet.train import build, train_ch6
+
+PROBED_IMAGES = 32  # of the test set, whose logits are compared before training
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do."""
+
+    model: str
+    backend: str
+    recipe: Recipe
+    seed: int
+    root: str | None  # folder of the four files; None: the sample
+    device: str | None = None
+    only_report_device: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        fields = json.loads(text)
+        return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
+
+    def load_data(self, **options: Any) -> Any:
+        """The loaders that every backend of a comparison gets alike."""
+        r = self.recipe
+        return load_fashion_mnist(
+            r.batch_size,
+            r.resize,
+            root=self.root,
+            source=None if self.root else "sample",
+            normalize=r.normalize,
+            seed=self.seed,
+            subset=(r.train_examples, r.test_examples),
+            **options,
+        )
+
+
+def initial_logits(job: Job, net: Any) -> np.ndarray:
+    """Logits (PROBED_IMAGES or fewer, classes) of the first test images."""
+    name, backend = backends.backend_of(net)
+    device = backends.resolve_device(backend, name, job.device)
+    _, test_iter = job.load_data()
+    probe = backend.images(test_iter.pixels[:PROBED_IMAGES], test_iter.transform, device)
+    return backend.to_numpy(backend.predict(net, probe))
+
+
+class EventDisplay:
+    """Sends a run's progress as events, at most every ``INTERVAL`` seconds."""
+
+    INTERVAL = 0.25
+
+    def __init__(self, send: Any) -> None:
+        self.send = send
+        self.sent = 0.0
+
+    def begin(self, history: History, steps: int | None) -> None:
+        self.steps = steps
+        self.send("begin", steps=steps)
+
+    def step(self, history: History) -> None:
+        done = len(history.steps)
+        if time.monotonic() - self.sent < self.INTERVAL and done != self.steps:
+            return
+        self.sent = time.monotonic()
+        timed = done - 1  # steps; the first is not typical
+        left = history.timed_seconds / timed * (self.steps - done) if timed and self.steps else None
+        self.send(
+            "step",
+            done=done,
+            loss=history.steps[-1]["loss"],
+            examples_per_sec=history.examples_per_sec,
+            seconds_left=left,
+        )
+
+    def epoch(self, history: History) -> None:
+        self.send("epoch", done=len(history.epochs), test_accuracy=history.last.test_accuracy)
+
+    def end(self, history: History) -> None:
+        pass
+
+
+def run(job: Job, send: Any) -> None:
+    """Do the job, sending events."""
+    backend = backends.load(job.backend)
+    device = backends.resolve_device(backend, job.backend, job.device)
+    on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
+    send("ready", version=backend.version(), device=str(device), on_gpu=on_gpu)
+    if job.only_report_device:
+        return
+    train_iter, test_iter = job.load_data()
+    net = build(
+        job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=job.device
+    )
+    send("initial_logits", logits=initial_logits(job, net).tolist())
+    del net  # train_ch6 makes its own from the same seed
+    history = train_ch6(
+        job.model,
+        train_iter,
+        test_iter,
+        job.recipe.num_epochs,
+        job.recipe.lr,
+        job.device,
+        backend=job.backend,
+        momentum=job.recipe.momentum,
+        seed=job.seed,
+        display=EventDisplay(send),
+    )
+    peak = backend.peak_gpu_memory(device) or peak_host_memory()
+    send("result", history=history.to_dict(), peak_memory=peak)
+
+
+def peak_host_memory() -> int:
+    """Most bytes of memory that this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _claim_stdout() -> TextIO:
+    """Keep standard output for events; send everyone else's output to standard error."""
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    return events
+
+
+def main() -> int:
+    events = _claim_stdout()
+
+    def send(event: str, **fields: Any) -> None:
+        events.write(json.dumps({"event": event, **fields}) + "\n")
+
+    try:
+        run(Job.from_json(sys.stdin.read()), send)
+    except AlexNetError as error:
+        send("error", message=str(error))
+        return 1
+    except Exception as error:  # a framework's own: its last line for the row, the rest for the log
+        traceback.print_exc()
+        send(
+            "error",
+            message="".join(traceback.format_exception_only(error)).strip().splitlines()[-1],
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

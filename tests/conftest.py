@@ -1,0 +1,73 @@
+"""Which backends a run covers, and the order in which their frameworks are loaded."""
+
+from __future__ import annotations
+
+import os
+
+# One OpenMP setting for every framework of this process, before any of them reads it.
+os.environ.pop("ALEXNET_SUBSET", None)
+os.environ.pop("ALEXNET_DATA", None)
+
+import matplotlib
+import pytest
+
+from alexnet import backends, load_fashion_mnist
+from alexnet.errors import BackendError
+
+matplotlib.use("Agg")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--backends",
+        default=",".join(backends.FRAMEWORKS),
+        help="the backends that this run covers (default: all); one that is missing fails the run",
+    )
+
+
+def chosen(config) -> list[str]:
+    names = config.getoption("--backends").split(",")
+    return [name for name in backends.FRAMEWORKS if name in names]
+
+
+def pytest_configure(config):
+    unknown = set(config.getoption("--backends").split(",")) - set(backends.FRAMEWORKS)
+    if unknown:
+        raise pytest.UsageError(f"--backends: unknown: {', '.join(sorted(unknown))}")
+    for name in backends.IMPORT_ORDER:  # Paddle must not come after TensorFlow
+        if name in chosen(config):
+            try:
+                backends.load(name)
+            except BackendError as error:
+                raise pytest.UsageError(f"this run is to cover {name}: {error}") from None
+
+
+def pytest_report_header(config):
+    versions = (f"{name} {backends.load(name).version()}" for name in chosen(config))
+    return f"backends: {', '.join(versions)}"
+
+
+def pytest_generate_tests(metafunc):
+    """`name`: each backend of the run; `framework`: each but the NumPy reference."""
+    names = chosen(metafunc.config)
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", names)
+    if "framework" in metafunc.fixturenames:
+        metafunc.parametrize("framework", [n for n in names if n != "numpy"])
+
+
+@pytest.fixture
+def backend(name):
+    return backends.load(name)
+
+
+@pytest.fixture(scope="session")
+def covered(request):
+    """The names of the backends that this run covers."""
+    return chosen(request.config)
+
+
+@pytest.fixture(scope="session")
+def real_images():
+    """uint8 (32, 28, 28): the first test images of the sample."""
+    return load_fashion_mnist(resize=None, source="sample")[1].pixels[:32].copy()

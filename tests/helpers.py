@@ -1,0 +1,41 @@
+"""What several tests need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+
+from alexnet import backends
+
+
+def native(name: str, images: np.ndarray) -> Any:
+    """Images (B, C, H, W) as a tensor of the framework in its own layout, on the CPU."""
+    backend = backends.load(name)
+    layout = images.transpose(0, 2, 3, 1) if name == "tensorflow" else images
+    return backend.put(np.ascontiguousarray(layout, np.float32), backend.cpu())
+
+
+def logits(name: str, net: Any, images: np.ndarray) -> np.ndarray:
+    backend = backends.load(name)
+    return backend.to_numpy(backend.predict(net, native(name, images)))
+
+
+def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with these variables added to the environment."""
+    return subprocess.run(
+        command, env={**os.environ, **env}, capture_output=True, text=True, timeout=600
+    )
+
+
+def alexnet(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return run(sys.executable, "-m", "alexnet", *arguments, **env)
+
+
+def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a Python of its own."""
+    return run(sys.executable, "-c", code, **env)

@@ -1,0 +1,105 @@
+"""What importing costs and brings in, and the traps between frameworks, each in a Python of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from helpers import python
+
+FRAMEWORK_MODULES = "('torch', 'mxnet', 'tensorflow', 'keras', 'paddle')"
+
+
+def test_importing_the_package_loads_no_framework():
+    found = python(
+        f"import sys, alexnet, alexnet.cli\nprint([m for m in {FRAMEWORK_MODULES} if m in sys.modules])"
+    )
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = "('matplotlib', 'rich', 'typer', 'requests', 'pooch', 'IPython')"
+    found = python(f"import sys, alexnet\nprint([m for m in {heavy} if m in sys.modules])")
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+def test_a_backend_loads_its_own_framework_only(framework):
+    others = {"torch", "mxnet", "tensorflow", "paddle"} - {framework}
+    found = python(
+        f"import sys; from alexnet import backends; backends.load({framework!r})\n"
+        f"print([m for m in {sorted(others)} if m in sys.modules])"
+    )
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+def test_paddle_after_tensorflow_is_an_error_and_no_crash(covered):
+    assert {"tensorflow", "paddle"} <= set(covered) or not covered
+    found = python(
+        "from alexnet import AlexNetError, backends\n"
+        "backends.load('tensorflow')\n"
+        "try: backends.load('paddle')\n"
+        "except AlexNetError as error: print(error)"
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("Paddle cannot be loaded after TensorFlow in one process")
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "backends.load('torch'); backends.load('tensorflow')",
+        "backends.load('tensorflow'); backends.load('torch')",
+        "backends.load('torch'); import tensorflow",
+        "import tensorflow; backends.load('torch')",
+        "import torch, tensorflow; backends.load('torch')",
+    ],
+)
+def test_torch_and_tensorflow_live_in_one_process_in_any_order(imports):
+    """PyTorch's first optimizer imports Triton, which dies if TensorFlow came before it."""
+    found = python(
+        f"from alexnet import backends; {imports}\n"
+        "import torch; torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), 0.1); print('alive')"
+    )
+    assert found.stdout.strip().endswith("alive"), (found.returncode, found.stderr[-500:])
+
+
+def test_all_frameworks_in_the_order_of_the_registry():
+    found = python(
+        "from alexnet import backends\n"
+        "for name in backends.IMPORT_ORDER: print(backends.load(name).version())"
+    )
+    assert found.returncode == 0, found.stderr
+    assert len(found.stdout.split()) == 5
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "all"), ("1", "1")])
+def test_threads_are_all_the_cores_unless_the_user_says_otherwise(given, expected):
+    code = (
+        "import os\n"
+        f"os.environ.pop('OMP_NUM_THREADS', None); given = {given!r}\n"
+        "if given: os.environ['OMP_NUM_THREADS'] = given\n"
+        "from alexnet import backends; backends.load('torch'); import torch\n"
+        "print(os.environ['OMP_NUM_THREADS'], torch.get_num_threads(), backends.usable_cores())"
+    )
+    found = python(code)
+    setting, threads, cores = found.stdout.split()
+    assert setting == threads == (cores if expected == "all" else expected), found.stderr
+
+
+def test_a_missing_framework_names_the_command_that_adds_it():
+    found = python(
+        "import sys\n"
+        "import importlib.util as u; real = u.find_spec\n"
+        "u.find_spec = lambda n, *a: None if n == 'torch' else real(n, *a)\n"
+        "from alexnet import AlexNetError, build\n"
+        "try: build('lenet', backend='torch')\n"
+        "except AlexNetError as error: print(error)"
+    )
+    assert found.stdout.strip() == (
+        "PyTorch is not installed; pip install -e '.[torch]' in the project's folder installs it"
+    ), found.stderr
+
+
+def test_python_is_one_that_mxnet_runs_on():
+    """The extras are resolved for Python 3.11; another one should be noticed here first."""
+    assert sys.version_info >= (3, 11)

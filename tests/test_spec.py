@@ -1,0 +1,190 @@
+"""The table: shapes, counts, and every wrong net refused with the layer's name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet import spec, zoo
+from alexnet.errors import SpecError
+from alexnet.spec import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    LocalResponseNorm,
+    MaxPool,
+    Net,
+    ReLU,
+)
+
+# What the chapter prints for its PyTorch column, layer by layer.
+ALEXNET_SHAPES = [
+    *[(96, 54, 54)] * 2,
+    (96, 26, 26),
+    *[(256, 26, 26)] * 2,
+    (256, 12, 12),
+    *[(384, 12, 12)] * 4,
+    *[(256, 12, 12)] * 2,
+    (256, 5, 5),
+    (6400,),
+    *[(4096,)] * 6,
+    (10,),
+]
+LENET_SHAPES = [
+    *[(6, 28, 28)] * 2,
+    (6, 14, 14),
+    *[(16, 10, 10)] * 2,
+    (16, 5, 5),
+    (400,),
+    *[(120,)] * 2,
+    *[(84,)] * 2,
+    (10,),
+]
+
+
+@pytest.mark.parametrize(
+    ("net", "shapes"), [(zoo.ALEXNET, ALEXNET_SHAPES), (zoo.LENET, LENET_SHAPES)]
+)
+def test_shapes_are_the_chapters(net, shapes):
+    assert [row.output_shape for row in net.resolve().rows] == shapes
+
+
+def test_totals_of_alexnet():
+    net = zoo.ALEXNET.resolve()
+    assert net.parameter_count == 46_764_746
+    assert net.macs == 938_146_176
+    assert net.activation_bytes == 4 * sum(
+        a if not rest else a * rest[0] * rest[1] for a, *rest in ALEXNET_SHAPES
+    )
+
+
+def test_parameters_of_lenet():
+    assert zoo.LENET.resolve().parameter_count == 61_706
+
+
+def test_padding_shows_at_225():
+    """At 224, padding 1 and none give the same shape; a pixel more tells them apart."""
+    assert Conv(96, 11, stride=4, padding=1).output_shape((1, 225, 225)) == (96, 55, 55)
+    assert Conv(96, 11, stride=4).output_shape((1, 225, 225)) == (96, 54, 54)
+
+
+def test_groups_share_out_the_channels():
+    conv = Conv(256, 5, padding=2, groups=2)
+    assert conv.parameters((96, 27, 27))["weight"] == (256, 48, 5, 5)
+    assert conv.macs((96, 27, 27)) == 256 * 27 * 27 * 48 * 25
+
+
+def test_statistics_are_not_counted_as_learned():
+    net = Net("norm", (3, 4, 5), (BatchNorm(),)).resolve()
+    assert net.parameter_count == 6
+    assert list(net.parameters) == ["0.weight", "0.bias", "0.running_mean", "0.running_var"]
+
+
+@given(
+    size=st.integers(1, 40),
+    kernel=st.integers(1, 9),
+    stride=st.integers(1, 5),
+    padding=st.integers(0, 4),
+)
+def test_a_window_takes_each_position_that_fits(size, kernel, stride, padding):
+    conv = Conv(1, kernel, stride=stride, padding=padding)
+    starts = range(0, size + 2 * padding - kernel + 1, stride)
+    if len(starts):
+        assert conv.output_shape((1, size, size + 1))[1] == len(starts)
+    else:
+        with pytest.raises(SpecError, match="smaller than its window"):
+            conv.output_shape((1, size, size))
+
+
+@given(side=st.integers(1, 200))
+def test_the_smallest_image_named_is_the_smallest_that_fits(side):
+    shape = (1, side, side)
+    if side >= 65:
+        zoo.ALEXNET.resolve(shape)
+    else:
+        with pytest.raises(SpecError, match="the smallest image that fits is 65×65$"):
+            zoo.ALEXNET.resolve(shape)
+
+
+def test_an_image_too_small_names_the_layer():
+    with pytest.raises(SpecError) as caught:
+        zoo.ALEXNET.resolve((1, 64, 64))
+    assert str(caught.value) == (
+        "alexnet, layer 12 MaxPool(3, stride=2): input (256, 2, 2) is smaller than its window; "
+        "the smallest image that fits is 65×65"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Conv(0, 3), r"Conv\(0, 3\): out_channels must be a whole number of at least 1"),
+        (lambda: Conv(8, 3, stride=0), "stride must be a whole number of at least 1, not 0"),
+        (lambda: Conv(8, 3, padding=-1), "padding must be a whole number of at least 0, not -1"),
+        (lambda: Conv(8, 2.5), "kernel_size must be a whole number of at least 1, not 2.5"),
+        (lambda: Conv(8, True), "kernel_size must be a whole number of at least 1, not True"),
+        (lambda: Conv(9, 3, groups=2), "out_channels 9 is not a multiple of groups 2"),
+        (lambda: Conv(8, 3, kernel=2), "unexpected keyword argument 'kernel'; its arguments are"),
+        (lambda: Conv(8), "missing a required argument: 'kernel_size'"),
+        (lambda: Dense(10, 20), "too many positional arguments"),
+        (lambda: MaxPool(3, padding=2), "padding 2 is more than half of kernel_size 3"),
+        (lambda: AvgPool(3, stride="2"), "stride must be a whole number of at least 1, not '2'"),
+        (lambda: Dropout(1.0), "rate must be below 1, not 1.0"),
+        (lambda: Dropout(float("nan")), "rate must be a finite number"),
+        (lambda: LocalResponseNorm(4), "size must be odd"),
+        (lambda: LocalResponseNorm(k=0), "k must be a finite number above 0"),
+        (lambda: BatchNorm(momentum=1.5), "momentum must be at most 1"),
+        (lambda: BatchNorm(epsilon=0), "epsilon must be a finite number above 0"),
+        (lambda: Net("n", (1, 8, 8), ()), "n: a net needs at least one layer"),
+        (lambda: Net("n", (1, 8, 8), (ReLU,)), "n, layer 0: .* is not a layer"),
+        (lambda: Net("n", (1, 8), (ReLU(),)), r"input shape must be .*, not \(1, 8\)"),
+        (lambda: Net("n", (1, 8, 0), (ReLU(),)), r"input shape must be .*, not \(1, 8, 0\)"),
+        (lambda: Net("n", 8, (ReLU(),)), "input shape must be .*, not 8"),
+    ],
+)
+def test_a_wrong_value_is_refused(make, message):
+    with pytest.raises(SpecError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([ReLU(), Dense(4)], r"n, layer 1 Dense\(4\): input \(2, 8, 8\) is not a vector"),
+        ([Flatten(), Conv(4, 3)], r"n, layer 1 Conv\(4, 3\): input \(128,\) is not an image"),
+        ([Flatten(), GlobalAvgPool()], r"layer 1 GlobalAvgPool\(\): input \(128,\) is not an image"),
+        ([Flatten(), LocalResponseNorm()], "layer 1 .* is not an image"),
+        ([Conv(3, 1), Conv(4, 1, groups=2)], "layer 1 .*: 3 input channels are not a multiple"),
+    ],
+)
+def test_layers_that_do_not_follow_each_other(layers, message):
+    with pytest.raises(SpecError, match=message):
+        Net("n", (2, 8, 8), tuple(layers)).resolve()
+
+
+def test_an_unknown_model_lists_the_known():
+    with pytest.raises(SpecError, match=r"unknown model 'alexnt' \(did you mean alexnet\?\); .*lenet"):
+        zoo.get("alexnt")
+
+
+def test_layers_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        Conv(8, 3).stride = 2
+
+
+def test_every_layer_is_tested_in_every_backend():
+    """`test_backends.EVERY_LAYER` has one of each, so that no rendering is missing."""
+    from test_backends import EVERY_LAYER
+
+    kinds = {
+        cls
+        for cls in vars(spec).values()
+        if isinstance(cls, type) and issubclass(cls, spec.Layer) and not cls.__name__.startswith("_")
+    }
+    used = {type(layer) for net in EVERY_LAYER for layer in net.layers}
+    assert used == kinds - {spec.Layer}
