@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -180,6 +181,7 @@ def compare(
 
 def main() -> None:
     """Run the command line; an error of this library is one sentence and exit status 1."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends the worker
     try:
         app()
     except AlexNetError as error:

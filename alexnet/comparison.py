@@ -22,7 +22,7 @@ from alexnet.errors import RunError
 from alexnet.files import FASHION_MNIST, find, locate
 from alexnet.history import FORMAT, History
 from alexnet.recipes import Recipe, recipe_for
-from alexnet.train import build
+from alexnet.train import build, check_settings
 from alexnet.worker import Job, initial_logits
 
 if TYPE_CHECKING:
@@ -171,16 +171,20 @@ def compare(
     """
     net = zoo.get(model)
     shape = (net.input_shape[0], recipe.resize or 28, recipe.resize or 28)
-    net.resolve(shape)  # refuse here what no backend could render
+    # Refuse here what every worker would refuse.
+    net.resolve(shape)
+    check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
     for name in names or ():
         backends.framework(name)
+    reference_job = Job(net.name, "numpy", recipe, seed, root)
+    reference_job.load_data()
     folder = out or Path("runs") / f"{net.name}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: the run's folder cannot be made ({error.strerror})") from None
     comparison = Comparison(net.name, recipe, describe_data(root), seed, folder)
-    reference = _reference(Job(net.name, "numpy", recipe, seed, root), shape)
+    reference = _reference(reference_job, shape)
     for name in names or backends.FRAMEWORKS:
         job = Job(net.name, name, recipe, seed, root, device if name != "numpy" else None)
         row = _row(job, folder / f"{name}.log", watcher)

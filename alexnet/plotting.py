@@ -25,17 +25,24 @@ STYLES: dict[str, dict[str, Any]] = {
 POINTS_PER_EPOCH = 40  # of a smoothed curve, at most
 
 
+def _new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, that a notebook shows where it is a cell's last value."""
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(width, height), layout="constrained")
+    plt.close(figure)  # pyplot has told the notebook how to show figures; it shall not show this one
+    return figure
+
+
 def plot_histories(histories: Sequence[History]) -> Figure:
     """Loss and accuracy of one or more runs over the epochs, laid over each other.
 
     Lines are training figures, a running mean over an eighth of an epoch; markers are the test
     accuracy after each epoch.
     """
-    from matplotlib.figure import Figure
-
     if not histories:
         raise DataError("there is no history to plot")
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = _new_figure(10, 4)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     for history in histories:
         style = dict(
@@ -107,8 +114,6 @@ def show_images(
     >>> len(show_images(X, label_names(y)).axes)
     16
     """
-    from matplotlib.figure import Figure
-
     pictures = np.asarray(images)
     if pictures.ndim == 4 and 1 in (pictures.shape[1], pictures.shape[3]):
         pictures = pictures.squeeze(1 if pictures.shape[1] == 1 else 3)
@@ -120,7 +125,7 @@ def show_images(
         raise DataError(f"{len(pictures)} images but {len(titles)} titles")
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    figure = Figure(figsize=(columns * scale, rows * (scale + 0.3)), layout="constrained")
+    figure = _new_figure(columns * scale, rows * (scale + 0.3))
     for i, picture in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(picture, cmap="gray")

@@ -26,7 +26,7 @@ FULL = {
 """The book's recipes, sections 7.1 and 6.6."""
 
 QUICK = {
-    "alexnet": Recipe(1_024, 256, 1, 16, 0.01, momentum=0.9, normalize=True, resize=224),
+    "alexnet": Recipe(1_024, 400, 1, 8, 0.003, momentum=0.9, normalize=True, resize=224),
     "lenet": Recipe(4_096, 1_000, 5, 16, 0.5, normalize=True),
 }
 """Recipes that visibly learn within minutes on two cores."""

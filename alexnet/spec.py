@@ -44,7 +44,7 @@ def _layer(cls: type[L]) -> type[L]:
         dataclass_init(self, *args, **kwargs)
 
     __init__.__signature__ = inspect.signature(dataclass_init)  # type: ignore[attr-defined]
-    cls.__init__ = __init__  # type: ignore[method-assign]
+    cls.__init__ = __init__  # type: ignore[assignment, method-assign]
     return cls
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import rich.box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,20 +16,33 @@ if TYPE_CHECKING:
     from alexnet.comparison import Comparison, Row
 
 
+# A line under the head and above the foot, one space between columns: AlexNet's fit 80 characters.
+LAYOUT: dict[str, Any] = {"box": rich.box.SIMPLE, "padding": 0, "show_edge": False}
+
+
 def shape_text(shape: Shape) -> str:
     """``96×54×54``."""
     return "×".join(map(str, shape))
 
 
 def summary_table(net: ResolvedNet) -> Table:
-    """The layers of a net with their shapes, parameters and costs, and the totals."""
-    table = Table(title=f"{net.name}, input {shape_text(net.input_shape)}", show_footer=True)
-    table.add_column("#", "", justify="right")
-    table.add_column("layer", "total")
-    table.add_column("output", "", justify="right", no_wrap=True)
-    totals = (net.parameter_count, net.macs, net.activation_bytes)
-    for name, total in zip(("parameters", "multiply-adds", "output bytes"), totals, strict=True):
-        table.add_column(name, f"{total:,}", justify="right", no_wrap=True)
+    """The layers of a net with their shapes, parameters and costs, and the totals.
+
+    Multiply-adds and memory (of the outputs, float32) are for one example's forward pass.
+    """
+    title = f"{net.name}, input {shape_text(net.input_shape)}"
+    table = Table(title=title, show_footer=True, **LAYOUT)
+    totals = {
+        "#": "",
+        "layer": "total",
+        "output": "",
+        "parameters": f"{net.parameter_count:,}",
+        "multiply-adds": f"{net.macs:,}",
+        "kB": f"{net.activation_bytes / 1000:,.1f}",
+    }
+    for name, total in totals.items():
+        left = name == "layer"
+        table.add_column(name, total, justify="left" if left else "right", no_wrap=True)
     for row in net.rows:
         table.add_row(
             str(row.index),
@@ -36,25 +50,28 @@ def summary_table(net: ResolvedNet) -> Table:
             shape_text(row.output_shape),
             f"{row.parameter_count:,}",
             f"{row.macs:,}",
-            f"{row.activation_bytes:,}",
+            f"{row.activation_bytes / 1000:,.1f}",
         )
     return table
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """A row for each backend."""
+    """A row for each backend: the last epoch's loss and accuracies, speed, memory, parity.
+
+    ``Δ logits`` is the largest difference of the initial logits from the reference in double
+    precision, over the largest logit.
+    """
     r = comparison.recipe
     size = r.resize or 28
     title = (
         f"{comparison.model}, {size}×{size}, batches of {r.batch_size}, lr {r.lr:g}, "
         f"momentum {r.momentum:g}{', normalised' if r.normalize else ''}, seed {comparison.seed}"
     )
-    table = Table(title=title)
-    table.add_column("backend")
-    table.add_column("version")
-    table.add_column("device")
-    for name in ("epochs", "loss", "train acc", "test acc", "examples/s", "peak MB", "Δ logits"):
-        table.add_column(name, justify="right")
+    table = Table(title=title, **LAYOUT)
+    for name in ("backend", "version", "device"):
+        table.add_column(name, no_wrap=name == "backend")
+    for name in ("loss", "train", "test", "ex/s", "peak MB", "Δ logits"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in comparison.rows:
         table.add_row(*_cells(row))
     return table
@@ -68,7 +85,7 @@ def problems(comparison: Comparison) -> list[str]:
 def _cells(row: Row) -> list[str]:
     h = row.history
     if h is None:
-        return [row.backend, row.version, row.device, *["–"] * 7]
+        return [row.backend, row.version, row.device, *["–"] * 6]
     peak = f"{row.peak_memory / 1e6:,.0f}" if row.peak_memory else "–"
     difference = f"{row.logits_difference:.1e}" if row.logits_difference is not None else "–"
     e = h.last
@@ -76,7 +93,6 @@ def _cells(row: Row) -> list[str]:
         row.backend,
         row.version,
         row.device,
-        str(len(h.epochs)),
         f"{e.loss:.3f}",
         f"{e.train_accuracy:.3f}",
         f"{e.test_accuracy:.3f}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import chain
 from numbers import Real
 from typing import Any
@@ -111,7 +111,7 @@ def train_ch6(
     loss ..., train acc ..., test acc ...
     ... examples/sec on cpu
     """
-    _check_settings(num_epochs, lr, momentum, seed)
+    check_settings(num_epochs, lr, momentum, seed)
     name, module, model, net, where = _native(net, backend, train_iter, device, seed)
     train_epoch, test_epoch = (_epochs(it, name, module, where) for it in (train_iter, test_iter))
     first_epoch = train_epoch(0)
@@ -123,12 +123,22 @@ def train_ch6(
         raise RunError(
             f"{model}: a net must give (batch, classes), this one gives {tuple(logits.shape)}"
         )
+    labels = (
+        train_iter.labels
+        if isinstance(train_iter, ImageLoader)
+        else module.to_numpy(first_batch[1])
+    )
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        worst = labels.max() if labels.min() >= 0 else labels.min()
+        raise DataError(
+            f"{model}: the training set has label {worst}, the net has {logits.shape[1]} classes"
+        )
     if reinit:
         shapes = {key: w.shape for key, w in module.get_weights(net).items()}
         module.set_weights(net, initial_weights(shapes, seed))
     module.seed(net, seed)
 
-    settings = {
+    settings: dict[str, Any] = {
         "num_epochs": num_epochs,
         "lr": lr,
         "momentum": momentum,
@@ -157,7 +167,7 @@ def train_ch6(
     )
     display = display or default_display()
     run = _Run(module, net, where, module.Trainer(net, lr, momentum), history, display)
-    display.begin(history, num_epochs * len(train_iter) if hasattr(train_iter, "__len__") else None)
+    display.begin(history, num_epochs * len(train_iter) if isinstance(train_iter, Sized) else None)
     try:
         run.epoch(chain([first_batch], first_epoch), test_epoch(0))
         for number in range(1, num_epochs):
@@ -294,11 +304,12 @@ def _seed(seed: object) -> int:
     return int(seed)
 
 
-def _check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
+def check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
+    """Raise RunError unless these are values that `train_ch6` takes."""
     if not isinstance(num_epochs, int) or isinstance(num_epochs, bool) or num_epochs < 1:
         raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")
     if not isinstance(lr, Real) or not math.isfinite(lr) or lr <= 0:
         raise RunError(f"lr must be a finite number above 0, not {lr!r}")
-    if not isinstance(momentum, Real) or not 0 <= momentum < 1:
+    if not isinstance(momentum, Real) or not 0 <= float(momentum) < 1:
         raise RunError(f"momentum must be a number of at least 0 and below 1, not {momentum!r}")
     _seed(seed)

@@ -111,7 +111,7 @@ def run(job: Job, send: Any) -> None:
     backend = backends.load(job.backend)
     device = backends.resolve_device(backend, job.backend, job.device)
     on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
-    send("ready", version=backend.version(), device=str(device), on_gpu=on_gpu)
+    send("ready", pid=os.getpid(), version=backend.version(), device=str(device), on_gpu=on_gpu)
     if job.only_report_device:
         return
     train_iter, test_iter = job.load_data()

@@ -100,10 +100,7 @@ def layer_shapes(name, net, shape):
     layers = net.layers if name == "tensorflow" else net
     shapes = []
     for layer in layers:
-        if name == "numpy":
-            X = layer.forward(X, False, None)
-        else:
-            X = layer(X)
+        X = layer(X)
         if "Padding" in type(layer).__name__:  # Keras pads in a layer of its own
             continue
         _, *sizes = X.shape
@@ -113,7 +110,9 @@ def layer_shapes(name, net, shape):
     return shapes
 
 
-@pytest.mark.parametrize(("model", "shapes"), [("alexnet", ALEXNET_SHAPES), ("lenet", LENET_SHAPES)])
+@pytest.mark.parametrize(
+    ("model", "shapes"), [("alexnet", ALEXNET_SHAPES), ("lenet", LENET_SHAPES)]
+)
 def test_layer_by_layer_shapes_are_the_chapters(name, model, shapes):
     net = alexnet.build(model, backend=name)
     assert layer_shapes(name, net, zoo.get(model).input_shape) == shapes
@@ -254,7 +253,10 @@ def test_get_weights_gives_copies(name):
     [
         (lambda w: w.pop("0.bias"), r"missing 0\.bias"),
         (lambda w: w.update(extra=np.zeros(1)), "not in the net: extra"),
-        (lambda w: w.update({"0.bias": np.zeros(7)}), r"0\.bias has shape \(7,\), the net needs \(6,\)"),
+        (
+            lambda w: w.update({"0.bias": np.zeros(7)}),
+            r"0\.bias has shape \(7,\), the net needs \(6,\)",
+        ),
         (lambda w: w["0.bias"].fill(np.nan), r"0\.bias has values that are not finite"),
     ],
 )
@@ -338,7 +340,9 @@ def test_tensorflow_does_not_take_the_whole_gpu(monkeypatch):
 
 
 def test_a_gpu_that_is_not_there_is_refused(name):
-    with pytest.raises(BackendError, match=re.escape("cannot use 'gpu:9'; GPUs that it sees: none")):
+    with pytest.raises(
+        BackendError, match=re.escape("cannot use 'gpu:9'; GPUs that it sees: none")
+    ):
         alexnet.build("lenet", backend=name, device="gpu:9")
 
 
@@ -358,7 +362,9 @@ def test_the_same_request_means_the_same_everywhere(name):
 
 
 def test_an_unknown_backend_lists_the_known():
-    with pytest.raises(BackendError, match=r"unknown backend 'torhc' \(did you mean torch\?\).*paddle"):
+    with pytest.raises(
+        BackendError, match=r"unknown backend 'torhc' \(did you mean torch\?\).*paddle"
+    ):
         alexnet.build("lenet", backend="torhc")
 
 

@@ -72,7 +72,9 @@ def test_the_sample_is_balanced_and_from_the_whole():
     whole, whole_test = load_fashion_mnist(256, resize=None, root=DEBIAN)
     for part, of in ((train, whole), (test, whole_test)):
         known = {(p.tobytes(), int(y)) for p, y in zip(of.pixels, of.labels, strict=True)}
-        assert all((p.tobytes(), int(y)) in known for p, y in zip(part.pixels, part.labels, strict=True))
+        assert all(
+            (p.tobytes(), int(y)) in known for p, y in zip(part.pixels, part.labels, strict=True)
+        )
 
 
 def test_the_sample_is_small_and_has_its_licence():
@@ -156,7 +158,10 @@ def empty(folder):
         (corrupted, "t10k-labels-idx1-ubyte.gz: is not Fashion-MNIST's .SHA-256"),
         (mislabelled, "train-images-idx3-ubyte.gz: holds labels, which is not what its name says"),
         (swapped, "train-images-idx3-ubyte.gz: is not Fashion-MNIST's .SHA-256"),
-        (not_idx, "train-labels-idx1-ubyte.gz: this is no IDX file of bytes .it begins with 3c68746d"),
+        (
+            not_idx,
+            "train-labels-idx1-ubyte.gz: this is no IDX file of bytes .it begins with 3c68746d",
+        ),
         (not_gzip, "train-labels-idx1-ubyte.gz: the file is damaged or cut short"),
         (empty, "train-labels-idx1-ubyte: this is no IDX file of bytes .it begins with nothing"),
     ],
@@ -174,7 +179,7 @@ def test_no_bytes_get_past_the_check(content, name):
 
 
 def test_a_folder_that_is_not_there():
-    with pytest.raises(DataError, match="there is no such folder .it was named by root"):
+    with pytest.raises(DataError, match=r"there is no such folder .it was named by root"):
         load_fashion_mnist(root="/nonexistent/folder")
 
 

@@ -107,7 +107,7 @@ def test_the_smallest_image_named_is_the_smallest_that_fits(side):
     if side >= 65:
         zoo.ALEXNET.resolve(shape)
     else:
-        with pytest.raises(SpecError, match="the smallest image that fits is 65×65$"):
+        with pytest.raises(SpecError, match=r"the smallest image that fits is 65×65$"):
             zoo.ALEXNET.resolve(shape)
 
 
@@ -157,7 +157,10 @@ def test_a_wrong_value_is_refused(make, message):
     [
         ([ReLU(), Dense(4)], r"n, layer 1 Dense\(4\): input \(2, 8, 8\) is not a vector"),
         ([Flatten(), Conv(4, 3)], r"n, layer 1 Conv\(4, 3\): input \(128,\) is not an image"),
-        ([Flatten(), GlobalAvgPool()], r"layer 1 GlobalAvgPool\(\): input \(128,\) is not an image"),
+        (
+            [Flatten(), GlobalAvgPool()],
+            r"layer 1 GlobalAvgPool\(\): input \(128,\) is not an image",
+        ),
         ([Flatten(), LocalResponseNorm()], "layer 1 .* is not an image"),
         ([Conv(3, 1), Conv(4, 1, groups=2)], "layer 1 .*: 3 input channels are not a multiple"),
     ],
@@ -168,7 +171,9 @@ def test_layers_that_do_not_follow_each_other(layers, message):
 
 
 def test_an_unknown_model_lists_the_known():
-    with pytest.raises(SpecError, match=r"unknown model 'alexnt' \(did you mean alexnet\?\); .*lenet"):
+    with pytest.raises(
+        SpecError, match=r"unknown model 'alexnt' \(did you mean alexnet\?\); .*lenet"
+    ):
         zoo.get("alexnt")
 
 
@@ -184,7 +189,9 @@ def test_every_layer_is_tested_in_every_backend():
     kinds = {
         cls
         for cls in vars(spec).values()
-        if isinstance(cls, type) and issubclass(cls, spec.Layer) and not cls.__name__.startswith("_")
+        if isinstance(cls, type)
+        and issubclass(cls, spec.Layer)
+        and not cls.__name__.startswith("_")
     }
     used = {type(layer) for net in EVERY_LAYER for layer in net.layers}
     assert used == kinds - {spec.Layer}

@@ -9,7 +9,7 @@ import pytest
 from helpers import native
 
 import alexnet
-from alexnet import History, backends, data, load_fashion_mnist, train_ch6, zoo
+from alexnet import Epoch, History, backends, data, load_fashion_mnist, train_ch6
 from alexnet.errors import AlexNetError, BackendError, DataError, RunError, SpecError
 from alexnet.spec import Conv, Dense, Flatten, MaxPool, Net, ReLU
 
@@ -171,9 +171,7 @@ def test_dropout_is_seeded(name):
     from alexnet.spec import Dropout
 
     net = Net("drop", (1, 28, 28), (Flatten(), Dropout(0.5), Dense(10)))
-    losses = [
-        [s["loss"] for s in fit(net, backend=name, seed=seed).steps] for seed in (1, 1, 2)
-    ]
+    losses = [[s["loss"] for s in fit(net, backend=name, seed=seed).steps] for seed in (1, 1, 2)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert losses[0] != pytest.approx(losses[2], rel=1e-6)
 
@@ -291,7 +289,8 @@ def classes(name):
 
 def test_a_net_that_is_a_class_trains_the_same_everywhere(framework):
     losses = [
-        [s["loss"] for s in fit(classes(f), lr=0.2).steps] for f in sorted({framework, "torch"})
+        [s["loss"] for s in fit(classes(f), load(train=320), lr=0.02).steps]
+        for f in sorted({framework, "torch"})
     ]
     assert losses[0] == pytest.approx(losses[-1], rel=1e-4)
     assert losses[0][-1] < losses[0][0]
@@ -347,7 +346,11 @@ def test_evaluate_is_the_share_of_right_answers(name):
         ({"backend": None}, BackendError, "say which framework is to train it"),
         ({"backend": "jax"}, BackendError, "unknown backend 'jax'"),
         ({"net": 42}, BackendError, "int is not a net of NumPy, PyTorch"),
-        ({"net": "alexnet"}, SpecError, "alexnet, layer 5 .*; the smallest image that fits is 65×65"),
+        (
+            {"net": "alexnet"},
+            SpecError,
+            "alexnet, layer 5 .*; the smallest image that fits is 65×65",
+        ),
         ({"loaders": ([], [])}, DataError, "the training set gives no batches"),
     ],
 )
@@ -370,7 +373,7 @@ def test_a_net_that_gives_images_is_refused(name):
 
 def test_labels_beyond_the_nets_classes_are_refused(name):
     net = Net("few", (1, 28, 28), (Flatten(), Dense(4)))
-    with pytest.raises(DataError, match="label 9 .* 4 classes"):
+    with pytest.raises(DataError, match="the training set has label 9, the net has 4 classes"):
         fit(net, backend=name)
 
 
@@ -457,10 +460,14 @@ def test_a_history_comes_back_from_its_file(tmp_path):
 
 
 def test_a_diverged_run_is_still_valid_json(tmp_path):
-    history = fit("lenet", load(train=64), lr=1e30, backend="numpy")
+    history = History("lenet", "numpy", "1", "cpu", {}, {}, [Epoch(float("inf"), 0.1, 0.1, 1.0)])
+    history.record_step(4, float("nan"), 0)
+    history.timed_examples, history.timed_seconds = 4, 1.0
     history.save(tmp_path / "history.json")
     json.loads((tmp_path / "history.json").read_text(), parse_constant=pytest.fail)
-    assert np.isnan(History.load(tmp_path / "history.json").last.loss)
+    back = History.load(tmp_path / "history.json")
+    assert np.isnan(back.last.loss)
+    assert np.isnan(back.steps[0]["loss"])
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 99}', '{"format": 1}', "{"])

@@ -101,8 +101,11 @@ def render(net: ResolvedNet, device: mx.Context) -> nn.HybridSequential:
 
 
 def place(net: gluon.Block, device: mx.Context) -> None:
-    net.initialize(ctx=device)  # parameters that are already there keep their values
-    net.collect_params().reset_ctx(device)
+    params = net.collect_params()
+    for param in params.values():
+        if param._data is None and not param._deferred_init:  # net.initialize() was not called
+            param.initialize(ctx=device)
+    params.reset_ctx(device)
 
 
 def _params(net: gluon.Block) -> dict[str, gluon.Parameter]:

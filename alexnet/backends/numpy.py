@@ -57,6 +57,10 @@ class Module(ABC):
     def __repr__(self) -> str:
         return repr(self.layer)
 
+    def __call__(self, x: Array) -> Array:
+        """The layer's output in prediction, as in the chapter's ``for layer in net: X = layer(X)``."""
+        return self.forward(x, training=False, rng=np.random.default_rng(0))
+
     @abstractmethod
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array: ...
 

@@ -126,6 +126,8 @@ def seed(net: nn.Layer, number: int) -> None:
 
 
 def put(array: Any, device: Any) -> paddle.Tensor:
+    if isinstance(array, paddle.Tensor):
+        return array.to(device)
     return paddle.to_tensor(array, place=device)
 
 

@@ -1,0 +1,173 @@
+"""compare: real worker processes, a row for each backend, whatever becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from helpers import alexnet, python
+from matplotlib.image import imread
+
+from alexnet import History, backends, comparison
+from alexnet.comparison import compare, plan
+from alexnet.recipes import Recipe
+
+SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
+
+
+class Watcher:
+    """Keeps all events; does something at one of them."""
+
+    def __init__(self, when=None, do=None):
+        self.events, self.rows = [], []
+        self.when, self.do = when, do
+
+    def start(self, backend):
+        self.events.append((backend, "start"))
+
+    def event(self, backend, event):
+        self.events.append((backend, event["event"]))
+        if self.when == (backend, event["event"]):
+            self.do(event)
+        if event["event"] == "ready":
+            self.pid = event["pid"]
+
+    def finish(self, row):
+        self.rows.append(row)
+
+
+def test_two_backends_get_the_same_run(tmp_path):
+    watcher = Watcher()
+    found = compare("lenet", SMALL, None, ["numpy", "torch"], out=tmp_path / "run", watcher=watcher)
+    numpy_row, torch_row = found.rows
+    for row in found.rows:
+        assert row.problem == ""
+        assert row.logits_difference < 1e-5
+        assert row.peak_memory > 10_000_000
+        assert row.history.settings["train_examples"] == 96
+    losses = [[s["loss"] for s in row.history.steps] for row in (numpy_row, torch_row)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    kinds = [kind for name, kind in watcher.events if name == "torch"]
+    assert kinds[:4] == ["start", "ready", "initial_logits", "begin"]
+    assert kinds[-2:] == ["epoch", "result"]
+
+
+def test_the_run_folder_holds_everything(tmp_path):
+    compare("lenet", SMALL, None, ["numpy"], out=tmp_path / "run")
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert names == {"comparison.json", "table.txt", "curves.png", "numpy.log"}
+    saved = json.loads(
+        (tmp_path / "run" / "comparison.json").read_text(), parse_constant=pytest.fail
+    )
+    assert saved["model"] == "lenet"
+    assert saved["recipe"]["lr"] == 0.5
+    (row,) = saved["rows"]
+    assert History.from_dict(row["history"]).backend == "numpy"
+    assert "numpy" in (tmp_path / "run" / "table.txt").read_text()
+    picture = imread(tmp_path / "run" / "curves.png")
+    assert min(picture.shape[:2]) > 300
+    assert picture.std() > 0.01  # it is not blank
+
+
+def test_a_killed_worker_costs_its_own_row(tmp_path):
+    watcher = Watcher()
+    watcher.when = ("torch", "begin")
+    watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
+    found = compare("lenet", SMALL, None, ["torch", "numpy"], out=tmp_path / "run", watcher=watcher)
+    dead, alive = found.rows
+    assert dead.history is None
+    assert dead.problem.startswith("killed by SIGKILL")
+    assert alive.history is not None
+    assert [row.backend for row in watcher.rows] == ["torch", "numpy"]
+    text = (tmp_path / "run" / "table.txt").read_text()
+    assert "PyTorch: killed by SIGKILL" in text
+
+
+def test_a_framework_that_is_missing_is_a_row_with_its_command(tmp_path, monkeypatch):
+    real = backends.installed
+    monkeypatch.setattr(backends, "installed", lambda name: name != "mxnet" and real(name))
+    found = compare("lenet", SMALL, None, ["mxnet", "numpy"], out=tmp_path / "run")
+    missing, present = found.rows
+    assert missing.problem == "not installed; pip install -e '.[mxnet]'"
+    assert missing.missing
+    assert present.history is not None
+
+
+def test_what_a_framework_prints_does_not_disturb_the_events():
+    code = (
+        "import os, sys\n"
+        "from alexnet import worker\n"
+        "def noisy(job, send):\n"
+        "    print('garbage'); os.write(1, b'more garbage\\n'); send('ready'); os.system('echo child')\n"
+        "worker.run = noisy\n"
+        "worker.Job.from_json = classmethod(lambda cls, text: None)\n"
+        "sys.stdin = __import__('io').StringIO('{}')\n"
+        "worker.main()"
+    )
+    found = python(code)
+    assert found.stdout == '{"event": "ready"}\n'
+    for garbage in ("garbage", "more garbage", "child"):
+        assert garbage in found.stderr
+
+
+def test_a_fault_inside_a_framework_is_one_line_and_a_traceback_in_the_log():
+    code = (
+        "import sys\n"
+        "from alexnet import worker\n"
+        "def faulty(job, send): raise ValueError('first line\\nlast line')\n"
+        "worker.run = faulty\n"
+        "worker.Job.from_json = classmethod(lambda cls, text: None)\n"
+        "sys.stdin = __import__('io').StringIO('{}')\n"
+        "sys.exit(worker.main())"
+    )
+    found = python(code)
+    assert found.returncode == 1
+    assert json.loads(found.stdout) == {"event": "error", "message": "last line"}
+    assert "Traceback" in found.stderr
+
+
+def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
+    monkeypatch.setattr(comparison, "gpu_hardware", lambda: False)
+    assert plan("alexnet", data="sample")[0].train_examples < 5000
+    assert plan("alexnet", full=True, data="sample")[0].train_examples == 60_000
+
+
+@pytest.mark.parametrize(("on_gpu", "examples"), [(True, 60_000), (False, 1_024)])
+def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
+    monkeypatch, on_gpu, examples
+):
+    monkeypatch.setattr(comparison, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(comparison, "_uses_gpu", lambda model, b: on_gpu or b != "paddle")
+    assert plan("alexnet", data="sample")[0].train_examples == examples
+
+
+def test_a_worker_reports_its_device_without_training():
+    """Here: a CPU, in a real process."""
+    assert comparison._uses_gpu("lenet", "torch") is False
+
+
+def test_a_quick_run_takes_the_sample_where_there_is_nothing_else(monkeypatch):
+    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+    monkeypatch.setattr(comparison, "find", lambda dataset: None)
+    assert plan("alexnet", full=False)[1] is None
+
+
+@pytest.mark.slow
+def test_the_main_job(tmp_path, covered):
+    """`alexnet compare` as the README has it: every backend learns, on real images, at 224."""
+    found = alexnet("compare", "--out", str(tmp_path / "run"))
+    assert found.returncode == 0, found.stdout + found.stderr
+    saved = json.loads((tmp_path / "run" / "comparison.json").read_text())
+    assert [row["backend"] for row in saved["rows"]] == list(backends.FRAMEWORKS)
+    for row in saved["rows"]:
+        if row["backend"] not in covered:
+            continue
+        history = History.from_dict(row["history"])
+        assert history.settings["image_shape"] == [1, 224, 224]
+        assert history.last.test_accuracy > 0.5, row["backend"]
+        assert row["logits_difference"] < 1e-4
+        assert history.examples_per_sec > 0
+        assert np.isfinite(history.last.loss)
