@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, markup=False)
 
 RECIPE = "Default: the recipe's."
 Model = Annotated[str, typer.Argument(help=f"A net of the zoo: {', '.join(zoo.ZOO)}.")]
@@ -69,7 +70,9 @@ def summary(
     from alexnet.table import summary_table
 
     net = zoo.get(model)
-    out.print(summary_table(net.resolve((net.input_shape[0], size, size) if size else None)))
+    out.print(
+        summary_table(net.resolve((net.input_shape[0], size, size) if size is not None else None))
+    )
 
 
 @app.command()
@@ -93,11 +96,14 @@ def train(
     from alexnet.train import train_ch6
     from alexnet.worker import Job
 
-    backends.framework(backend)
-    recipe, root = plan(
+    if save:
+        _require_writable(save)
+    planned = plan(
         model,
+        [backend],
         full,
         data,
+        device,
         num_epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -105,8 +111,9 @@ def train(
         resize=resize,
         train_examples=examples,
     )
-    out.print(f"Images: {describe_data(root)}")
-    train_iter, test_iter = Job(model, backend, recipe, seed, root).load_data()
+    out.print(f"Images: {describe_data(planned.root)}")
+    recipe = planned.recipe
+    train_iter, test_iter = Job(model, backend, recipe, seed, planned.root).load_data()
     history = train_ch6(
         model,
         train_iter,
@@ -151,12 +158,12 @@ def compare(
     from alexnet.table import comparison_table, problems
 
     names = [name.strip() for name in only.split(",")] if only else None
-    for name in names or ():
-        backends.framework(name)
-    recipe, root = plan(
+    planned = plan(
         model,
+        names,
         full,
         data,
+        device,
         num_epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -164,9 +171,9 @@ def compare(
         resize=resize,
         train_examples=examples,
     )
-    out.print(f"Images: {describe_data(root)}")
+    out.print(f"Images: {describe_data(planned.root)}")
     comparison = run(
-        model, recipe, root, names, seed=seed, device=device, out=folder, watcher=TerminalWatcher()
+        model, planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher()
     )
     out.print(comparison_table(comparison), soft_wrap=False)
     for line in problems(comparison):
@@ -177,6 +184,13 @@ def compare(
         raise RunError(
             f"{', '.join(failed)} did not come through; the logs are in {comparison.folder}"
         )
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse, before a long run, a path that cannot be written to after it."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise RunError(f"--save {path}: a file cannot be written there")
 
 
 def main() -> None:

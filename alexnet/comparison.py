@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +19,7 @@ from alexnet import backends, zoo
 from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.errors import RunError
-from alexnet.files import FASHION_MNIST, find, locate
+from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate
 from alexnet.history import FORMAT, History
 from alexnet.recipes import Recipe, recipe_for
 from alexnet.train import build, check_settings
@@ -106,27 +106,46 @@ class Watcher(Protocol):
     def finish(self, row: Row) -> None: ...
 
 
-def plan(
-    model: str, full: bool | None = None, data: str | None = None, **overrides: Any
-) -> tuple[Recipe, str | None]:
-    """The recipe of a run, and the folder of its images (None: the sample in the package).
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: its recipe, the folder of its images (None: the sample), its backends."""
 
-    ``full=None`` means the book's recipe if every framework that is installed sees a GPU, else the
-    quick one. A quick run takes the images that it finds here, else the sample; a full run
-    downloads them. ``data`` names a folder, or is ``"sample"``.
+    recipe: Recipe
+    root: str | None
+    names: tuple[str, ...]
+
+
+def plan(
+    model: str,
+    names: Sequence[str] | None = None,
+    full: bool | None = None,
+    data: str | None = None,
+    device: str | None = None,
+    **overrides: Any,
+) -> Plan:
+    """Fill in what the user left open.
+
+    ``full=None`` means the book's recipe if every framework that is to run and is installed sees a
+    GPU, else the quick one. NumPy, which would take days, is left out of a full run unless it is
+    named. A quick run takes the images that it finds here, else the sample; a full run downloads
+    them. ``data`` names a folder, or is ``"sample"``. ``overrides`` are fields of the recipe.
     """
-    name = zoo.get(model).name
+    model = zoo.get(model).name
+    for name in names or ():
+        backends.framework(name)
     if full is None:
-        full = gpu_hardware() and all(_uses_gpu(name, b) for b in _frameworks_here())
-    recipe = recipe_for(name, full)
-    given = {key: value for key, value in overrides.items() if value is not None}
-    recipe = Recipe(**{**vars(recipe), **given})
+        here = [n for n in names or backends.FRAMEWORKS if n != "numpy" and backends.installed(n)]
+        may_use_gpu = device != "cpu" and bool(here) and gpu_hardware()
+        full = may_use_gpu and all(_uses_gpu(model, name) for name in here)
+    recipe = recipe_for(model, full)
+    recipe = replace(recipe, **{key: v for key, v in overrides.items() if v is not None})
+    chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != "numpy" or not full))
     if data == "sample":
-        return recipe, None
-    if data is not None or full or "ALEXNET_DATA" in os.environ:
-        return recipe, str(locate(FASHION_MNIST, data))
+        return Plan(recipe, None, chosen)
+    if data is not None or full or os.environ.get(ENVIRONMENT):
+        return Plan(recipe, str(locate(FASHION_MNIST, data)), chosen)
     found = find(FASHION_MNIST)
-    return recipe, str(found) if found else None
+    return Plan(recipe, str(found) if found else None, chosen)
 
 
 def describe_data(root: str | None) -> str:
@@ -142,10 +161,6 @@ def gpu_hardware() -> bool:
     return sys.platform == "darwin" or any(Path(node).exists() for node in nodes)
 
 
-def _frameworks_here() -> list[str]:
-    return [name for name in backends.FRAMEWORKS if name != "numpy" and backends.installed(name)]
-
-
 def _uses_gpu(model: str, backend: str) -> bool:
     job = Job(model, backend, recipe_for(model, False), 0, None, only_report_device=True)
     with subprocess.Popen(_command(), **_pipes(subprocess.DEVNULL)) as process:
@@ -154,9 +169,7 @@ def _uses_gpu(model: str, backend: str) -> bool:
 
 def compare(
     model: str,
-    recipe: Recipe,
-    root: str | None,
-    names: Sequence[str] | None = None,
+    plan: Plan,
     *,
     seed: int = 0,
     device: str | None = None,
@@ -169,13 +182,12 @@ def compare(
     installed or that dies is a row that says why; the others go on. The run's folder (default:
     ``runs/<model>-<time>``) is written anew after each backend.
     """
+    recipe, root = plan.recipe, plan.root
     net = zoo.get(model)
     shape = (net.input_shape[0], recipe.resize or 28, recipe.resize or 28)
     # Refuse here what every worker would refuse.
     net.resolve(shape)
     check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
-    for name in names or ():
-        backends.framework(name)
     reference_job = Job(net.name, "numpy", recipe, seed, root)
     reference_job.load_data()
     folder = out or Path("runs") / f"{net.name}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -185,12 +197,17 @@ def compare(
         raise RunError(f"{folder}: the run's folder cannot be made ({error.strerror})") from None
     comparison = Comparison(net.name, recipe, describe_data(root), seed, folder)
     reference = _reference(reference_job, shape)
-    for name in names or backends.FRAMEWORKS:
+    for name in plan.names:
         job = Job(net.name, name, recipe, seed, root, device if name != "numpy" else None)
         row = _row(job, folder / f"{name}.log", watcher)
         if row.initial_logits is not None:
             difference = np.abs(row.initial_logits - reference).max()
-            row.logits_difference = float(difference / np.abs(reference).max())
+            if np.isfinite(difference):
+                row.logits_difference = float(difference / np.abs(reference).max())
+            else:
+                row.note = "its initial logits are not finite"
+        if row.history and name == "numpy" and recipe.numpy_batches:
+            row.note = f"trained on the first {recipe.numpy_batches} batches of every epoch only"
         comparison.rows.append(row)
         comparison.save()
         if watcher:
@@ -235,12 +252,8 @@ def _command() -> list[str]:
 
 
 def _pipes(stderr: Any) -> dict[str, Any]:
-    """Pipes for a job and its events; the worker finds this very package, installed or not."""
-    here = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    env = os.environ | {"PYTHONPATH": path}
-    pipe = subprocess.PIPE
-    return {"stdin": pipe, "stdout": pipe, "stderr": stderr, "text": True, "env": env}
+    """Pipes for a job and its events."""
+    return {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": stderr, "text": True}
 
 
 def _events(process: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
@@ -252,7 +265,10 @@ def _events(process: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]
     except BrokenPipeError:  # it died at once; its exit status will say how
         pass
     for line in process.stdout:
-        yield json.loads(line)
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:  # it was killed within a line: its exit status will say how
+            return
 
 
 def _note(row: Row, event: dict[str, Any]) -> None:
@@ -270,10 +286,9 @@ def _note(row: Row, event: dict[str, Any]) -> None:
 
 
 def _cause_of_death(status: int, log: Path) -> str:
-    how = (
-        f"killed by {signal.Signals(-status).name}"
-        if status < 0
-        else f"ended with exit status {status}"
-    )
+    how = f"ended with exit status {status}"
+    if status < 0:
+        names = {s.value: s.name for s in signal.Signals}
+        how = f"killed by {names.get(-status, f'signal {-status}')}"
     tail = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return " | ".join([how, *tail[-LOG_LINES:]])

@@ -50,6 +50,7 @@ class ImageLoader:
     classes: tuple[str, ...] = field(default=(), repr=False)
     backend: str | None = None
     device: Any = None
+    first: int | None = None  # stop every epoch after so many batches
     epochs_begun: int = field(default=0, repr=False)
 
     @property
@@ -64,7 +65,8 @@ class ImageLoader:
 
     def __len__(self) -> int:
         """Batches in an epoch; the last one may be smaller."""
-        return -(-self.num_examples // self.batch_size)
+        batches = -(-self.num_examples // self.batch_size)
+        return batches if self.first is None else min(self.first, batches)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         self.epochs_begun += 1
@@ -76,8 +78,8 @@ class ImageLoader:
         backend = backends.load(name)
         device = backends.resolve_device(backend, name, self.device)
         order = self.order(number)
-        for start in range(0, self.num_examples, self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        for batch in range(len(self)):
+            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             images = backend.images(self.pixels[chosen], self.transform, device)
             yield images, backend.put(self.labels[chosen], device)
 
@@ -179,10 +181,10 @@ def _load(
         ImageLoader(
             images[:n],
             labels[:n].astype(np.int64),
-            batch_size,
+            int(batch_size),
             transform,
             shuffle,
-            seed,
+            int(seed),
             dataset.labels,
             backend,
             device,

@@ -83,4 +83,5 @@ def default_display() -> Display:
     """A live plot in a Jupyter notebook, a bar anywhere else."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return NotebookDisplay() if type(shell).__name__ == "ZMQInteractiveShell" else TerminalDisplay()
+    kinds = [cls.__name__ for cls in type(shell).__mro__]  # Colab's shell descends from Jupyter's
+    return NotebookDisplay() if "ZMQInteractiveShell" in kinds else TerminalDisplay()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import tempfile
 import zlib
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.atomic import replacing
 from alexnet.errors import DataError
 
 FILES = (
@@ -150,7 +152,7 @@ def locate(dataset: Dataset, root: str | os.PathLike[str] | None = None) -> Path
 
     Raises DataError if there is nothing and nothing can be downloaded.
     """
-    named = root if root is not None else os.environ.get(ENVIRONMENT)
+    named = root if root is not None else os.environ.get(ENVIRONMENT) or None
     if named is not None:
         folder = Path(named).expanduser()
         if not folder.is_dir():
@@ -218,8 +220,10 @@ def parse(path: Path, data: bytes, sha256: str, title: str) -> np.ndarray:
     if (kind == "images") != (axes == 3):
         raise DataError(f"{path}: holds {kind}, which is not what its name says")
     header = 4 + 4 * axes
+    if len(data) < header:
+        raise DataError(f"{path}: is cut short after {len(data)} bytes, within its header")
     shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4"))
-    expected = header + int(np.prod(shape, dtype=np.int64)) if len(shape) == axes else header
+    expected = header + math.prod(shape)
     if len(data) != expected:
         raise DataError(f"{path}: has {len(data):,} bytes, its header promises {expected:,}")
     found = hashlib.sha256(data).hexdigest()
@@ -264,7 +268,8 @@ def download(dataset: Dataset, folder: Path) -> None:
                         reasons.append(f"{mirror}: {type(error).__name__}")
                         Path(beside, f"{name}.gz").unlink(missing_ok=True)
                         continue
-                    got.replace(folder / got.name)
+                    with replacing(folder / got.name) as new:
+                        got.replace(new)
                     break
                 else:
                     raise DataError(_advice(dataset, folder, reasons))

@@ -30,7 +30,9 @@ def _new_figure(width: float, height: float) -> Figure:
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(width, height), layout="constrained")
-    plt.close(figure)  # pyplot has told the notebook how to show figures; it shall not show this one
+    plt.close(
+        figure
+    )  # pyplot has told the notebook how to show figures; it shall not show this one
     return figure
 
 
@@ -45,6 +47,8 @@ def plot_histories(histories: Sequence[History]) -> Figure:
     figure = _new_figure(10, 4)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     for history in histories:
+        if not history.steps:
+            continue
         style = dict(
             STYLES.get(history.backend, {"color": "black", "linestyle": "-", "marker": "o"})
         )
@@ -54,7 +58,7 @@ def plot_histories(histories: Sequence[History]) -> Figure:
         accuracy_axes.plot(epochs, accuracy, **style)
         tested = [e.test_accuracy for e in history.epochs]
         accuracy_axes.plot(
-            range(1, len(tested) + 1),
+            epochs[-1] * np.arange(1, len(tested) + 1) / max(len(tested), 1),
             tested,
             marker,
             color=style["color"],
@@ -81,10 +85,11 @@ def plot_histories(histories: Sequence[History]) -> Figure:
 def _curves(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Epochs gone by, loss and accuracy, smoothed and thinned."""
     examples = np.array([s["examples"] for s in history.steps], float)
-    per_epoch = len(history.steps) // max(len(history.epochs), 1) or 1
     total = history.settings.get("train_examples") or examples.sum() / max(len(history.epochs), 1)
-    window = max(1, per_epoch // 8)
-    kept = slice(window - 1, None, max(1, per_epoch // POINTS_PER_EPOCH))
+    per_epoch = total / examples.max()  # batches, also where a run stops before the epoch's end
+    window = max(1, int(per_epoch // 8))
+    thin = max(1, int(per_epoch // POINTS_PER_EPOCH))
+    kept = np.arange(len(examples) - 1, min(window, len(examples)) - 2, -thin)[::-1]
     weight = _running(examples, window)
     curves = (
         _running(examples * np.array([s[k] for s in history.steps]), window) / weight

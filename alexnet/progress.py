@@ -16,6 +16,9 @@ STEPS_BEFORE_ESTIMATE = 3
 class TerminalWatcher:
     """A tqdm bar for the backend that runs, where stderr is a terminal, and a line when it is done."""
 
+    def __init__(self) -> None:
+        self.bar: Any = None  # of the backend that runs
+
     def start(self, backend: str) -> None:
         from tqdm import tqdm
 
@@ -49,17 +52,18 @@ class TerminalWatcher:
 
     def finish(self, row: Row) -> None:
         title = framework(row.backend).title
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
         if row.history is None:
             self.say(f"{title}: {row.problem}")
             return
         took = duration(time.monotonic() - self.begun)
-        self.bar.close()
         self.say(f"{title} {row.version}, {took}: {row.history.summary().replace(chr(10), ', ')}")
 
     def say(self, line: str) -> None:
-        bar = getattr(self, "bar", None)
-        if bar is not None and not bar.disable:
-            bar.write(line, file=sys.stdout)
+        if self.bar is not None and not self.bar.disable:
+            self.bar.write(line, file=sys.stdout)
         else:
             print(line, flush=True)
 

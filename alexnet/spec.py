@@ -388,6 +388,10 @@ class Net:
     layers: tuple[Layer, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.layers, Layer):
+            raise SpecError(
+                f"{self.name}: layers must be a sequence of layers, not {self.layers!r}"
+            )
         layers = tuple(self.layers)
         if not layers:
             raise SpecError(f"{self.name}: a net needs at least one layer")

@@ -78,8 +78,9 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def problems(comparison: Comparison) -> list[str]:
-    """A line for each backend that did not come through, saying why."""
-    return [f"{framework(r.backend).title}: {r.problem}" for r in comparison.rows if r.problem]
+    """A line for each backend that did not come through, or not well, saying why."""
+    rows = ((row.backend, row.problem or row.note) for row in comparison.rows)
+    return [f"{framework(name).title}: {text}" for name, text in rows if text]
 
 
 def _cells(row: Row) -> list[str]:
@@ -104,7 +105,9 @@ def _cells(row: Row) -> list[str]:
 
 def as_text(comparison: Comparison, width: int = 120) -> str:
     """A comparison as plain text, for a file."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, markup=False, soft_wrap=True
+    )
     console.print(f"Images: {comparison.data}")
     console.print(comparison_table(comparison))
     for line in problems(comparison):

@@ -20,7 +20,7 @@ from alexnet.display import Display, default_display
 from alexnet.errors import BackendError, DataError, RunError
 from alexnet.history import Epoch, History
 from alexnet.spec import Net, Shape
-from alexnet.weights import initial_weights
+from alexnet.weights import initial_weights, redrawn
 
 Batches = Iterable[tuple[Any, Any]]
 
@@ -33,7 +33,7 @@ def build(
     seed: int = 0,
     *,
     input_shape: Shape | None = None,
-    device: Any = "cpu",
+    device: Any = None,
 ) -> Any:
     """A net as the framework's own sequential model, with initial weights drawn from a seed.
 
@@ -47,7 +47,8 @@ def build(
     backend : numpy, torch, mxnet, tensorflow or paddle.
     seed : of the weights (`alexnet.weights.initial_weights`), int of at least 0.
     input_shape : (channels, height, width); default: the one that the net is written for.
-    device : as in `train_ch6`.
+    device : as in `train_ch6`; default: where the framework itself puts a new net (TensorFlow and
+        Paddle on a GPU where there is one, the others on the CPU).
 
     Raises SpecError for an unknown model or a shape that does not pass; BackendError for a backend
     that is unknown or not installed.
@@ -56,10 +57,12 @@ def build(
     >>> net(np.zeros((2, 1, 28, 28), np.float32)).shape
     (2, 10)
     """
+    seed = _seed(seed)
     resolved = zoo.get(model).resolve(input_shape)
     module = backends.load(backend)
-    net = module.render(resolved, backends.resolve_device(module, backend, device))
-    module.set_weights(net, initial_weights(resolved.parameters, _seed(seed)))
+    where = module.home() if device is None else backends.resolve_device(module, backend, device)
+    net = module.render(resolved, where)
+    module.set_weights(net, initial_weights(resolved.parameters, seed))
     return net
 
 
@@ -112,6 +115,7 @@ def train_ch6(
     ... examples/sec on cpu
     """
     check_settings(num_epochs, lr, momentum, seed)
+    num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
     name, module, model, net, where = _native(net, backend, train_iter, device, seed)
     train_epoch, test_epoch = (_epochs(it, name, module, where) for it in (train_iter, test_iter))
     first_epoch = train_epoch(0)
@@ -134,8 +138,7 @@ def train_ch6(
             f"{model}: the training set has label {worst}, the net has {logits.shape[1]} classes"
         )
     if reinit:
-        shapes = {key: w.shape for key, w in module.get_weights(net).items()}
-        module.set_weights(net, initial_weights(shapes, seed))
+        module.set_weights(net, redrawn(module.get_weights(net), seed))
     module.seed(net, seed)
 
     settings: dict[str, Any] = {
@@ -186,8 +189,7 @@ def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
     0.1
     """
     name, module = backends.backend_of(net)
-    where = backends.resolve_device(module, name, device)
-    module.place(net, where)
+    where = module.place(net, backends.resolve_device(module, name, device))
     return _accuracy(module, net, _epochs(data_iter, name, module, where)(0))
 
 
@@ -209,31 +211,19 @@ class _Run:
     def epoch(self, train: Iterator[tuple[Any, Any]], test: Iterator[tuple[Any, Any]]) -> None:
         history = self.history
         begun, before = len(history.steps), history.warmup_seconds + history.timed_seconds
-        pending: tuple[int, Any, Any] | None = None
         clock = time.perf_counter()
         for X, y in train:
             loss_sum, correct = self.trainer.step(X, y)
-            # A step's figures are read when the next one has been given to the device, so that it
-            # never waits for Python; the first step is waited for, since it is timed by itself.
-            if history.timed_examples == 0 and not history.warmup_seconds:
-                self._record(len(y), loss_sum, correct)
-                self.backend.synchronize(self.device)
-                history.warmup_seconds = time.perf_counter() - clock
-                self.display.step(history)
-                clock = time.perf_counter()
-                continue
-            history.timed_examples += len(y)
-            if pending is not None:
-                self._record(*pending)
-                history.timed_seconds += time.perf_counter() - clock
-                self.display.step(history)
-                clock = time.perf_counter()
-            pending = len(y), loss_sum, correct
-        if pending is not None:
-            self._record(*pending)
+            history.record_step(len(y), float(loss_sum), int(correct))
             self.backend.synchronize(self.device)
-            history.timed_seconds += time.perf_counter() - clock
+            seconds = time.perf_counter() - clock
+            if len(history.steps) == 1:
+                history.warmup_seconds = seconds
+            else:
+                history.timed_examples += len(y)
+                history.timed_seconds += seconds
             self.display.step(history)
+            clock = time.perf_counter()
         steps = history.steps[begun:]
         if not steps:
             raise DataError(NO_BATCHES.format("training"))
@@ -247,9 +237,6 @@ class _Run:
             )
         )
         self.display.epoch(history)
-
-    def _record(self, examples: int, loss_sum: Any, correct: Any) -> None:
-        self.history.record_step(examples, float(loss_sum), int(correct))
 
 
 def _accuracy(backend: Backend, net: Any, batches: Iterator[tuple[Any, Any]]) -> float:
@@ -284,8 +271,7 @@ def _native(
     name, module = backends.backend_of(net)
     if backend not in (None, name):
         raise BackendError(f"backend={backend!r} was given, but the net is one of {name}")
-    where = backends.resolve_device(module, name, device)
-    module.place(net, where)
+    where = module.place(net, backends.resolve_device(module, name, device))
     return name, module, type(net).__name__, net, where
 
 
@@ -295,7 +281,15 @@ def _epochs(
     """A function that gives the n-th epoch's batches on the device."""
     if isinstance(batches, ImageLoader):
         return batches.on(name, device).epoch
-    return lambda number: ((backend.put(X, device), backend.put(y, device)) for X, y in batches)
+
+    def epoch(number: int) -> Iterator[tuple[Any, Any]]:
+        for X, y in batches:
+            images = X.astype(np.float32) if isinstance(X, np.ndarray) else X
+            # Some loaders give labels as a column, or as small integers.
+            labels = backend.to_numpy(backend.put(y, device)).reshape(-1).astype(np.int64)
+            yield backend.put(images, device), backend.put(labels, device)
+
+    return epoch
 
 
 def _seed(seed: object) -> int:
@@ -306,7 +300,11 @@ def _seed(seed: object) -> int:
 
 def check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
     """Raise RunError unless these are values that `train_ch6` takes."""
-    if not isinstance(num_epochs, int) or isinstance(num_epochs, bool) or num_epochs < 1:
+    if (
+        not isinstance(num_epochs, int | np.integer)
+        or isinstance(num_epochs, bool)
+        or num_epochs < 1
+    ):
         raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")
     if not isinstance(lr, Real) or not math.isfinite(lr) or lr <= 0:
         raise RunError(f"lr must be a finite number above 0, not {lr!r}")

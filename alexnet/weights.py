@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from alexnet.errors import WeightsError
-from alexnet.spec import Shape
+from alexnet.spec import STATISTICS, Shape
 
 Weights = dict[str, np.ndarray]
 
@@ -46,6 +46,27 @@ def initial_weights(shapes: Mapping[str, Shape], seed: int = 0) -> Weights:
             value = 1.0 if key.endswith(("weight", "running_var")) else 0.0
             weights[key] = np.full(shape, value, np.float32)
     return weights
+
+
+def redrawn(weights: Mapping[str, np.ndarray], seed: int) -> Weights:
+    """A net's arrays with new initial weights for its convolutions, dense layers and norms.
+
+    Arrays of other kinds (constants, slopes of activations, embeddings) stay as they are.
+
+    >>> new = redrawn({"a.weight": np.ones(3), "b.weight": np.ones(2), "b.bias": np.ones(2)}, 0)
+    >>> new["a.weight"], new["b.bias"]
+    (array([1., 1., 1.]), array([0., 0.], dtype=float32))
+    """
+
+    def is_drawn(key: str, array: np.ndarray) -> bool:
+        layer, _, name = key.rpartition(".")
+        siblings = {k.rpartition(".")[2] for k in weights if k.rpartition(".")[0] == layer}
+        if name == "weight":  # alone and a vector, it is the slope of a PReLU
+            return array.ndim >= 2 or "bias" in siblings
+        return name in ("bias", *STATISTICS) and "weight" in siblings
+
+    shapes = {key: w.shape for key, w in weights.items() if is_drawn(key, w)}
+    return {**weights, **initial_weights(shapes, seed)}
 
 
 def check_weights(

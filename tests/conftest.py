@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# One OpenMP setting for every framework of this process, before any of them reads it.
+# The user's own data and subsets are not the tests'.
 os.environ.pop("ALEXNET_SUBSET", None)
 os.environ.pop("ALEXNET_DATA", None)
 
@@ -40,6 +40,14 @@ def pytest_configure(config):
                 backends.load(name)
             except BackendError as error:
                 raise pytest.UsageError(f"this run is to cover {name}: {error}") from None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out, visibly, the tests that need a backend that this run is not to cover."""
+    covered = set(chosen(config))
+    left_out = [i for i in items for m in i.iter_markers("needs") if not covered >= set(m.args)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_report_header(config):

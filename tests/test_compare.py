@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from helpers import alexnet, python
 from matplotlib.image import imread
 
 from alexnet import History, backends, comparison
-from alexnet.comparison import compare, plan
-from alexnet.recipes import Recipe
+from alexnet.comparison import Plan, compare, plan
+from alexnet.recipes import QUICK, Recipe
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
 
@@ -39,9 +40,12 @@ class Watcher:
         self.rows.append(row)
 
 
+@pytest.mark.needs("torch")
 def test_two_backends_get_the_same_run(tmp_path):
     watcher = Watcher()
-    found = compare("lenet", SMALL, None, ["numpy", "torch"], out=tmp_path / "run", watcher=watcher)
+    found = compare(
+        "lenet", Plan(SMALL, None, ("numpy", "torch")), out=tmp_path / "run", watcher=watcher
+    )
     numpy_row, torch_row = found.rows
     for row in found.rows:
         assert row.problem == ""
@@ -56,7 +60,7 @@ def test_two_backends_get_the_same_run(tmp_path):
 
 
 def test_the_run_folder_holds_everything(tmp_path):
-    compare("lenet", SMALL, None, ["numpy"], out=tmp_path / "run")
+    compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert names == {"comparison.json", "table.txt", "curves.png", "numpy.log"}
     saved = json.loads(
@@ -72,11 +76,14 @@ def test_the_run_folder_holds_everything(tmp_path):
     assert picture.std() > 0.01  # it is not blank
 
 
+@pytest.mark.needs("torch")
 def test_a_killed_worker_costs_its_own_row(tmp_path):
     watcher = Watcher()
     watcher.when = ("torch", "begin")
     watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
-    found = compare("lenet", SMALL, None, ["torch", "numpy"], out=tmp_path / "run", watcher=watcher)
+    found = compare(
+        "lenet", Plan(SMALL, None, ("torch", "numpy")), out=tmp_path / "run", watcher=watcher
+    )
     dead, alive = found.rows
     assert dead.history is None
     assert dead.problem.startswith("killed by SIGKILL")
@@ -86,13 +93,33 @@ def test_a_killed_worker_costs_its_own_row(tmp_path):
     assert "PyTorch: killed by SIGKILL" in text
 
 
+def test_a_worker_killed_within_a_line_costs_its_own_row(tmp_path, monkeypatch):
+    code = """import os; os.write(1, b'{"event": "ste'); os.kill(os.getpid(), 9)"""
+    monkeypatch.setattr(comparison, "_command", lambda: [sys.executable, "-c", code])
+    found = compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    assert found.rows[0].problem.startswith("killed by SIGKILL")
+
+
+def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
+    """Brackets and all: a table that reads them as markup would lose or choke on them."""
+    code = "import sys; print('fault in [/usr/lib/libc.so] [red]', file=sys.stderr); sys.exit(3)"
+    monkeypatch.setattr(comparison, "_command", lambda: [sys.executable, "-c", code])
+    compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    text = (tmp_path / "run" / "table.txt").read_text()
+    assert "NumPy: ended with exit status 3 | fault in [/usr/lib/libc.so] [red]" in text
+
+
 def test_a_framework_that_is_missing_is_a_row_with_its_command(tmp_path, monkeypatch):
     real = backends.installed
     monkeypatch.setattr(backends, "installed", lambda name: name != "mxnet" and real(name))
-    found = compare("lenet", SMALL, None, ["mxnet", "numpy"], out=tmp_path / "run")
+    found = compare("lenet", Plan(SMALL, None, ("mxnet", "numpy")), out=tmp_path / "run")
     missing, present = found.rows
     assert missing.problem == "not installed; pip install -e '.[mxnet]'"
     assert missing.missing
+    assert (
+        "MXNet: not installed; pip install -e '.[mxnet]'"
+        in (tmp_path / "run" / "table.txt").read_text()
+    )
     assert present.history is not None
 
 
@@ -131,19 +158,41 @@ def test_a_fault_inside_a_framework_is_one_line_and_a_traceback_in_the_log():
 
 def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
     monkeypatch.setattr(comparison, "gpu_hardware", lambda: False)
-    assert plan("alexnet", data="sample")[0].train_examples < 5000
-    assert plan("alexnet", full=True, data="sample")[0].train_examples == 60_000
+    assert plan("alexnet", data="sample").recipe.train_examples < 5000
+    assert plan("alexnet", full=True, data="sample").recipe.train_examples == 60_000
 
 
-@pytest.mark.parametrize(("on_gpu", "examples"), [(True, 60_000), (False, 1_024)])
+@pytest.mark.parametrize(
+    ("on_gpu", "examples"), [(True, 60_000), (False, QUICK["alexnet"].train_examples)]
+)
 def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
     monkeypatch, on_gpu, examples
 ):
     monkeypatch.setattr(comparison, "gpu_hardware", lambda: True)
     monkeypatch.setattr(comparison, "_uses_gpu", lambda model, b: on_gpu or b != "paddle")
-    assert plan("alexnet", data="sample")[0].train_examples == examples
+    assert plan("alexnet", data="sample").recipe.train_examples == examples
 
 
+def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
+    monkeypatch.setattr(comparison, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(comparison, "_uses_gpu", lambda model, b: b == "torch")
+    for names, device, full in (
+        (["torch"], None, True),
+        (["torch"], "cpu", False),
+        (["torch", "paddle"], None, False),
+        (["numpy"], None, False),
+    ):
+        found = plan("alexnet", names, data="sample", device=device)
+        assert (found.recipe.num_epochs == 10) == full
+
+
+def test_numpy_is_left_out_of_a_full_run_unless_it_is_named():
+    assert plan("alexnet", full=True, data="sample").names == tuple(backends.FRAMEWORKS)[1:]
+    assert plan("alexnet", ["numpy"], full=True, data="sample").names == ("numpy",)
+    assert plan("alexnet", full=False, data="sample").names == tuple(backends.FRAMEWORKS)
+
+
+@pytest.mark.needs("torch")
 def test_a_worker_reports_its_device_without_training():
     """Here: a CPU, in a real process."""
     assert comparison._uses_gpu("lenet", "torch") is False
@@ -152,22 +201,25 @@ def test_a_worker_reports_its_device_without_training():
 def test_a_quick_run_takes_the_sample_where_there_is_nothing_else(monkeypatch):
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
     monkeypatch.setattr(comparison, "find", lambda dataset: None)
-    assert plan("alexnet", full=False)[1] is None
+    assert plan("alexnet", full=False).root is None
 
 
 @pytest.mark.slow
-def test_the_main_job(tmp_path, covered):
+@pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
+def test_the_main_job(tmp_path):
     """`alexnet compare` as the README has it: every backend learns, on real images, at 224."""
     found = alexnet("compare", "--out", str(tmp_path / "run"))
     assert found.returncode == 0, found.stdout + found.stderr
     saved = json.loads((tmp_path / "run" / "comparison.json").read_text())
     assert [row["backend"] for row in saved["rows"]] == list(backends.FRAMEWORKS)
     for row in saved["rows"]:
-        if row["backend"] not in covered:
-            continue
         history = History.from_dict(row["history"])
         assert history.settings["image_shape"] == [1, 224, 224]
-        assert history.last.test_accuracy > 0.5, row["backend"]
+        if row["backend"] == "numpy":
+            assert row["note"] == "trained on the first 24 batches of every epoch only"
+            assert history.last.test_accuracy > 0.1
+        else:
+            assert history.last.test_accuracy > 0.5, row["backend"]
         assert row["logits_difference"] < 1e-4
         assert history.examples_per_sec > 0
         assert np.isfinite(history.last.loss)

@@ -172,10 +172,14 @@ def test_a_damaged_file_is_named(small, folder, damage, message):
         load_fashion_mnist(64, resize=None, root=folder)
 
 
-@given(content=st.binary(max_size=40), name=st.sampled_from(files.FILES))
-def test_no_bytes_get_past_the_check(content, name):
+@given(
+    magic=st.sampled_from([b"", b"\0\0\x08\x01", b"\0\0\x08\x03"]),
+    rest=st.binary(max_size=40),
+    name=st.sampled_from(files.FILES),
+)
+def test_no_bytes_get_past_the_check(magic, rest, name):
     with pytest.raises(DataError):
-        files.parse(Path(name), content, "0" * 64, "nothing")
+        files.parse(Path(name), magic + rest, "0" * 64, "nothing")
 
 
 def test_a_folder_that_is_not_there():
@@ -341,6 +345,13 @@ def test_every_epoch_shows_every_example_once(n, batch_size, epochs):
         assert sizes[:-1] == [batch_size] * (len(sizes) - 1)
         assert 1 <= sizes[-1] <= batch_size
     assert sorted(labels(loader)) == list(range(n))
+
+
+def test_the_first_batches_are_the_first_of_the_whole_epoch():
+    whole, part = numbered(50), replace(numbered(50), first=3)
+    assert labels(part) == labels(whole)[:12]
+    assert len(part) == 3
+    assert len(replace(numbered(5), first=3)) == 2
 
 
 def test_orders_differ_by_epoch_and_by_seed_and_come_back():

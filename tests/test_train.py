@@ -319,6 +319,82 @@ def test_batches_of_the_readers_own(name):
     )
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.uint8])
+def test_labels_in_a_column_and_of_other_kinds(name, kind):
+    """As Paddle's and Keras' own datasets give them; images as float64."""
+    lists = [[(native(name, X), y[:, None].astype(kind)) for X, y in it.epoch(0)] for it in load()]
+    found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
+    expected = fit("lenet", backend=name, lr=0.5)
+    assert found.last.test_accuracy == expected.last.test_accuracy
+    assert [s["accuracy"] for s in found.steps] == [s["accuracy"] for s in expected.steps]
+
+
+def test_numpy_images_in_double_precision(name):
+    swap = (0, 2, 3, 1) if name == "tensorflow" else (0, 1, 2, 3)
+    lists = [[(X.astype(np.float64).transpose(swap), y) for X, y in it.epoch(0)] for it in load()]
+    found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
+    expected = fit("lenet", backend=name, lr=0.5)
+    assert [s["loss"] for s in found.steps] == pytest.approx(
+        [s["loss"] for s in expected.steps], rel=1e-5
+    )
+
+
+@pytest.mark.needs("torch")
+def test_a_torch_net_that_views_its_features_trains():
+    """The class of seed 003 does; memory formats other than the default break it."""
+    import torch
+
+    class Viewing(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 3, 5)
+            self.fc = torch.nn.Linear(3 * 24 * 24, 10)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return self.fc(x.view(x.size(0), 3 * 24 * 24))
+
+    assert fit(Viewing()).last.loss > 0
+
+
+@pytest.mark.needs("torch")
+def test_reinit_leaves_other_arrays_alone():
+    import torch
+
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.PReLU())
+    net.register_buffer("std", torch.tensor([0.353]))
+    fit(net, lr=1e-12)
+    assert net.std.item() == pytest.approx(0.353)
+    assert net[2].weight.item() == pytest.approx(0.25)
+
+
+@pytest.mark.needs("tensorflow")
+def test_a_keras_net_inside_a_class_starts_from_the_same_weights():
+    import tensorflow as tf
+
+    class Wrapped(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.net = by_hand("tensorflow")
+
+        def call(self, X):
+            return self.net(X)
+
+    found, expected = (fit(net, lr=0.5) for net in (Wrapped(), by_hand("tensorflow")))
+    assert [s["loss"] for s in found.steps] == pytest.approx(
+        [s["loss"] for s in expected.steps], rel=1e-5
+    )
+
+
+def test_numbers_of_numpy_and_whole_ones_are_taken(name, tmp_path):
+    loaders = load(batch_size=np.int64(32))
+    history = fit(
+        "lenet", loaders, np.int64(1), 1, backend=name, seed=np.int64(3), momentum=np.float32(0.5)
+    )
+    history.save(tmp_path / "h.json")
+    assert History.load(tmp_path / "h.json") == history
+
+
 def test_evaluate_is_the_share_of_right_answers(name):
     _, test_iter = load()
     net = alexnet.build("lenet", backend=name)

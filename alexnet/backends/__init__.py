@@ -19,7 +19,9 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
+
+import numpy as np
 
 from alexnet.backends.interface import Backend
 from alexnet.errors import BackendError
@@ -86,14 +88,35 @@ def load(name: str) -> Backend:
         raise BackendError(
             f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
         )
-    _avoid_crashes(name)
     _set_defaults(entry)
-    chatter = io.StringIO()  # notices that a framework prints while it is imported
+    chatter = _Chatter(sys.stderr)
     try:
         with contextlib.redirect_stderr(chatter):
+            _avoid_crashes(name)
             return cast(Backend, importlib.import_module(f"alexnet.backends.{name}"))
-    except ImportError as error:
-        raise BackendError(f"{entry.title} is installed but cannot be imported: {error}") from error
+    except BackendError:
+        raise
+    except Exception as error:  # frameworks fail in many ways: missing libraries, other versions
+        last = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise BackendError(f"{entry.title} is installed but cannot be imported: {last}") from error
+    finally:
+        chatter.muted = False
+
+
+class _Chatter(io.TextIOBase):
+    """Standard error without what a framework prints while it is imported.
+
+    Logging handlers that are made meanwhile hold on to it, so afterwards it passes everything on.
+    """
+
+    def __init__(self, real: TextIO) -> None:
+        self.real, self.muted = real, True
+
+    def write(self, text: str) -> int:
+        return len(text) if self.muted else self.real.write(text)
+
+    def flush(self) -> None:
+        self.real.flush()
 
 
 def _avoid_crashes(name: str) -> None:
@@ -108,6 +131,11 @@ def _avoid_crashes(name: str) -> None:
         raise BackendError(
             "Paddle cannot be loaded after TensorFlow in one process (it would crash Python); "
             "load Paddle first, or use one process for each"
+        )
+    if name == "tensorflow" and os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        raise BackendError(
+            f"Keras is told by KERAS_BACKEND to run on {os.environ['KERAS_BACKEND']}; "
+            "the tensorflow backend needs it to be unset or tensorflow"
         )
     if name in ("torch", "tensorflow") and "triton" not in sys.modules:
         if tensorflow_is_here:
@@ -177,10 +205,14 @@ def resolve_device(backend: Backend, name: str, device: Any) -> Any:
     """
     if device is None:
         device = TRY_GPU.format(0)
+    if isinstance(device, int):
+        raise BackendError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
     if not isinstance(device, str) or device.startswith("/"):
         return device
     kind, _, rest = device.partition(":")
     found = backend.gpus() if kind != "cpu" else []
+    if kind in ("cuda", "mps"):  # Apple's GPUs are not CUDA's
+        found = [gpu for gpu in found if ("mps" in str(gpu)) == (kind == "mps")]
     number, _, fallback = rest.partition(" ")
     if kind == "cpu" and rest in ("", "0"):
         return backend.cpu()
@@ -242,6 +274,6 @@ def set_weights(net: object, weights: Weights) -> None:
     values are finite.
     """
     _, backend = backend_of(net)
-    shapes = {key: w.shape for key, w in backend.get_weights(net).items()}
-    check_weights(weights, shapes, type(net).__name__)
-    backend.set_weights(net, weights)
+    own = backend.get_weights(net)
+    check_weights(weights, {key: w.shape for key, w in own.items()}, type(net).__name__)
+    backend.set_weights(net, {key: np.asarray(weights[key], w.dtype) for key, w in own.items()})

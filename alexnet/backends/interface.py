@@ -42,6 +42,9 @@ class Backend(Protocol):
     def cpu(self) -> Any:
         """The CPU, as the framework's own device."""
 
+    def home(self) -> Any:
+        """Where the framework itself puts a new net."""
+
     def synchronize(self, device: Any) -> None:
         """Wait until the device has done all that it was given."""
 
@@ -51,8 +54,8 @@ class Backend(Protocol):
     def render(self, net: ResolvedNet, device: Any) -> Any:
         """The framework's own sequential model, on the device, with the framework's own weights."""
 
-    def place(self, net: Any, device: Any) -> None:
-        """Move a net to the device."""
+    def place(self, net: Any, device: Any) -> Any:
+        """Move a net to the device. Returns where it is now: Keras does not move what it has made."""
 
     def get_weights(self, net: Any) -> Weights:
         """Copies of all arrays of a net, rendered here or written by hand, in the neutral layout."""

@@ -36,6 +36,10 @@ def cpu() -> mx.Context:
     return mx.cpu()
 
 
+def home() -> mx.Context:
+    return cpu()
+
+
 def synchronize(device: mx.Context) -> None:
     mx.nd.waitall()
 
@@ -100,12 +104,13 @@ def render(net: ResolvedNet, device: mx.Context) -> nn.HybridSequential:
     return model
 
 
-def place(net: gluon.Block, device: mx.Context) -> None:
+def place(net: gluon.Block, device: mx.Context) -> mx.Context:
     params = net.collect_params()
     for param in params.values():
         if param._data is None and not param._deferred_init:  # net.initialize() was not called
             param.initialize(ctx=device)
     params.reset_ctx(device)
+    return device
 
 
 def _params(net: gluon.Block) -> dict[str, gluon.Parameter]:

@@ -33,6 +33,10 @@ def cpu() -> paddle.CPUPlace:
     return paddle.CPUPlace()
 
 
+def home() -> Any:
+    return (gpus() or [cpu()])[0]
+
+
 def synchronize(device: Any) -> None:
     if isinstance(device, paddle.CUDAPlace):
         paddle.device.synchronize(device)
@@ -83,8 +87,12 @@ def render(net: ResolvedNet, device: Any) -> nn.Sequential:
     return model
 
 
-def place(net: nn.Layer, device: Any) -> None:
+def place(net: nn.Layer, device: Any) -> Any:
+    # Kernels run on Paddle's current device, and optimizers keep their state there.
+    on_gpu = isinstance(device, paddle.CUDAPlace)
+    paddle.set_device(f"gpu:{device.get_device_id()}" if on_gpu else "cpu")
     net.to(device=device)
+    return device
 
 
 def _variables(net: nn.Layer) -> dict[str, tuple[Any, bool]]:
@@ -149,7 +157,11 @@ def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
 class Trainer:
     def __init__(self, net: nn.Layer, lr: float, momentum: float) -> None:
         self.net = net
-        self.optimizer = paddle.optimizer.Momentum(lr, momentum, parameters=net.parameters())
+        parameters = net.parameters()
+        if momentum:
+            self.optimizer = paddle.optimizer.Momentum(lr, momentum, parameters)
+        else:  # the other would keep a velocity all the same
+            self.optimizer = paddle.optimizer.SGD(lr, parameters)
 
     def step(self, X: paddle.Tensor, y: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         self.net.train()

@@ -33,8 +33,15 @@ def gpus() -> list[str]:
     return [f"/GPU:{i}" for i in range(len(found))]
 
 
+gpus()  # sets how memory is taken, before anything is put on a GPU
+
+
 def cpu() -> str:
     return "/CPU:0"
+
+
+def home() -> str:
+    return (gpus() or [cpu()])[0]
 
 
 def synchronize(device: str) -> None:
@@ -113,23 +120,28 @@ def _layers(layer: spec.Layer, shape: Shape) -> Iterator[layers.Layer]:
 
 
 def render(net: ResolvedNet, device: str) -> keras.Sequential:
-    *channels, height, width = (
-        net.input_shape if len(net.input_shape) == 3 else (1, *net.input_shape)
-    )
+    shape = net.input_shape
+    channels_last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
     rows = [layer for row in net.rows for layer in _layers(row.layer, row.input_shape)]
     with tf.device(device):
-        return keras.Sequential([keras.Input((height, width, *channels)), *rows])
+        return keras.Sequential([keras.Input(channels_last), *rows])
 
 
-def place(net: keras.Model, device: str) -> None:
-    """Variables live where the net was made: Keras does not move them."""
+def place(net: keras.Model, device: str) -> str:
+    """Keras does not move variables: a net that has them stays, one that has none yet gets them here."""
+    if not net.variables:
+        return device
+    spec = tf.DeviceSpec.from_string(net.variables[0].value.device)
+    return f"/{spec.device_type}:{spec.device_index}"
 
 
-def _leaves(net: keras.Model) -> list[layers.Layer]:
+def _leaves(layer: layers.Layer) -> Iterator[layers.Layer]:
     """The layers that do the work, without containers and padding: one for each row of a spec."""
-    flat = list(net._flatten_layers(include_self=False))
-    leaf = [x for x in flat if not list(x._flatten_layers(include_self=False))]
-    return [x for x in leaf if not isinstance(x, layers.ZeroPadding2D | layers.InputLayer)]
+    for inner in layer._layers:
+        if inner._layers:
+            yield from _leaves(inner)
+        elif not isinstance(inner, layers.ZeroPadding2D | layers.InputLayer):
+            yield inner
 
 
 NEUTRAL_NAMES = {
@@ -146,7 +158,8 @@ def _variables(net: keras.Model) -> Iterator[tuple[str, Any, Shape | None, tuple
 
     That is: the (H, W, C) in whose order its features come, where they come from a Flatten; and the
     order of axes that makes it neutral. Weights: (kh, kw, in, out) to (out, in, kh, kw); (in, out)
-    to (out, in).
+    to (out, in). Where the Flatten is in a model that is a class, the order of its features is not
+    known, and stays the model's own.
     """
     image: Shape | None = None  # set from a Flatten on, until a Dense mixes the features
     for index, layer in enumerate(_leaves(net)):
@@ -156,9 +169,9 @@ def _variables(net: keras.Model) -> Iterator[tuple[str, Any, Shape | None, tuple
         for v in layer.weights:
             name = v.name.split("/")[-1]
             axes = {2: (1, 0), 4: (3, 2, 0, 1)}.get(len(v.shape)) if name == "kernel" else None
-            features = image if v.shape[0] == np.prod(image or (0,)) else None
-            if name == "bias" and isinstance(layer, layers.Dense):
-                features = None
+            from_image = image is not None and v.shape and v.shape[0] == np.prod(image)
+            of_outputs = name == "bias" and isinstance(layer, layers.Dense)
+            features = image if from_image and not of_outputs else None
             yield f"{index}.{NEUTRAL_NAMES.get(name, name)}", v, features, axes
         if isinstance(layer, layers.Dense):
             image = None
@@ -228,7 +241,8 @@ class Trainer:
         if self._compiled is None:  # one graph for every batch size
             signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (X, y)]
             self._compiled = tf.function(self._step, input_signature=signature)
-        return self._compiled(X, y)
+        with tf.device(X.device):
+            return self._compiled(X, y)
 
     def _step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
@@ -242,4 +256,5 @@ class Trainer:
 
 
 def predict(net: keras.Model, X: tf.Tensor) -> tf.Tensor:
-    return net(X, training=False)
+    with tf.device(X.device):
+        return net(X, training=False)

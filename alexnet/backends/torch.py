@@ -33,6 +33,10 @@ def cpu() -> torch.device:
     return torch.device("cpu")
 
 
+def home() -> torch.device:
+    return cpu()
+
+
 def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -78,11 +82,15 @@ def _module(layer: spec.Layer, shape: Shape) -> nn.Module:
 
 
 def render(net: ResolvedNet, device: torch.device) -> nn.Sequential:
-    return nn.Sequential(*[_module(row.layer, row.input_shape) for row in net.rows]).to(device)
+    model = nn.Sequential(*[_module(row.layer, row.input_shape) for row in net.rows]).to(device)
+    if device.type == "cpu":
+        model.to(memory_format=torch.channels_last)  # strides that the CPU's kernels prefer
+    return model
 
 
-def place(net: nn.Module, device: torch.device) -> None:
+def place(net: nn.Module, device: torch.device) -> torch.device:
     net.to(device)
+    return device
 
 
 def get_weights(net: nn.Module) -> Weights:
@@ -113,7 +121,7 @@ def put(array: Any, device: torch.device) -> torch.Tensor:
 def images(pixels: np.ndarray, transform: ImageTransform, device: torch.device) -> torch.Tensor:
     x = put(pixels, device).float() / 255  # (B, 28, 28)
     if transform.matrix is not None:
-        matrix = put(transform.matrix, device)
+        matrix = torch.tensor(transform.matrix, device=device)
         x = matrix @ x @ matrix.T  # (B, S, S)
     return ((x - transform.mean) / transform.std).unsqueeze(1)  # (B, 1, S, S)
 
@@ -127,8 +135,6 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 class Trainer:
     def __init__(self, net: nn.Module, lr: float, momentum: float) -> None:
-        if next(net.parameters()).device.type == "cpu":
-            net.to(memory_format=torch.channels_last)  # the order that the CPU's kernels prefer
         self.net = net
         self.optimizer = torch.optim.SGD(net.parameters(), lr, momentum)
 
