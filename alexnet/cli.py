@@ -155,7 +155,7 @@ def compare(
     from alexnet.comparison import compare as run
     from alexnet.comparison import describe_data, plan
     from alexnet.progress import TerminalWatcher
-    from alexnet.table import comparison_table, problems
+    from alexnet.table import comparison_table, problems, recipe_line
 
     names = [name.strip() for name in only.split(",")] if only else None
     planned = plan(
@@ -175,6 +175,7 @@ def compare(
     comparison = run(
         model, planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher()
     )
+    out.print(recipe_line(comparison))
     out.print(comparison_table(comparison), soft_wrap=False)
     for line in problems(comparison):
         out.print(line)

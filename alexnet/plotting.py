@@ -76,7 +76,7 @@ def plot_histories(histories: Sequence[History]) -> Figure:
     accuracy_axes.set_ylim(0, 1)
     loss_axes.legend(title="training")
     if any(history.epochs for history in histories):
-        accuracy_axes.legend(title="test, after the epoch", loc="lower right")
+        accuracy_axes.legend(title="test, after the epoch", loc="upper left")
     names = list(dict.fromkeys(h.model for h in histories))
     figure.suptitle(", ".join(names))
     return figure

@@ -55,19 +55,24 @@ def summary_table(net: ResolvedNet) -> Table:
     return table
 
 
+def recipe_line(comparison: Comparison) -> str:
+    """What every backend of a comparison was given."""
+    r = comparison.recipe
+    size = r.resize or 28
+    return (
+        f"{comparison.model} at {size}×{size}: {r.train_examples:,} images, epochs: {r.num_epochs}, "
+        f"batches of {r.batch_size}, lr {r.lr:g}, momentum {r.momentum:g}"
+        f"{', normalised' if r.normalize else ''}, seed {comparison.seed}"
+    )
+
+
 def comparison_table(comparison: Comparison) -> Table:
     """A row for each backend: the last epoch's loss and accuracies, speed, memory, parity.
 
     ``Δ logits`` is the largest difference of the initial logits from the reference in double
     precision, over the largest logit.
     """
-    r = comparison.recipe
-    size = r.resize or 28
-    title = (
-        f"{comparison.model}, {size}×{size}, batches of {r.batch_size}, lr {r.lr:g}, "
-        f"momentum {r.momentum:g}{', normalised' if r.normalize else ''}, seed {comparison.seed}"
-    )
-    table = Table(title=title, **LAYOUT)
+    table = Table(**LAYOUT)
     for name in ("backend", "version", "device"):
         table.add_column(name, no_wrap=name == "backend")
     for name in ("loss", "train", "test", "ex/s", "peak MB", "Δ logits"):
@@ -109,6 +114,7 @@ def as_text(comparison: Comparison, width: int = 120) -> str:
         file=io.StringIO(), width=width, color_system=None, markup=False, soft_wrap=True
     )
     console.print(f"Images: {comparison.data}")
+    console.print(recipe_line(comparison))
     console.print(comparison_table(comparison))
     for line in problems(comparison):
         console.print(line)
