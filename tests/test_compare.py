@@ -14,6 +14,7 @@ from matplotlib.image import imread
 
 from alexnet import History, backends, comparison
 from alexnet.comparison import Plan, compare, plan
+from alexnet.progress import TerminalWatcher
 from alexnet.recipes import QUICK, Recipe
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
@@ -154,6 +155,18 @@ def test_a_fault_inside_a_framework_is_one_line_and_a_traceback_in_the_log():
     assert found.returncode == 1
     assert json.loads(found.stdout) == {"event": "error", "message": "last line"}
     assert "Traceback" in found.stderr
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(19_980, True), (300, False)])
+def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, said):
+    watcher = TerminalWatcher()
+    watcher.start("torch")
+    watcher.event("torch", {"event": "begin", "steps": 4690})
+    for done in (1, 2, 3, 4):
+        step = {"event": "step", "done": done, "loss": 2.3, "examples_per_sec": 30.0}
+        watcher.event("torch", step | {"seconds_left": seconds if done > 1 else None})
+    line = "torch: about 5 h 33 min of training to come, at 30.0 examples/sec\n"
+    assert capsys.readouterr().out == (line if said else "")
 
 
 def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):

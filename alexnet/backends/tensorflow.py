@@ -234,7 +234,8 @@ class Trainer:
     def __init__(self, net: keras.Model, lr: float, momentum: float) -> None:
         self.net = net
         self.optimizer = keras.optimizers.SGD(lr, momentum)
-        self.optimizer.build(net.trainable_variables)
+        with tf.device(net.trainable_variables[0].value.device):
+            self.optimizer.build(net.trainable_variables)
         self._compiled: Any = None
 
     def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
