@@ -96,6 +96,7 @@ def train(
     from alexnet.train import train_ch6
     from alexnet.worker import Job
 
+    backends.load(backend)
     if save:
         _require_writable(save)
     planned = plan(

@@ -18,6 +18,7 @@ import numpy as np
 from alexnet import backends, zoo
 from alexnet._version import __version__
 from alexnet.atomic import replacing
+from alexnet.data import limits
 from alexnet.errors import RunError
 from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate
 from alexnet.history import FORMAT, History
@@ -139,7 +140,15 @@ def plan(
         full = may_use_gpu and all(_uses_gpu(model, name) for name in here)
     recipe = recipe_for(model, full)
     recipe = replace(recipe, **{key: v for key, v in overrides.items() if v is not None})
+    train, test = limits((recipe.train_examples, recipe.test_examples))
+    recipe = replace(
+        recipe,
+        train_examples=train or recipe.train_examples,
+        test_examples=test or recipe.test_examples,
+    )
     chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != "numpy" or not full))
+    if not any(backends.installed(name) for name in chosen if name != "numpy"):
+        recipe = replace(recipe, numpy_batches=None)  # it is alone, and has the time
     if data == "sample":
         return Plan(recipe, None, chosen)
     if data is not None or full or os.environ.get(ENVIRONMENT):
@@ -206,13 +215,19 @@ def compare(
                 row.logits_difference = float(difference / np.abs(reference).max())
             else:
                 row.note = "its initial logits are not finite"
-        if row.history and name == "numpy" and recipe.numpy_batches:
+        if name == "numpy" and row.history and _stops_early(recipe):
             row.note = f"trained on the first {recipe.numpy_batches} batches of every epoch only"
         comparison.rows.append(row)
         comparison.save()
         if watcher:
             watcher.finish(row)
     return comparison
+
+
+def _stops_early(recipe: Recipe) -> bool:
+    """Whether NumPy is to leave out a part of every epoch."""
+    batches = recipe.numpy_batches
+    return batches is not None and batches * recipe.batch_size < recipe.train_examples
 
 
 def _reference(job: Job, shape: tuple[int, ...]) -> np.ndarray:

@@ -192,7 +192,7 @@ def _load(
         for images, labels, n, shuffle in zip(
             (train_images, test_images),
             (train_labels, test_labels),
-            _limits(subset),
+            limits(subset),
             (True, False),
             strict=True,
         )
@@ -200,7 +200,7 @@ def _load(
     return train, test
 
 
-def _limits(subset: tuple[int, int] | None) -> tuple[int | None, int | None]:
+def limits(subset: tuple[int, int] | None) -> tuple[int | None, int | None]:
     """Most training and test examples, from the argument and from the environment."""
     given = [subset] if subset is not None else []
     text = os.environ.get(SUBSET)

@@ -186,6 +186,12 @@ def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
     assert plan("alexnet", data="sample").recipe.train_examples == examples
 
 
+def test_numpy_alone_does_all_the_work(monkeypatch):
+    assert plan("alexnet", full=False, data="sample").recipe.numpy_batches
+    monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
+    assert plan("alexnet", full=False, data="sample").recipe.numpy_batches is None
+
+
 def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
     monkeypatch.setattr(comparison, "gpu_hardware", lambda: True)
     monkeypatch.setattr(comparison, "_uses_gpu", lambda model, b: b == "torch")
@@ -229,7 +235,7 @@ def test_the_main_job(tmp_path):
         history = History.from_dict(row["history"])
         assert history.settings["image_shape"] == [1, 224, 224]
         if row["backend"] == "numpy":
-            assert row["note"] == "trained on the first 24 batches of every epoch only"
+            assert row["note"] == "trained on the first 12 batches of every epoch only"
             assert history.last.test_accuracy > 0.1
         else:
             assert history.last.test_accuracy > 0.5, row["backend"]
