@@ -77,8 +77,9 @@ def plot_histories(histories: Sequence[History]) -> Figure:
     loss_axes.legend(title="training")
     if any(history.epochs for history in histories):
         accuracy_axes.legend(title="test, after the epoch", loc="upper left")
-    names = list(dict.fromkeys(h.model for h in histories))
-    figure.suptitle(", ".join(names))
+    names = {h.model for h in histories}
+    if len(names) == 1:  # nets that were given as such go by the names of their classes
+        figure.suptitle(names.pop())
     return figure
 
 
