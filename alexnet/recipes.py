@@ -28,7 +28,7 @@ FULL = {
 
 QUICK = {
     "alexnet": Recipe(
-        1_536, 256, 1, 16, 0.005, momentum=0.9, normalize=True, resize=224, numpy_batches=12
+        1_344, 256, 1, 16, 0.006, momentum=0.9, normalize=True, resize=224, numpy_batches=12
     ),
     "lenet": Recipe(4_096, 1_000, 5, 16, 0.5, normalize=True),
 }
