@@ -236,7 +236,7 @@ def _reference(job: Job, shape: tuple[int, ...]) -> np.ndarray:
     net.dtype = np.float64
     for module in net:
         module.params = {k: p.astype(np.float64) for k, p in module.params.items()}
-    return initial_logits(job, net)
+    return initial_logits(job, net, "cpu")
 
 
 def _row(job: Job, log: Path, watcher: Watcher | None) -> Row:

@@ -116,7 +116,7 @@ def train_ch6(
     """
     check_settings(num_epochs, lr, momentum, seed)
     num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
-    name, module, model, net, where = _native(net, backend, train_iter, device, seed)
+    name, module, model, net, where = _native(net, backend, train_iter, device)
     train_epoch, test_epoch = (_epochs(it, name, module, where) for it in (train_iter, test_iter))
     first_epoch = train_epoch(0)
     first_batch = next(first_epoch, None)
@@ -251,7 +251,7 @@ def _accuracy(backend: Backend, net: Any, batches: Iterator[tuple[Any, Any]]) ->
 
 
 def _native(
-    net: Any, backend: str | None, train_iter: Batches, device: Any, seed: int
+    net: Any, backend: str | None, train_iter: Batches, device: Any
 ) -> tuple[str, Backend, str, Any, Any]:
     """The backend, the model's name, the framework's net and device for what the user gave."""
     if isinstance(net, str | Net):
@@ -267,7 +267,7 @@ def _native(
         where = backends.resolve_device(module, backend, device)
         return backend, module, table.name, module.render(resolved, where), where
     if backends.owner(net) is None and callable(net):
-        return _native(net(), backend, train_iter, device, seed)
+        return _native(net(), backend, train_iter, device)
     name, module = backends.backend_of(net)
     if backend not in (None, name):
         raise BackendError(f"backend={backend!r} was given, but the net is one of {name}")

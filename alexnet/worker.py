@@ -66,10 +66,9 @@ class Job:
         )
 
 
-def initial_logits(job: Job, net: Any) -> np.ndarray:
-    """Logits (PROBED_IMAGES or fewer, classes) of the first test images."""
-    name, backend = backends.backend_of(net)
-    device = backends.resolve_device(backend, name, job.device)
+def initial_logits(job: Job, net: Any, device: Any) -> np.ndarray:
+    """Logits (PROBED_IMAGES or fewer, classes) of the first test images, by a net on that device."""
+    _, backend = backends.backend_of(net)
     _, test_iter = job.load_data()
     probe = backend.images(test_iter.pixels[:PROBED_IMAGES], test_iter.transform, device)
     return backend.to_numpy(backend.predict(net, probe))
@@ -121,10 +120,8 @@ def run(job: Job, send: Any) -> None:
     train_iter, test_iter = job.load_data()
     if job.backend == "numpy":
         train_iter = replace(train_iter, first=job.recipe.numpy_batches)
-    net = build(
-        job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=job.device
-    )
-    send("initial_logits", logits=initial_logits(job, net).tolist())
+    net = build(job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=device)
+    send("initial_logits", logits=initial_logits(job, net, device).tolist())
     del net  # train_ch6 makes its own from the same seed
     history = train_ch6(
         job.model,
