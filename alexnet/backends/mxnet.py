@@ -8,15 +8,15 @@ import numpy
 
 numpy.__dict__.setdefault("bool", bool)  # MXNet 1.9 asks for np.bool, which NumPy 1.24 took out
 
-import mxnet as mx  # noqa: E402
-from mxnet import autograd, gluon, npx  # noqa: E402
-from mxnet import np as mnp  # noqa: E402
-from mxnet.gluon import nn  # noqa: E402
+import mxnet as mx
+from mxnet import autograd, gluon, npx
+from mxnet import np as mnp
+from mxnet.gluon import nn
 
-from alexnet import spec  # noqa: E402
-from alexnet.resize import ImageTransform  # noqa: E402
-from alexnet.spec import ResolvedNet, Shape  # noqa: E402
-from alexnet.weights import Weights  # noqa: E402
+from alexnet import spec
+from alexnet.resize import ImageTransform
+from alexnet.spec import ResolvedNet, Shape
+from alexnet.weights import Weights
 
 npx.set_np()
 
