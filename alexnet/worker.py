@@ -160,7 +160,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep what is freed for the next step, unless the user has tuned it.
 
     By default it hands large blocks back to the system. Every step of AlexNet then gets its 187 MB of
-    gradients as fresh pages that must be cleared: on a CPU a fifth of the time, in every framework.
+    gradients as fresh pages that must be cleared. What that costs: benchmarks/settings.py.
     """
     tuned = any(variable.startswith(("MALLOC_", "GLIBC_TUNABLES")) for variable in os.environ)
     if platform.libc_ver()[0] == "glibc" and not tuned:

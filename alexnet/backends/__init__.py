@@ -148,7 +148,7 @@ def _set_defaults(entry: Framework) -> None:
     """Environment that a framework reads once, when it is imported; never over the user's own.
 
     Paddle's matrix library (MKL of 2019) takes its slowest code on processors that are not Intel's
-    unless it is told that they have AVX2: with it, AlexNet's convolutions are 2 to 3 times as fast.
+    unless it is told that they have AVX2: with it, AlexNet's step takes less than half the time.
 
     Threads: MXNet and Paddle take half the cores or one unless OMP_NUM_THREADS says otherwise, which
     halves their speed; so it says: as many as this process may use.
