@@ -30,6 +30,31 @@ def test_a_backend_loads_its_own_framework_only(framework):
     assert found.stdout.strip() == "[]", found.stderr
 
 
+@pytest.mark.needs("mxnet")
+def test_mxnet_may_be_imported_before_this_library():
+    """As the book's cells do; np.bool is put back and the threads are set all the same."""
+    found = python(
+        "import os; os.environ.pop('OMP_NUM_THREADS', None)\n"
+        "from mxnet import np\n"
+        "print(np.ones(2).sum(), 'OMP_NUM_THREADS' in os.environ)"
+    )
+    assert found.stdout.strip() == "2.0 True", found.stderr
+
+
+def test_python_starts_without_numpy_and_this_library():
+    found = python("import sys; print([m for m in ('numpy', 'alexnet') if m in sys.modules])")
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+def test_looking_for_mxnet_changes_nothing():
+    found = python(
+        "import importlib.util, os, sys; os.environ.pop('OMP_NUM_THREADS', None)\n"
+        "importlib.util.find_spec('mxnet')\n"
+        "print('OMP_NUM_THREADS' in os.environ, 'alexnet' in sys.modules)"
+    )
+    assert found.stdout.strip() == "False False", found.stderr
+
+
 @pytest.mark.needs("tensorflow", "paddle")
 def test_paddle_after_tensorflow_is_an_error_and_no_crash():
     found = python(

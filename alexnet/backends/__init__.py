@@ -88,11 +88,10 @@ def load(name: str) -> Backend:
         raise BackendError(
             f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
         )
-    _set_defaults(entry)
     chatter = _Chatter(sys.stderr)
     try:
         with contextlib.redirect_stderr(chatter):
-            _avoid_crashes(name)
+            prepare(name)
             return cast(Backend, importlib.import_module(f"alexnet.backends.{name}"))
     except BackendError:
         raise
@@ -117,6 +116,18 @@ class _Chatter(io.TextIOBase):
 
     def flush(self) -> None:
         self.real.flush()
+
+
+def prepare(name: str) -> None:
+    """What must be done in this process before the framework is imported, by whomever.
+
+    Raises BackendError where importing it would kill Python.
+    """
+    entry = framework(name)
+    _set_defaults(entry)
+    _avoid_crashes(name)
+    if name == "mxnet":  # MXNet 1.9 asks for np.bool, which NumPy 1.24 took out
+        np.__dict__.setdefault("bool", bool)
 
 
 def _avoid_crashes(name: str) -> None:

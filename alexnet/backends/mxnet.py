@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy
-
-numpy.__dict__.setdefault("bool", bool)  # MXNet 1.9 asks for np.bool, which NumPy 1.24 took out
-
 import mxnet as mx
+import numpy
 from mxnet import autograd, gluon, npx
 from mxnet import np as mnp
 from mxnet.gluon import nn
