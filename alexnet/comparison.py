@@ -20,7 +20,7 @@ from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.data import limits
 from alexnet.errors import RunError
-from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate
+from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate, sample_is_named
 from alexnet.history import FORMAT, History
 from alexnet.recipes import Recipe, recipe_for
 from alexnet.train import build, check_settings
@@ -149,7 +149,7 @@ def plan(
     chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != "numpy" or not full))
     if not any(backends.installed(name) for name in chosen if name != "numpy"):
         recipe = replace(recipe, numpy_batches=None)  # it is alone, and has the time
-    if data == "sample":
+    if data == "sample" or (data is None and sample_is_named()):
         return Plan(recipe, None, chosen)
     if data is not None or full or os.environ.get(ENVIRONMENT):
         return Plan(recipe, str(locate(FASHION_MNIST, data)), chosen)

@@ -15,7 +15,16 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.errors import DataError
-from alexnet.files import FASHION_MNIST, MNIST, SAMPLE, Dataset, locate, read, sample_folder
+from alexnet.files import (
+    FASHION_MNIST,
+    MNIST,
+    SAMPLE,
+    Dataset,
+    locate,
+    read,
+    sample_folder,
+    sample_is_named,
+)
 from alexnet.resize import ImageTransform, resize_matrix
 from alexnet.spec import Shape
 
@@ -120,7 +129,8 @@ def load_fashion_mnist(
     root : a folder that holds the four IDX files, plain or .gz. Default: the environment variable
         ALEXNET_DATA; else this library's cache, the folders of torchvision, Keras, MXNet and
         Paddle, Debian's package dataset-fashion-mnist, and at last a download.
-    source : ``"sample"`` takes the 5,000 and 1,000 images that come with this package instead.
+    source : ``"sample"`` takes the 5,000 and 1,000 images that come with this package instead; so does
+        ALEXNET_DATA=sample.
     backend, device : yield tensors of that framework there; default: NumPy arrays.
     normalize : subtract the training set's mean pixel and divide by its standard deviation.
     seed : of the training set's order, int of at least 0.
@@ -166,6 +176,8 @@ def _load(
         _require_whole("resize", resize, 1)
     if backend is not None:
         backends.load(backend)
+    if (dataset, source, root) == (FASHION_MNIST, None, None):
+        source = "sample" if sample_is_named() else None
     if source not in (None, "sample") or (source and dataset is not FASHION_MNIST):
         raise DataError(f"{dataset.title} has no source {source!r}; Fashion-MNIST has 'sample'")
     if source and root is not None:

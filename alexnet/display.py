@@ -81,7 +81,12 @@ class NotebookDisplay:
 
 def default_display() -> Display:
     """A live plot in a Jupyter notebook, a bar anywhere else."""
+    return NotebookDisplay() if in_notebook() else TerminalDisplay()
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a kernel that shows pictures: Jupyter's, or one that descends from it."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     kinds = [cls.__name__ for cls in type(shell).__mro__]  # Colab's shell descends from Jupyter's
-    return NotebookDisplay() if "ZMQInteractiveShell" in kinds else TerminalDisplay()
+    return "ZMQInteractiveShell" in kinds

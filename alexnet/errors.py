@@ -21,5 +21,9 @@ class BackendError(AlexNetError, RuntimeError):
     """A backend that is unknown, not installed, or cannot do what was asked of it."""
 
 
+class MissingBackendError(BackendError, ImportError):
+    """A framework that is not installed."""
+
+
 class RunError(AlexNetError, RuntimeError):
     """A run (of ``compare`` or ``train``) that was asked for wrongly or could not be carried out."""

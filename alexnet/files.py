@@ -28,7 +28,8 @@ FILES = (
 """Training images and labels, test images and labels; each plain or with ``.gz`` behind it."""
 
 ENVIRONMENT = "ALEXNET_DATA"
-"""Variable that names a folder with the files, or with a folder of the dataset's name in it."""
+"""Variable that names a folder with the files, or with a folder of the dataset's name in it; for
+Fashion-MNIST, ``sample`` means the images that come with this package."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ SAMPLE = Dataset(
 def sample_folder() -> Path:
     """The folder of the sample, inside this package."""
     return Path(__file__).parent / "sample"
+
+
+def sample_is_named() -> bool:
+    """Whether the environment asks for the sample instead of Fashion-MNIST."""
+    return os.environ.get(ENVIRONMENT) == "sample"
 
 
 def find(dataset: Dataset) -> Path | None:
@@ -284,7 +290,9 @@ def _advice(dataset: Dataset, folder: Path, reasons: list[str]) -> str:
     if dataset.package:
         ways.insert(0, f"apt-get install {dataset.package}")
     if dataset.name == FASHION_MNIST.name:
-        ways.append("use the 6,000 images that come with this package (source='sample')")
+        ways.append(
+            f"use the 6,000 images that come with this package (source='sample', or {ENVIRONMENT}=sample)"
+        )
     return (
         f"{dataset.title} is not in {folder} and could not be downloaded ({'; '.join(reasons)}); "
         f"{', or '.join(ways)}"

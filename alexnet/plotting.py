@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alexnet import backends
 from alexnet.errors import DataError
 from alexnet.history import History
 
@@ -25,7 +26,7 @@ STYLES: dict[str, dict[str, Any]] = {
 POINTS_PER_EPOCH = 40  # of a smoothed curve, at most
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure of so many inches, that a notebook shows where it is a cell's last value."""
     import matplotlib.pyplot as plt
 
@@ -44,7 +45,7 @@ def plot_histories(histories: Sequence[History]) -> Figure:
     """
     if not histories:
         raise DataError("there is no history to plot")
-    figure = _new_figure(10, 4)
+    figure = new_figure(10, 4)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     for history in histories:
         if not history.steps:
@@ -111,8 +112,8 @@ def show_images(
 ) -> Figure:
     """Images in rows, with a title above each: a matplotlib figure, which a notebook shows.
 
-    ``images``: anything that NumPy reads as (N, H, W), (N, 1, H, W) or (N, H, W, 1); ``scale`` in
-    inches an image.
+    ``images``: an array or a tensor of any framework, (N, H, W), (N, 1, H, W) or (N, H, W, 1);
+    ``scale`` in inches an image.
 
     >>> from alexnet import label_names, load_fashion_mnist
     >>> _, test_iter = load_fashion_mnist(16, resize=None, source="sample")
@@ -120,7 +121,7 @@ def show_images(
     >>> len(show_images(X, label_names(y)).axes)
     16
     """
-    pictures = np.asarray(images)
+    pictures = backends.to_numpy(images)
     if pictures.ndim == 4 and 1 in (pictures.shape[1], pictures.shape[3]):
         pictures = pictures.squeeze(1 if pictures.shape[1] == 1 else 3)
     if pictures.ndim != 3 or not len(pictures):
@@ -131,11 +132,22 @@ def show_images(
         raise DataError(f"{len(pictures)} images but {len(titles)} titles")
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    figure = _new_figure(columns * scale, rows * (scale + 0.3))
+    figure = new_figure(columns * scale, rows * (scale + 0.3))
+    draw_images(figure, pictures, rows, columns, titles)
+    return figure
+
+
+def draw_images(
+    figure: Figure,
+    pictures: Iterable[np.ndarray],
+    rows: int,
+    columns: int,
+    titles: Sequence[str] | None,
+) -> None:
+    """Put images (H, W) or (H, W, 3) into a figure, row by row, with a title above each."""
     for i, picture in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(picture, cmap="gray")
         axes.set_axis_off()
         if titles is not None:
             axes.set_title(titles[i], fontsize="small")
-    return figure

@@ -17,7 +17,7 @@ class PrepareMXNet:
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name != "mxnet":
+        if name != "mxnet" or path is not None:  # a submodule of another package
             return None
         spec = PathFinder.find_spec(name)
         if spec is not None and spec.loader is not None:

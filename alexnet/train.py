@@ -6,9 +6,11 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +25,14 @@ from alexnet.spec import Net, Shape
 from alexnet.weights import initial_weights, redrawn
 
 Batches = Iterable[tuple[Any, Any]]
+
+
+class Steps(Protocol):
+    """What a run needs of a trainer (`alexnet.backends.interface.Trainer`)."""
+
+    def step(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """One step on a batch: the summed loss and the number of right answers before it."""
+
 
 NO_BATCHES = "the {} set gives no batches (a generator can be iterated only once)"
 
@@ -141,42 +151,25 @@ def train_ch6(
         module.set_weights(net, redrawn(module.get_weights(net), seed))
     module.seed(net, seed)
 
-    settings: dict[str, Any] = {
-        "num_epochs": num_epochs,
-        "lr": lr,
-        "momentum": momentum,
-        "seed": seed,
-        "reinit": reinit,
-    }
-    for prefix, it in (("train", train_iter), ("test", test_iter)):
-        if isinstance(it, ImageLoader):
-            settings[f"{prefix}_examples"] = it.num_examples
-    if isinstance(train_iter, ImageLoader):
-        settings["batch_size"] = train_iter.batch_size
-        settings["image_shape"] = list(train_iter.image_shape)
-    versions = {
-        "alexnet": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-    history = History(
-        model,
-        name,
-        module.version(),
-        str(where),
-        settings,
-        versions | {name: module.version()},
-        net=net,
+    history = new_history(
+        (model, net),
+        (name, module),
+        where,
+        (train_iter, test_iter),
+        num_epochs=num_epochs,
+        lr=lr,
+        momentum=momentum,
+        seed=seed,
+        reinit=reinit,
     )
-    display = display or default_display()
-    run = _Run(module, net, where, module.Trainer(net, lr, momentum), history, display)
-    display.begin(history, num_epochs * len(train_iter) if isinstance(train_iter, Sized) else None)
-    try:
-        run.epoch(chain([first_batch], first_epoch), test_epoch(0))
-        for number in range(1, num_epochs):
-            run.epoch(train_epoch(number), test_epoch(number))
-    finally:
-        display.end(history)
+    run = Run(module, where, module.Trainer(net, lr, momentum), history)
+    run.epochs(
+        num_epochs,
+        num_batches(train_iter),
+        lambda n: train_epoch(n) if n else chain([first_batch], first_epoch),
+        lambda n: accuracy(partial(module.predict, net), test_epoch(n)),
+        display or default_display(),
+    )
     return history
 
 
@@ -190,29 +183,71 @@ def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
     """
     name, module = backends.backend_of(net)
     where = module.place(net, backends.resolve_device(module, name, device))
-    return _accuracy(module, net, _epochs(data_iter, name, module, where)(0))
+    batches = _epochs(data_iter, name, module, where)(0)
+    return accuracy(partial(module.predict, net), batches)
 
 
-class _Run:
+def new_history(
+    net: tuple[str, Any],
+    backend: tuple[str, Backend],
+    device: Any,
+    loaders: tuple[Batches, Batches],
+    **settings: Any,
+) -> History:
+    """The history of a run that is about to begin; nets and backends come with their names."""
+    for prefix, it in zip(("train", "test"), loaders, strict=True):
+        if isinstance(it, ImageLoader):
+            settings[f"{prefix}_examples"] = it.num_examples
+    if isinstance(loaders[0], ImageLoader):
+        settings["batch_size"] = loaders[0].batch_size
+        settings["image_shape"] = list(loaders[0].image_shape)
+    name, module = backend
+    version = module.version()
+    versions = {
+        "alexnet": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        name: version,
+    }
+    return History(net[0], name, version, str(device), settings, versions, net=net[1])
+
+
+class Run:
     """The loop over steps and epochs, and its clock."""
 
-    def __init__(
+    def __init__(self, backend: Backend, device: Any, trainer: Steps, history: History) -> None:
+        self.backend, self.device = backend, device
+        self.trainer, self.history = trainer, history
+
+    def epochs(
         self,
-        backend: Backend,
-        net: Any,
-        device: Any,
-        trainer: Any,
-        history: History,
+        num_epochs: int,
+        steps: int | None,
+        train: Callable[[int], Iterator[tuple[Any, Any]]],
+        test: Callable[[int], float],
         display: Display,
     ) -> None:
-        self.backend, self.net, self.device = backend, net, device
-        self.trainer, self.history, self.display = trainer, history, display
-
-    def epoch(self, train: Iterator[tuple[Any, Any]], test: Iterator[tuple[Any, Any]]) -> None:
+        """Train on the n-th epoch's batches, then test, for every n; ``steps`` are one epoch's."""
         history = self.history
-        begun, before = len(history.steps), history.warmup_seconds + history.timed_seconds
+        display.begin(history, num_epochs * steps if steps is not None else None)
+        try:
+            for number in range(num_epochs):
+                before = history.warmup_seconds + history.timed_seconds
+                loss, train_accuracy = self.steps(train(number), display)
+                seconds = history.warmup_seconds + history.timed_seconds - before
+                history.epochs.append(Epoch(loss, train_accuracy, test(number), seconds))
+                display.epoch(history)
+        finally:
+            display.end(history)
+
+    def steps(
+        self, batches: Iterator[tuple[Any, Any]], display: Display | None = None
+    ) -> tuple[float, float]:
+        """Train on these batches. Returns the mean loss and accuracy of their examples."""
+        history = self.history
+        begun = len(history.steps)
         clock = time.perf_counter()
-        for X, y in train:
+        for X, y in batches:
             loss_sum, correct = self.trainer.step(X, y)
             history.record_step(len(y), float(loss_sum), int(correct))
             self.backend.synchronize(self.device)
@@ -222,28 +257,31 @@ class _Run:
             else:
                 history.timed_examples += len(y)
                 history.timed_seconds += seconds
-            self.display.step(history)
+            if display is not None:
+                display.step(history)
             clock = time.perf_counter()
         steps = history.steps[begun:]
         if not steps:
             raise DataError(NO_BATCHES.format("training"))
         examples = sum(s["examples"] for s in steps)
-        history.epochs.append(
-            Epoch(
-                loss=sum(s["loss"] * s["examples"] for s in steps) / examples,
-                train_accuracy=sum(s["accuracy"] * s["examples"] for s in steps) / examples,
-                test_accuracy=_accuracy(self.backend, self.net, test),
-                seconds=history.warmup_seconds + history.timed_seconds - before,
-            )
-        )
-        self.display.epoch(history)
+        loss, right = (sum(s[k] * s["examples"] for s in steps) for k in ("loss", "accuracy"))
+        return loss / examples, right / examples
 
 
-def _accuracy(backend: Backend, net: Any, batches: Iterator[tuple[Any, Any]]) -> float:
+def num_batches(batches: Batches) -> int | None:
+    """The batches in an epoch, None where that is not known."""
+    try:
+        return len(batches) if isinstance(batches, Sized) else None
+    except TypeError:  # a tf.data.Dataset that cannot tell
+        return None
+
+
+def accuracy(predict: Callable[[Any], Any], batches: Batches) -> float:
+    """The share in [0, 1] of the examples whose largest logit is their label's."""
     right = total = 0
     for X, y in batches:
-        logits, labels = (backend.to_numpy(t) for t in (backend.predict(net, X), y))
-        right += int((logits.argmax(axis=1) == labels).sum())
+        logits, labels = (backends.to_numpy(t) for t in (predict(X), y))
+        right += int((logits.argmax(axis=1) == labels.reshape(-1)).sum())
         total += len(labels)
     if not total:
         raise DataError(NO_BATCHES.format("test"))
@@ -278,14 +316,17 @@ def _native(
 def _epochs(
     batches: Batches, name: str, backend: Backend, device: Any
 ) -> Callable[[int], Iterator[tuple[Any, Any]]]:
-    """A function that gives the n-th epoch's batches on the device."""
+    """A function that gives the n-th epoch's batches on the device.
+
+    Labels are int64 (B,) there; frameworks have them as a column, or as smaller integers, too.
+    """
     if isinstance(batches, ImageLoader):
-        return batches.on(name, device).epoch
+        labels = batches.labels.reshape(-1).astype(np.int64)
+        return replace(batches.on(name, device), labels=labels).epoch
 
     def epoch(number: int) -> Iterator[tuple[Any, Any]]:
         for X, y in batches:
             images = X.astype(np.float32) if isinstance(X, np.ndarray) else X
-            # Some loaders give labels as a column, or as small integers.
             labels = backend.to_numpy(backend.put(y, device)).reshape(-1).astype(np.int64)
             yield backend.put(images, device), backend.put(labels, device)
 
@@ -300,14 +341,16 @@ def _seed(seed: object) -> int:
 
 def check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
     """Raise RunError unless these are values that `train_ch6` takes."""
-    if (
-        not isinstance(num_epochs, int | np.integer)
-        or isinstance(num_epochs, bool)
-        or num_epochs < 1
-    ):
-        raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")
+    check_num_epochs(num_epochs)
     if not isinstance(lr, Real) or not math.isfinite(lr) or lr <= 0:
         raise RunError(f"lr must be a finite number above 0, not {lr!r}")
     if not isinstance(momentum, Real) or not 0 <= float(momentum) < 1:
         raise RunError(f"momentum must be a number of at least 0 and below 1, not {momentum!r}")
     _seed(seed)
+
+
+def check_num_epochs(num_epochs: object) -> None:
+    """Raise RunError unless it is a whole number of at least 1."""
+    whole = isinstance(num_epochs, int | np.integer) and not isinstance(num_epochs, bool)
+    if not whole or num_epochs < 1:  # type: ignore[operator]
+        raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")

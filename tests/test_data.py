@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet import backends, data, files, load_fashion_mnist, load_mnist
+from alexnet.comparison import plan
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError
 from alexnet.resize import ImageTransform
@@ -224,6 +225,14 @@ def test_no_data_anywhere_does_not_fall_back_to_the_sample(alone):
 def test_a_wrong_argument_is_refused(arguments, message):
     with pytest.raises((DataError, backends.BackendError), match=message):
         load_fashion_mnist(**{"source": "sample", **arguments})
+
+
+def test_the_sample_can_be_named_in_the_environment(monkeypatch):
+    monkeypatch.setenv("ALEXNET_DATA", "sample")
+    assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
+    assert plan("lenet", full=False).root is None
+    with pytest.raises(DataError, match="sample: there is no such folder"):
+        load_mnist()
 
 
 def test_mnist_has_no_sample():

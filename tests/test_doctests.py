@@ -9,7 +9,10 @@ import pkgutil
 import pytest
 
 import alexnet
+from alexnet import backends
 
+NEEDS = {f"alexnet.{name}": name for name in backends.FRAMEWORKS if name != "numpy"}
+NEEDS["alexnet.book.keras2"] = "tensorflow"
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(alexnet.__path__, "alexnet.")
@@ -17,7 +20,13 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("module", ["alexnet", *MODULES])
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(m, marks=pytest.mark.needs(NEEDS[m]) if m in NEEDS else ())
+        for m in ("alexnet", *MODULES)
+    ],
+)
 def test_examples(module):
     result = doctest.testmod(importlib.import_module(module))
     assert result.failed == 0

@@ -24,7 +24,7 @@ from typing import Any, TextIO, cast
 import numpy as np
 
 from alexnet.backends.interface import Backend
-from alexnet.errors import BackendError
+from alexnet.errors import BackendError, MissingBackendError
 from alexnet.weights import Weights, check_weights
 
 
@@ -37,6 +37,10 @@ class Framework:
     module: str  # what Python imports
     packages: tuple[str, ...]  # whose classes its nets descend from
     settings: tuple[tuple[str, str], ...] = ()  # environment, unless the user has set it
+
+    def owns(self, cls: type) -> bool:
+        """Whether a class of nets or of tensors comes from this framework."""
+        return any(f"{cls.__module__}.".startswith(f"{p}.") for p in self.packages)
 
     @property
     def install_command(self) -> str:
@@ -85,7 +89,7 @@ def load(name: str) -> Backend:
     """Import a backend and its framework. Raises BackendError if it is unknown or cannot be had."""
     entry = framework(name)
     if not installed(name):
-        raise BackendError(
+        raise MissingBackendError(
             f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
         )
     chatter = _Chatter(sys.stderr)
@@ -197,8 +201,7 @@ def owner(net: object) -> str | None:
     """
     for cls in type(net).__mro__:
         for entry in FRAMEWORKS.values():
-            inside = any(f"{cls.__module__}.".startswith(f"{p}.") for p in entry.packages)
-            if inside and cls.__name__ in NET_CLASSES:
+            if entry.owns(cls) and cls.__name__ in NET_CLASSES:
                 return entry.name
     return None
 
@@ -266,6 +269,19 @@ def backend_of(net: object) -> tuple[str, Backend]:
             f"{type(net).__name__} is not a net of {', '.join(f.title for f in FRAMEWORKS.values())}"
         )
     return name, load(name)
+
+
+def to_numpy(values: Any) -> np.ndarray:
+    """The values of a tensor of any framework, wherever it lies, or of anything that NumPy reads.
+
+    >>> to_numpy([[1, 2]]).shape
+    (1, 2)
+    """
+    for cls in type(values).__mro__:
+        for entry in FRAMEWORKS.values():
+            if entry.owns(cls):
+                return load(entry.name).to_numpy(values)
+    return np.asarray(values)
 
 
 def get_weights(net: object) -> Weights:

@@ -111,13 +111,18 @@ def place(net: gluon.Block, device: mx.Context) -> mx.Context:
 
 
 def _params(net: gluon.Block) -> dict[str, gluon.Parameter]:
-    """The parameters by their place in the net, gamma and beta under the neutral names."""
+    """The parameters by their place in the net, a norm's gamma and beta under the neutral names.
+
+    Those of Gluon's own norms are vectors; a reader's may have other shapes, and keep their names.
+    """
     params = net._collect_params_with_prefix()  # what save_parameters calls: "0.weight", …
     rename = {"gamma": "weight", "beta": "bias"}
-    parts = {key: key.rpartition(".") for key in params}
-    return {
-        f"{head}{dot}{rename.get(tail, tail)}": params[k] for k, (head, dot, tail) in parts.items()
-    }
+    named = {}
+    for key, param in params.items():
+        head, dot, tail = key.rpartition(".")
+        vector = param.shape is None or len(param.shape) == 1
+        named[f"{head}{dot}{rename.get(tail, tail) if vector else tail}"] = param
+    return named
 
 
 def get_weights(net: gluon.Block) -> Weights:

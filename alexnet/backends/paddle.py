@@ -87,11 +87,15 @@ def render(net: ResolvedNet, device: Any) -> nn.Sequential:
     return model
 
 
-def place(net: nn.Layer, device: Any) -> Any:
-    # Kernels run on Paddle's current device, and optimizers keep their state there.
+def make_current(device: Any) -> Any:
+    """Have Paddle work on that device: its kernels run there, and optimizers keep their state there."""
     on_gpu = isinstance(device, paddle.CUDAPlace)
     paddle.set_device(f"gpu:{device.get_device_id()}" if on_gpu else "cpu")
-    net.to(device=device)
+    return device
+
+
+def place(net: nn.Layer, device: Any) -> Any:
+    net.to(device=make_current(device))
     return device
 
 

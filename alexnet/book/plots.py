@@ -1,0 +1,279 @@
+"""The book's plots, with its arguments."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from alexnet import backends
+from alexnet.atomic import replacing
+from alexnet.book.tools import number
+from alexnet.display import Display, NotebookDisplay, TerminalDisplay, in_notebook
+from alexnet.errors import DataError
+from alexnet.history import History
+from alexnet.plotting import draw_images, new_figure
+
+
+def use_svg_display() -> None:
+    """Have a notebook show matplotlib's figures as SVG; elsewhere there is nothing to do."""
+    if in_notebook():
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("svg")
+
+
+def set_figsize(figsize: tuple[float, float] = (3.5, 2.5)) -> None:
+    """Set the size of new figures, in inches."""
+    use_svg_display()
+    plt.rcParams["figure.figsize"] = figsize
+
+
+def set_axes(
+    axes: Axes,
+    xlabel: str | None,
+    ylabel: str | None,
+    xlim: Sequence[float] | None,
+    ylim: Sequence[float] | None,
+    xscale: str,
+    yscale: str,
+    legend: Sequence[str] | None,
+) -> None:
+    """Set labels, limits, scales and legend of axes; a limit that is None follows the data."""
+    axes.set(xlabel=xlabel or "", ylabel=ylabel or "", xscale=xscale, yscale=yscale)
+    if xlim is not None:
+        axes.set_xlim(*_apart(xlim))
+    if ylim is not None:
+        axes.set_ylim(*_apart(ylim))
+    if legend:
+        axes.legend(legend)
+    axes.grid(True)
+
+
+def _apart(limits: Sequence[float]) -> tuple[float, float]:
+    """Limits that differ: the book asks for epochs 1 to 1 where there is only one."""
+    low, high = limits
+    return (low, high) if low != high else (low - 0.5, high + 0.5)
+
+
+FORMATS = ("-", "m--", "g-.", "r:")
+
+
+def plot(
+    X: Any,
+    Y: Any = None,
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+    legend: Sequence[str] | None = None,
+    xlim: Sequence[float] | None = None,
+    ylim: Sequence[float] | None = None,
+    xscale: str = "linear",
+    yscale: str = "linear",
+    fmts: Sequence[str] = FORMATS,
+    figsize: tuple[float, float] = (3.5, 2.5),
+    axes: Axes | None = None,
+) -> None:
+    """Plot one curve or several: Y over X, or X over its indices where no Y is given.
+
+    X and Y are each a sequence of numbers, a tensor of any framework, or a list of such; one X serves
+    all Y.
+
+    >>> plot([1, 2, 3], [[1, 4, 9], [1, 8, 27]], "x", "y", legend=["square", "cube"])
+    """
+    set_figsize(figsize)
+    axes = plt.gca() if axes is None else axes
+    xs, ys = _curves(X), _curves(Y) if Y is not None else None
+    if ys is None:
+        xs, ys = [np.arange(len(curve)) for curve in xs], xs
+    elif len(xs) == 1:
+        xs = xs * len(ys)
+    if len(xs) != len(ys):
+        raise DataError(f"plot was given {len(xs)} X for {len(ys)} Y")
+    axes.cla()
+    for x, y, style in zip(xs, ys, itertools.cycle(fmts), strict=False):
+        axes.plot(x, y, style)
+    set_axes(axes, xlabel, ylabel, xlim, ylim, xscale, yscale, legend)
+
+
+def _curves(values: Any) -> list[np.ndarray]:
+    """One or several curves as arrays (N,)."""
+    if isinstance(values, list | tuple):
+        if any(_has_axis(v) for v in values):
+            return [backends.to_numpy(v) for v in values]
+        return [np.array([number(v) for v in values])]
+    array = backends.to_numpy(values)
+    return [array] if array.ndim == 1 else list(array)
+
+
+def _has_axis(value: Any) -> bool:
+    return len(value.shape) > 0 if hasattr(value, "shape") else hasattr(value, "__len__")
+
+
+def show_images(
+    imgs: Any,
+    num_rows: int,
+    num_cols: int,
+    titles: Sequence[str] | None = None,
+    scale: float = 1.5,
+) -> np.ndarray:
+    """Show images in a grid, with titles; returns its axes, (num_rows * num_cols,).
+
+    ``imgs``: a tensor of any framework, or a list of tensors or PIL images, each (H, W), (H, W, 3) or
+    with an axis of length 1 beside; ``scale`` in inches an image.
+
+    >>> len(show_images(np.zeros((3, 28, 28)), 1, 3, titles=["a", "b", "c"]))
+    3
+    """
+    whole = hasattr(imgs, "shape")
+    pictures = [
+        np.squeeze(backends.to_numpy(i)) for i in (backends.to_numpy(imgs) if whole else imgs)
+    ]
+    pictures = pictures[: num_rows * num_cols]
+    if titles is not None and len(titles) < len(pictures):
+        raise DataError(f"{len(pictures)} images but {len(titles)} titles")
+    figure = plt.figure(figsize=(num_cols * scale, num_rows * (scale + 0.3)), layout="constrained")
+    draw_images(figure, pictures, num_rows, num_cols, titles)
+    return np.array(figure.axes)
+
+
+class Animator:
+    """Curves that grow while a loop runs.
+
+    In a notebook the picture is drawn anew in place. Elsewhere each point is printed, and the picture
+    is kept in a file (`new_path`), which is written at most once a second and when the program ends.
+
+    ``legend`` names the curves; the other arguments are those of `set_axes`. ``fig`` and ``axes`` (a
+    list) are matplotlib's.
+
+    >>> animator = Animator(xlabel="epoch", xlim=[1, 10], legend=["train loss", "test acc"])
+    >>> animator.add(1, (0.79, None))  # doctest: +SKIP
+    epoch 1: train loss 0.790
+    """
+
+    SECONDS = 1.0  # between two writings of the file, which take about a tenth of that
+
+    def __init__(
+        self,
+        xlabel: str | None = None,
+        ylabel: str | None = None,
+        legend: Sequence[str] | None = None,
+        xlim: Sequence[float] | None = None,
+        ylim: Sequence[float] | None = None,
+        xscale: str = "linear",
+        yscale: str = "linear",
+        fmts: Sequence[str] = FORMATS,
+        nrows: int = 1,
+        ncols: int = 1,
+        figsize: tuple[float, float] = (3.5, 2.5),
+    ) -> None:
+        use_svg_display()
+        # Outside a notebook pyplot might want to open a window where there is no display.
+        self.fig = new_figure(*figsize) if in_notebook() else Figure(figsize, layout="constrained")
+        self.axes = list(self.fig.subplots(nrows, ncols, squeeze=False).flat)
+        self.fmts, self.xlabel, self.legend = fmts, xlabel or "x", list(legend or ())
+        self.X: list[list[Any]] = []
+        self.Y: list[list[float]] = []
+        self._style = (xlabel, ylabel, xlim, ylim, xscale, yscale, legend)
+        self._shown: Any = None  # the notebook's handle of the picture
+        self._path: Path | None = None
+        self._written_at = 0.0
+
+    def add(self, x: Any, y: Any) -> None:
+        """Add a point to each curve; a curve whose y is None gets none.
+
+        ``x``: one for all curves, or one for each. ``y``: one for each; a number, if there is one curve.
+        """
+        ys = list(y) if _has_axis(y) else [y]
+        xs = list(x) if _has_axis(x) else [x] * len(ys)
+        if len(xs) != len(ys):
+            raise DataError(f"an Animator was given {len(xs)} x for {len(ys)} y")
+        while len(self.Y) < len(ys):
+            self.X.append([])
+            self.Y.append([])
+        new = [
+            (i, a, number(b)) for i, (a, b) in enumerate(zip(xs, ys, strict=True)) if b is not None
+        ]
+        for i, a, b in new:
+            self.X[i].append(a)
+            self.Y[i].append(b)
+        self.axes[0].cla()
+        for X, Y, style in zip(self.X, self.Y, itertools.cycle(self.fmts), strict=False):
+            self.axes[0].plot(X, Y, style)
+        self.config_axes()
+        if in_notebook():
+            self._show()
+        elif new:
+            self._print(new)
+            self._keep()
+
+    def config_axes(self) -> None:
+        """Set labels, limits, scales and legend again, which clearing the axes has taken away."""
+        set_axes(self.axes[0], *self._style)
+
+    def _show(self) -> None:
+        from IPython.display import display
+
+        if self._shown is None:
+            self._shown = display(self.fig, display_id=True)
+        else:
+            self._shown.update(self.fig)
+
+    def _print(self, new: list[tuple[int, Any, float]]) -> None:
+        names = [*self.legend, *(f"curve {i + 1}" for i in range(len(self.legend), len(self.Y)))]
+        x = new[0][1]
+        x = f"{x:.4g}" if isinstance(x, float) else x
+        print(f"{self.xlabel} {x}: {', '.join(f'{names[i]} {b:.3f}' for i, _, b in new)}")
+
+    def _keep(self) -> None:
+        if self._path is None:
+            self._path = new_path()
+            weakref.finalize(self, keep, self.fig, self._path)  # when nobody holds it, or at exit
+        if time.monotonic() - self._written_at > self.SECONDS:
+            keep(self.fig, self._path)
+            self._written_at = time.monotonic()
+
+
+class ScriptDisplay(TerminalDisplay):
+    """Shows a run in a terminal, and keeps its curves in a file, written after each epoch."""
+
+    def begin(self, history: History, steps: int | None) -> None:
+        super().begin(history, steps)
+        self.path = new_path()
+
+    def epoch(self, history: History) -> None:
+        keep(history.plot(), self.path)
+
+
+def run_display() -> Display:
+    """What shows the runs that the book's functions start."""
+    return NotebookDisplay() if in_notebook() else ScriptDisplay()
+
+
+# --- pictures outside a notebook ------------------------------------------------------------------
+
+_numbers = itertools.count(1)  # of this program's pictures
+
+
+def new_path() -> Path:
+    """Where the next picture goes: curves.png, curves-2.png, … in the working directory; says so."""
+    number = next(_numbers)
+    path = Path(f"curves-{number}.png" if number > 1 else "curves.png").absolute()
+    print(f"the curves are kept in {path.name}")
+    return path
+
+
+def keep(figure: Figure, path: Path) -> None:
+    """Write a figure to a file; where that cannot be done, say so and go on."""
+    try:
+        with replacing(path) as new:
+            figure.savefig(new, dpi=150)
+    except OSError as error:  # the reader's training is worth more than its picture
+        print(f"the curves cannot be kept in {path}: {error.strerror or error}")

@@ -1,0 +1,274 @@
+"""The names that the book's MXNet cells take from its library: ``from alexnet import mxnet as d2l``.
+
+Those of the chapters on image classification, softmax regression, multilayer perceptrons, LeNet and
+modern convolutional networks, with the book's arguments and meaning. What they do is done by this
+library: `load_data_fashion_mnist` by `alexnet.load_fashion_mnist`, `train_ch6` by `alexnet.train_ch6`.
+
+Source: https://zh.d2l.ai
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from matplotlib import pyplot as plt
+
+from alexnet import backends, train
+from alexnet.book.chapter3 import Chapter3
+from alexnet.book.elsewhere import refusing
+from alexnet.book.plots import (
+    Animator,
+    plot,
+    run_display,
+    set_axes,
+    set_figsize,
+    show_images,
+    use_svg_display,
+)
+from alexnet.book.tools import (
+    Accumulator,
+    Timer,
+    accuracy,
+    corr2d,
+    get_dataloader_workers,
+    get_fashion_mnist_labels,
+    number,
+)
+from alexnet.data import ImageLoader, load_fashion_mnist
+from alexnet.train import Batches
+
+_backend = backends.load("mxnet")  # prepares the process for MXNet, so it comes first
+
+from mxnet import autograd, context, gluon, np
+from mxnet.gluon import nn
+
+# --- data and devices -----------------------------------------------------------------------------
+
+
+def load_data_fashion_mnist(
+    batch_size: int, resize: int | None = None
+) -> tuple[ImageLoader, ImageLoader]:
+    """Fashion-MNIST as ``(train_iter, test_iter)``: the loaders of `alexnet.load_fashion_mnist`.
+
+    X is float32 (B, 1, 28, 28), or (B, 1, resize, resize), in [0, 1]; y is int32 (B,), as in MXNet's own
+    data set; both on the CPU. Raises DataError for bad values and for files that cannot be had.
+
+    >>> train_iter, test_iter = load_data_fashion_mnist(256)  # doctest: +SKIP
+    """
+    loaders = load_fashion_mnist(batch_size, resize, backend="mxnet", device="cpu")
+    for loader in loaders:
+        loader.labels = loader.labels.astype("int32")
+    return loaders
+
+
+def try_gpu(i: int = 0) -> context.Context:
+    """GPU number i, or the CPU if there is none.
+
+    >>> try_gpu(99)
+    cpu(0)
+    """
+    return backends.try_gpu(i, "mxnet")
+
+
+def try_all_gpus() -> list[context.Context]:
+    """All GPUs, or the CPU alone if there are none."""
+    return _backend.gpus() or [_backend.cpu()]
+
+
+# --- softmax regression ---------------------------------------------------------------------------
+
+
+def sgd(params: Iterable[np.ndarray], lr: float, batch_size: int) -> None:
+    """A step of SGD on gradients that are summed over a batch.
+
+    >>> w = np.ones(2)
+    >>> w.attach_grad()
+    >>> with autograd.record():
+    ...     loss = (3 * w).sum()
+    >>> loss.backward()
+    >>> sgd([w], lr=0.1, batch_size=2)
+    >>> w
+    array([0.85, 0.85])
+    """
+    for param in params:
+        param[:] = param - lr * param.grad / batch_size
+
+
+class _Trainer:
+    """Steps with a loss and an updater of the reader's own."""
+
+    def __init__(self, net: Any, loss: Any, updater: Any) -> None:
+        self.net, self.loss = net, loss
+        self.update = updater.step if isinstance(updater, gluon.Trainer) else updater
+
+    def step(self, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+        with autograd.record():
+            y_hat = self.net(X)  # (B, classes)
+            losses = self.loss(y_hat, y)  # (B,), or () if it is their mean
+        losses.backward()
+        self.update(len(y))
+        return number(losses.mean()) * len(y), accuracy(y_hat, y)
+
+
+def _predict(net: Any, X: np.ndarray) -> np.ndarray:
+    return net(X)
+
+
+_chapter3 = Chapter3("mxnet", _Trainer, _predict)
+
+
+def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
+    """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
+    return _chapter3.evaluate(net, data_iter)
+
+
+def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
+    """One epoch of training. Returns the mean loss and the accuracy of its examples.
+
+    ``net``: a block, or a function of X; ``loss(y_hat, y)``: of each example; ``updater``: a
+    `gluon.Trainer`, or a function of the batch size.
+    """
+    return _chapter3.train_epoch(net, train_iter, loss, updater)
+
+
+def train_ch3(
+    net: Any, train_iter: Batches, test_iter: Batches, loss: Any, num_epochs: int, updater: Any
+) -> None:
+    """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
+    _chapter3.train(net, train_iter, test_iter, loss, num_epochs, updater)
+
+
+def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
+    """Show the first n test images with their labels, and below them what the net says."""
+    _chapter3.show_predictions(net, test_iter, n)
+
+
+# --- convolutional networks -----------------------------------------------------------------------
+
+
+def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
+    """`evaluate_accuracy` on a device; by default where the net is."""
+    if not isinstance(net, gluon.Block):
+        return evaluate_accuracy(net, data_iter)
+    parameters = list(net.collect_params().values())
+    return train.evaluate(net, data_iter, device or parameters[0].list_ctx()[0])
+
+
+def train_ch6(
+    net: gluon.Block,
+    train_iter: Batches,
+    test_iter: Batches,
+    num_epochs: int,
+    lr: float,
+    device: Any = None,
+) -> None:
+    """Train a net from new initial weights by plain SGD: `alexnet.train_ch6`, which tells more.
+
+    ``device``: such as `try_gpu`'s answer, which is the default too. Shows loss and accuracies; ends
+    with loss, accuracies and examples/sec in two lines.
+    """
+    train.train_ch6(
+        net, train_iter, test_iter, num_epochs, lr, device, backend="mxnet", display=run_display()
+    )
+
+
+class Residual(nn.HybridBlock):
+    """ResNet's block: two 3×3 convolutions, and a path around them.
+
+    (B, channels, H, W) to (B, num_channels, H / strides, W / strides). The path around is a 1×1
+    convolution if ``use_1x1conv``, as it must be where the shape changes.
+
+    Source: He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
+
+    >>> block = Residual(6, use_1x1conv=True, strides=2)
+    >>> block.initialize()
+    >>> block(np.ones((4, 3, 6, 6))).shape
+    (4, 6, 3, 3)
+    """
+
+    def __init__(
+        self, num_channels: int, use_1x1conv: bool = False, strides: int = 1, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.conv1 = nn.Conv2D(num_channels, 3, strides, padding=1)
+        self.conv2 = nn.Conv2D(num_channels, 3, padding=1)
+        self.conv3 = nn.Conv2D(num_channels, 1, strides) if use_1x1conv else None
+        self.bn1 = nn.BatchNorm()
+        self.bn2 = nn.BatchNorm()
+
+    def hybrid_forward(self, F: Any, X: Any) -> Any:
+        Y = F.npx.relu(self.bn1(self.conv1(X)))
+        Y = self.bn2(self.conv2(Y))
+        return F.npx.relu(Y + (X if self.conv3 is None else self.conv3(X)))
+
+
+# --- small names that the book's text uses in every column ----------------------------------------
+
+nn_Module = nn.Block
+float32, int32 = np.float32, np.int32
+ones, zeros, eye, arange, linspace = np.ones, np.zeros, np.eye, np.arange, np.linspace
+tensor, normal, rand, randn = np.array, np.random.normal, np.random.rand, np.random.randn
+meshgrid, matmul, concat, stack = np.meshgrid, np.dot, np.concatenate, np.stack
+abs, exp, log = np.abs, np.exp, np.log
+sin, cos, sinh, cosh, tanh = np.sin, np.cos, np.sinh, np.cosh, np.tanh
+
+
+def numpy(x: np.ndarray) -> Any:
+    """The array's values as NumPy's own array."""
+    return _backend.to_numpy(x)
+
+
+def size(x: np.ndarray) -> int:
+    """The number of elements."""
+    return x.size
+
+
+def reshape(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+    """``x.reshape(…)``."""
+    return x.reshape(*args, **kwargs)
+
+
+def to(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+    """``x.as_in_ctx(device)``."""
+    return x.as_in_ctx(*args, **kwargs)
+
+
+def astype(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+    """``x.astype(dtype)``."""
+    return x.astype(*args, **kwargs)
+
+
+def transpose(x: np.ndarray) -> np.ndarray:
+    """A matrix with rows and columns exchanged."""
+    return x.T
+
+
+def argmax(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+    """``x.argmax(axis)``."""
+    return x.argmax(*args, **kwargs)
+
+
+def reduce_sum(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+    """``x.sum(axis, keepdims=…)``."""
+    return x.sum(*args, **kwargs)
+
+
+def reduce_mean(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+    """``x.mean(axis, keepdims=…)``."""
+    return x.mean(*args, **kwargs)
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for defined
+    __getattr__ = refusing(__name__)
+
+__all__ = [
+    "Accumulator", "Animator", "Residual", "Timer", "abs", "accuracy", "arange", "argmax", "astype",
+    "concat", "corr2d", "cos", "cosh", "evaluate_accuracy", "evaluate_accuracy_gpu", "exp", "eye",
+    "float32", "get_dataloader_workers", "get_fashion_mnist_labels", "int32", "linspace",
+    "load_data_fashion_mnist", "log", "matmul", "meshgrid", "nn_Module", "normal", "numpy", "ones",
+    "plot", "plt", "predict_ch3", "rand", "randn", "reduce_mean", "reduce_sum", "reshape",
+    "set_axes", "set_figsize", "sgd", "show_images", "sin", "sinh", "size", "stack", "tanh",
+    "tensor", "to", "train_ch3", "train_ch6", "train_epoch_ch3", "transpose", "try_all_gpus",
+    "try_gpu", "use_svg_display", "zeros",
+]  # fmt: skip

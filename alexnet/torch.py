@@ -1,0 +1,282 @@
+"""The names that the book's PyTorch cells take from its library: ``from alexnet import torch as d2l``.
+
+Those of the chapters on image classification, softmax regression, multilayer perceptrons, LeNet and
+modern convolutional networks, with the book's arguments and meaning. What they do is done by this
+library: `load_data_fashion_mnist` by `alexnet.load_fashion_mnist`, `train_ch6` by `alexnet.train_ch6`.
+
+Source: https://zh.d2l.ai
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from matplotlib import pyplot as plt
+
+from alexnet import backends, train
+from alexnet.book.chapter3 import Chapter3
+from alexnet.book.elsewhere import refusing
+from alexnet.book.plots import (
+    Animator,
+    plot,
+    run_display,
+    set_axes,
+    set_figsize,
+    show_images,
+    use_svg_display,
+)
+from alexnet.book.tools import (
+    Accumulator,
+    Timer,
+    accuracy,
+    corr2d,
+    get_dataloader_workers,
+    get_fashion_mnist_labels,
+    number,
+)
+from alexnet.data import ImageLoader, load_fashion_mnist
+from alexnet.train import Batches
+
+_backend = backends.load("torch")  # prepares the process for PyTorch, so it comes first
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+# --- data and devices -----------------------------------------------------------------------------
+
+
+def load_data_fashion_mnist(
+    batch_size: int, resize: int | None = None
+) -> tuple[ImageLoader, ImageLoader]:
+    """Fashion-MNIST as ``(train_iter, test_iter)``: the loaders of `alexnet.load_fashion_mnist`.
+
+    X is float32 (B, 1, 28, 28), or (B, 1, resize, resize), in [0, 1]; y is int64 (B,); both on the
+    CPU. Raises DataError for bad values and for files that cannot be had.
+
+    >>> train_iter, test_iter = load_data_fashion_mnist(256)  # doctest: +SKIP
+    """
+    return load_fashion_mnist(batch_size, resize, backend="torch", device="cpu")
+
+
+def try_gpu(i: int = 0) -> torch.device:
+    """GPU number i (CUDA, ROCm or Apple's), or the CPU if there is none.
+
+    >>> try_gpu(99)
+    device(type='cpu')
+    """
+    return backends.try_gpu(i, "torch")
+
+
+def try_all_gpus() -> list[torch.device]:
+    """All GPUs, or the CPU alone if there are none."""
+    return _backend.gpus() or [_backend.cpu()]
+
+
+# --- softmax regression ---------------------------------------------------------------------------
+
+
+def sgd(params: Iterable[torch.Tensor], lr: float, batch_size: int) -> None:
+    """A step of SGD on gradients that are summed over a batch; then they are zero again.
+
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> (3 * w).sum().backward()
+    >>> sgd([w], lr=0.1, batch_size=2)
+    >>> w.detach(), w.grad
+    (tensor([0.8500, 0.8500]), tensor([0., 0.]))
+    """
+    with torch.no_grad():
+        for param in params:
+            param -= lr * param.grad / batch_size
+            param.grad.zero_()
+
+
+class _Trainer:
+    """Steps with a loss and an updater of the reader's own."""
+
+    def __init__(self, net: Any, loss: Any, updater: Any) -> None:
+        self.net, self.loss, self.updater = net, loss, updater
+
+    def step(self, X: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+        if isinstance(self.net, nn.Module):
+            self.net.train()
+        y_hat = self.net(X)  # (B, classes)
+        losses = self.loss(y_hat, y)  # (B,), or () if it is their mean
+        if isinstance(self.updater, torch.optim.Optimizer):
+            self.updater.zero_grad()
+            losses.mean().backward()
+            self.updater.step()
+        else:
+            losses.sum().backward()
+            self.updater(len(y))
+        return number(losses.mean()) * len(y), accuracy(y_hat, y)
+
+
+@torch.no_grad()
+def _predict(net: Any, X: torch.Tensor) -> torch.Tensor:
+    return _backend.predict(net, X) if isinstance(net, nn.Module) else net(X)
+
+
+_chapter3 = Chapter3("torch", _Trainer, _predict)
+
+
+def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
+    """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
+    return _chapter3.evaluate(net, data_iter)
+
+
+def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
+    """One epoch of training. Returns the mean loss and the accuracy of its examples.
+
+    ``net``: a module, or a function of X; ``loss(y_hat, y)``: of each example, or their mean;
+    ``updater``: an optimizer, or a function of the batch size.
+    """
+    return _chapter3.train_epoch(net, train_iter, loss, updater)
+
+
+def train_ch3(
+    net: Any, train_iter: Batches, test_iter: Batches, loss: Any, num_epochs: int, updater: Any
+) -> None:
+    """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
+    _chapter3.train(net, train_iter, test_iter, loss, num_epochs, updater)
+
+
+def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
+    """Show the first n test images with their labels, and below them what the net says."""
+    _chapter3.show_predictions(net, test_iter, n)
+
+
+# --- convolutional networks -----------------------------------------------------------------------
+
+
+def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
+    """`evaluate_accuracy` on a device; by default where the net is."""
+    if not isinstance(net, nn.Module):
+        return evaluate_accuracy(net, data_iter)
+    return train.evaluate(net, data_iter, device or next(net.parameters()).device)
+
+
+def train_ch6(
+    net: nn.Module,
+    train_iter: Batches,
+    test_iter: Batches,
+    num_epochs: int,
+    lr: float,
+    device: Any = None,
+) -> None:
+    """Train a net from new initial weights by plain SGD: `alexnet.train_ch6`, which tells more.
+
+    ``device``: such as `try_gpu`'s answer, which is the default too. Shows loss and accuracies; ends
+    with loss, accuracies and examples/sec in two lines.
+    """
+    train.train_ch6(
+        net, train_iter, test_iter, num_epochs, lr, device, backend="torch", display=run_display()
+    )
+
+
+class Residual(nn.Module):
+    """ResNet's block: two 3×3 convolutions, and a path around them.
+
+    (B, input_channels, H, W) to (B, num_channels, H / strides, W / strides). The path around is a 1×1
+    convolution if ``use_1x1conv``, as it must be where the shape changes.
+
+    Source: He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
+
+    >>> Residual(3, 6, use_1x1conv=True, strides=2)(torch.rand(4, 3, 6, 6)).shape
+    torch.Size([4, 6, 3, 3])
+    """
+
+    def __init__(
+        self, input_channels: int, num_channels: int, use_1x1conv: bool = False, strides: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(input_channels, num_channels, 3, stride=strides, padding=1)
+        self.conv2 = nn.Conv2d(num_channels, num_channels, 3, padding=1)
+        self.conv3 = (
+            nn.Conv2d(input_channels, num_channels, 1, stride=strides) if use_1x1conv else None
+        )
+        self.bn1 = nn.BatchNorm2d(num_channels)
+        self.bn2 = nn.BatchNorm2d(num_channels)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        Y = F.relu(self.bn1(self.conv1(X)))
+        Y = self.bn2(self.conv2(Y))
+        return F.relu(Y + (X if self.conv3 is None else self.conv3(X)))
+
+
+# --- small names that the book's text uses in every column ----------------------------------------
+
+nn_Module = nn.Module
+float32, int32 = torch.float32, torch.int32
+ones, zeros, eye, arange, linspace = (
+    torch.ones,
+    torch.zeros,
+    torch.eye,
+    torch.arange,
+    torch.linspace,
+)
+tensor, normal, rand, randn = torch.tensor, torch.normal, torch.rand, torch.randn
+meshgrid, matmul, concat, stack = torch.meshgrid, torch.matmul, torch.cat, torch.stack
+abs, exp, log = torch.abs, torch.exp, torch.log
+sin, cos, sinh, cosh, tanh = torch.sin, torch.cos, torch.sinh, torch.cosh, torch.tanh
+
+
+def numpy(x: torch.Tensor) -> Any:
+    """The tensor's values as a NumPy array, without its gradient."""
+    return _backend.to_numpy(x)
+
+
+def size(x: torch.Tensor) -> int:
+    """The number of elements."""
+    return x.numel()
+
+
+def reshape(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """``x.reshape(…)``."""
+    return x.reshape(*args, **kwargs)
+
+
+def to(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """``x.to(…)``: on another device, or in another dtype."""
+    return x.to(*args, **kwargs)
+
+
+def astype(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """``x.type(dtype)``."""
+    return x.type(*args, **kwargs)
+
+
+def transpose(x: torch.Tensor) -> torch.Tensor:
+    """A matrix with rows and columns exchanged."""
+    return x.t()
+
+
+def argmax(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """``x.argmax(axis)``."""
+    return x.argmax(*args, **kwargs)
+
+
+def reduce_sum(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """``x.sum(axis, keepdim=…)``."""
+    return x.sum(*args, **kwargs)
+
+
+def reduce_mean(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """``x.mean(axis, keepdim=…)``."""
+    return x.mean(*args, **kwargs)
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for defined
+    __getattr__ = refusing(__name__)
+
+__all__ = [
+    "Accumulator", "Animator", "Residual", "Timer", "abs", "accuracy", "arange", "argmax", "astype",
+    "concat", "corr2d", "cos", "cosh", "evaluate_accuracy", "evaluate_accuracy_gpu", "exp", "eye",
+    "float32", "get_dataloader_workers", "get_fashion_mnist_labels", "int32", "linspace",
+    "load_data_fashion_mnist", "log", "matmul", "meshgrid", "nn_Module", "normal", "numpy", "ones",
+    "plot", "plt", "predict_ch3", "rand", "randn", "reduce_mean", "reduce_sum", "reshape",
+    "set_axes", "set_figsize", "sgd", "show_images", "sin", "sinh", "size", "stack", "tanh",
+    "tensor", "to", "train_ch3", "train_ch6", "train_epoch_ch3", "transpose", "try_all_gpus",
+    "try_gpu", "use_svg_display", "zeros",
+]  # fmt: skip
