@@ -238,9 +238,13 @@ def _require_whole(name: str, value: object, least: int) -> None:
 
 
 def label_names(labels: Iterable[int], classes: Sequence[str] = FASHION_MNIST.labels) -> list[str]:
-    """The names of numeric labels.
+    """The names of numeric labels. Raises DataError for a number that is no label.
 
     >>> label_names([0, 9])
     ['t-shirt', 'ankle boot']
     """
-    return [classes[int(i)] for i in labels]
+    numbers = [int(i) for i in labels]
+    for i in numbers:
+        if not 0 <= i < len(classes):
+            raise DataError(f"there is no label {i}; the labels are 0 to {len(classes) - 1}")
+    return [classes[i] for i in numbers]

@@ -36,6 +36,7 @@ from alexnet.book.tools import (
     get_fashion_mnist_labels,
 )
 from alexnet.data import ImageLoader, load_fashion_mnist
+from alexnet.errors import RunError
 from alexnet.train import Batches
 
 _backend = backends.load("tensorflow")  # prepares the process for TensorFlow, so it comes first
@@ -89,7 +90,11 @@ def _dataset(loader: ImageLoader) -> tf.data.Dataset:
         return X, tf.gather(labels, chosen)
 
     batches = tf.data.Dataset.range(1).flat_map(epoch).batch(loader.batch_size).map(batch)
-    return batches.apply(tf.data.experimental.assert_cardinality(len(loader))).prefetch(1)
+    dataset = batches.apply(tf.data.experimental.assert_cardinality(len(loader))).prefetch(1)
+    dataset.loader = (
+        loader  # train_ch6 begins with its first epoch, however often this was iterated
+    )
+    return dataset
 
 
 def try_gpu(i: int = 0) -> Any:
@@ -161,7 +166,7 @@ class _Trainer:
 
 
 def _predict(net: Any, X: tf.Tensor) -> tf.Tensor:
-    return _backend.predict(net, X) if isinstance(net, layers.Layer) else net(X)
+    return net(X, training=False) if isinstance(net, layers.Layer) else net(X)
 
 
 _chapter3 = Chapter3("tensorflow", _Trainer, _predict)
@@ -197,15 +202,24 @@ def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
 
 
 def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
-    """`evaluate_accuracy`, the batches being put on a device; by default where the net is."""
-    if not isinstance(net, layers.Layer):
+    """`evaluate_accuracy` with the batches put on a device first; by default TensorFlow chooses."""
+    if device is None:
         return evaluate_accuracy(net, data_iter)
-    return train.evaluate(net, data_iter, _name(device))
+    return _chapter3.evaluate_on(net, _loader(data_iter), _neutral(device))
 
 
-def _name(device: Any) -> Any:
-    """TensorFlow's name of a device that may be a ``tf.device``, which has no public one."""
-    return getattr(device, "_device_name", device)
+def _neutral(device: Any) -> Any:
+    """A ``tf.device`` as cpu:0, gpu:1, …; anything else as it is."""
+    name = getattr(device, "_device_name", None)  # there is no public one
+    if name is None:
+        return device
+    spec = tf.DeviceSpec.from_string(name)
+    return f"{spec.device_type.lower()}:{spec.device_index or 0}"
+
+
+def _loader(batches: Batches) -> Batches:
+    """The loader behind a dataset of `load_data_fashion_mnist`; other batches as they are."""
+    return getattr(batches, "loader", batches)
 
 
 def train_ch6(
@@ -218,29 +232,75 @@ def train_ch6(
 ) -> keras.Model:
     """Train the net that a function makes: `alexnet.train_ch6`, which tells more. Returns the net.
 
-    From new initial weights, by plain SGD. ``device``: such as `try_gpu`'s answer, which is the default
-    too. Shows loss and accuracies; ends with loss, accuracies and examples/sec in two lines. The net is
-    compiled, so that its ``fit`` and ``evaluate`` can go on.
+    From new initial weights, by plain SGD. ``num_epochs``: at least 1. ``lr``: above 0. ``device``: such as
+    `try_gpu`'s answer, which is the default too. Shows loss and accuracies; ends with loss, accuracies
+    and examples/sec in two lines. The net is compiled, so that its ``fit`` and ``evaluate`` can go on.
+    Raises RunError, DataError or BackendError for what cannot be trained.
+
+    >>> net = train_ch6(net_fn, train_iter, test_iter, 10, 0.9, try_gpu())  # doctest: +SKIP
+    loss 0.469, train acc 0.823, test acc 0.779
     """
-    where = backends.resolve_device(_backend, "tensorflow", _name(device))
-    with tf.device(where):  # Keras leaves a net where it was made
-        net: Any = net_fn() if backends.owner(net_fn) is None else net_fn
-    train.train_ch6(
-        net,
-        train_iter,
-        test_iter,
-        num_epochs,
-        lr,
-        where,
-        backend="tensorflow",
-        display=run_display(),
+    where = backends.resolve_device(_backend, "tensorflow", _neutral(device))
+    net: Any = net_fn
+    if backends.owner(net_fn) is None and callable(net_fn):
+        with tf.device(where):  # Keras leaves a net where it was made
+            net = net_fn()
+    if backends.owner(net) == "tensorflow" and not isinstance(net, keras.Model):
+        raise RunError(
+            f"train_ch6 needs a function that makes a keras.Model, not {type(net).__name__}"
+        )
+    loaders = _loader(train_iter), _loader(test_iter)
+    history = train.train_ch6(
+        net, *loaders, num_epochs, lr, where, backend="tensorflow", display=run_display()
     )
-    net.compile(
+    history.net.compile(
         optimizer=keras.optimizers.SGD(lr),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    return net
+    return history.net
+
+
+class TrainCallback(keras.callbacks.Callback):
+    """Shows what a ``fit`` of the reader's own does, as `train_ch6` shows its runs.
+
+    After each epoch it tests the net and adds to an `Animator`; at the end it prints loss, accuracies
+    and examples/sec. The net must be compiled with ``metrics=["accuracy"]``.
+    """
+
+    def __init__(
+        self,
+        net: keras.Model,
+        train_iter: tf.data.Dataset,
+        test_iter: tf.data.Dataset,
+        num_epochs: int,
+        device_name: Any,
+    ) -> None:
+        super().__init__()
+        self.net, self.train_iter, self.test_iter = net, train_iter, test_iter
+        self.num_epochs, self.device_name = num_epochs, device_name
+        self.timer = Timer()
+        legend = ["train loss", "train acc", "test acc"]
+        self.animator = Animator(xlabel="epoch", xlim=[1, num_epochs], legend=legend)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.timer.start()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.timer.stop()
+        tested = self.net.evaluate(self.test_iter, verbose=0, return_dict=True)
+        self.animator.add(epoch + 1, (logs["loss"], logs["accuracy"], tested["accuracy"]))
+        if epoch + 1 == self.num_epochs:
+            loader = _loader(self.train_iter)
+            if isinstance(loader, ImageLoader):
+                examples = loader.num_examples
+            else:
+                examples = sum(len(y) for _, y in loader)
+            print(
+                f"loss {logs['loss']:.3f}, train acc {logs['accuracy']:.3f}, "
+                f"test acc {tested['accuracy']:.3f}\n"
+                f"{examples / self.timer.avg():.1f} examples/sec on {self.device_name}"
+            )
 
 
 class Residual(keras.Model):
@@ -296,7 +356,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for defined
     __getattr__ = refusing(__name__)
 
 __all__ = [
-    "Accumulator", "Animator", "Residual", "Timer", "Updater", "abs", "accuracy", "arange",
+    "Accumulator", "Animator", "Residual", "Timer", "TrainCallback", "Updater", "abs", "accuracy", "arange",
     "argmax", "astype", "concat", "corr2d", "cos", "cosh", "evaluate_accuracy",
     "evaluate_accuracy_gpu", "exp", "eye", "float32", "get_dataloader_workers",
     "get_fashion_mnist_labels", "int32", "linspace", "load_data_fashion_mnist", "log", "matmul",
@@ -305,3 +365,7 @@ __all__ = [
     "sinh", "size", "stack", "tanh", "tensor", "train_ch3", "train_ch6", "train_epoch_ch3",
     "transpose", "try_all_gpus", "try_gpu", "use_svg_display", "zeros",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -27,7 +27,7 @@ from alexnet.weights import initial_weights, redrawn
 Batches = Iterable[tuple[Any, Any]]
 
 
-class Steps(Protocol):
+class Stepper(Protocol):
     """What a run needs of a trainer (`alexnet.backends.interface.Trainer`)."""
 
     def step(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -127,7 +127,7 @@ def train_ch6(
     check_settings(num_epochs, lr, momentum, seed)
     num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
     name, module, model, net, where = _native(net, backend, train_iter, device)
-    train_epoch, test_epoch = (_epochs(it, name, module, where) for it in (train_iter, test_iter))
+    train_epoch, test_epoch = (epochs_on(it, name, module, where) for it in (train_iter, test_iter))
     first_epoch = train_epoch(0)
     first_batch = next(first_epoch, None)
     if first_batch is None:
@@ -183,7 +183,7 @@ def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
     """
     name, module = backends.backend_of(net)
     where = module.place(net, backends.resolve_device(module, name, device))
-    batches = _epochs(data_iter, name, module, where)(0)
+    batches = epochs_on(data_iter, name, module, where)(0)
     return accuracy(partial(module.predict, net), batches)
 
 
@@ -215,32 +215,32 @@ def new_history(
 class Run:
     """The loop over steps and epochs, and its clock."""
 
-    def __init__(self, backend: Backend, device: Any, trainer: Steps, history: History) -> None:
+    def __init__(self, backend: Backend, device: Any, trainer: Stepper, history: History) -> None:
         self.backend, self.device = backend, device
         self.trainer, self.history = trainer, history
 
     def epochs(
         self,
         num_epochs: int,
-        steps: int | None,
+        batches_per_epoch: int | None,
         train: Callable[[int], Iterator[tuple[Any, Any]]],
         test: Callable[[int], float],
         display: Display,
     ) -> None:
-        """Train on the n-th epoch's batches, then test, for every n; ``steps`` are one epoch's."""
+        """Train on the n-th epoch's batches, then test, for every n."""
         history = self.history
-        display.begin(history, num_epochs * steps if steps is not None else None)
+        display.begin(history, num_epochs * batches_per_epoch if batches_per_epoch else None)
         try:
             for number in range(num_epochs):
                 before = history.warmup_seconds + history.timed_seconds
-                loss, train_accuracy = self.steps(train(number), display)
+                loss, train_accuracy = self.train_on(train(number), display)
                 seconds = history.warmup_seconds + history.timed_seconds - before
                 history.epochs.append(Epoch(loss, train_accuracy, test(number), seconds))
                 display.epoch(history)
         finally:
             display.end(history)
 
-    def steps(
+    def train_on(
         self, batches: Iterator[tuple[Any, Any]], display: Display | None = None
     ) -> tuple[float, float]:
         """Train on these batches. Returns the mean loss and accuracy of their examples."""
@@ -313,7 +313,7 @@ def _native(
     return name, module, type(net).__name__, net, where
 
 
-def _epochs(
+def epochs_on(
     batches: Batches, name: str, backend: Backend, device: Any
 ) -> Callable[[int], Iterator[tuple[Any, Any]]]:
     """A function that gives the n-th epoch's batches on the device.

@@ -15,6 +15,7 @@ from alexnet import backends, load_fashion_mnist
 from alexnet.book.elsewhere import CHAPTER_OF
 from alexnet.display import TerminalDisplay
 from alexnet.errors import BackendError, DataError, RunError
+from alexnet.spec import Dense, Flatten
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +73,7 @@ OF_ONE_COLUMN = {
     ("tensorflow", "sgd"): "params grads lr batch_size",
     ("tensorflow", "train_ch6"): "net_fn train_iter test_iter num_epochs lr device=None",
     ("tensorflow", "Updater"): "params lr",
+    ("tensorflow", "TrainCallback"): "net train_iter test_iter num_epochs device_name",
 }
 
 SMALL = (
@@ -389,6 +391,9 @@ def linear(framework):
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
+LINEAR = alexnet.Net("linear", (1, 28, 28), (Flatten(), Dense(10)))
+
+
 def made(framework):
     """What train_ch6 takes: a net; in TensorFlow's column a function that makes one."""
     return (lambda: linear(framework)) if framework == "tensorflow" else linear(framework)
@@ -414,7 +419,9 @@ def test_training_ends_with_the_two_lines(framework, d2l, capsys):
 
 def test_train_ch6_leaves_a_picture_where_there_is_no_notebook(framework, d2l, tmp_path, capsys):
     d2l.train_ch6(made(framework), *d2l.load_data_fashion_mnist(64), 1, 0.1)
-    name = re.search(r"the curves are kept in (.*\.png)", capsys.readouterr().out).group(1)
+    name = re.search(r"the curves are kept in (\S*curves\S*\.png)", capsys.readouterr().out).group(
+        1
+    )
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -434,6 +441,99 @@ def test_the_devices(framework, d2l):
     assert d2l.try_gpu() == (backend.gpus() or [backend.cpu()])[0]
     assert d2l.try_gpu(99) == backend.cpu()
     assert d2l.try_all_gpus() == (backend.gpus() or [backend.cpu()])
+
+
+def test_a_run_does_not_depend_on_what_was_looked_at_before(framework, d2l, monkeypatch):
+    """A look at a batch, a loop, an earlier run: the first epoch is the first, in every column."""
+    loaders = d2l.load_data_fashion_mnist(64)
+    losses = []
+    for look in (lambda: None, lambda: next(iter(loaders[0])), lambda: list(loaders[0])):
+        look()
+        display = Recording()
+        monkeypatch.setattr(d2l, "run_display", lambda display=display: display)
+        d2l.train_ch6(made(framework), *loaders, 2, 0.1)
+        losses.append([step["loss"] for step in display.history.steps])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+    assert losses[2] == pytest.approx(losses[0], rel=1e-6)
+    net = alexnet.build(LINEAR, backend="numpy")
+    expected = alexnet.train_ch6(net, *load_fashion_mnist(64, resize=None), 2, 0.1)
+    assert losses[0] == pytest.approx([step["loss"] for step in expected.steps], rel=1e-4)
+
+
+def test_a_function_that_makes_a_net_gives_it_back(framework, d2l):
+    net = d2l.train_ch6(lambda: linear(framework), *d2l.load_data_fashion_mnist(64), 1, 0.1)
+    assert backends.owner(net) == framework
+    assert d2l.evaluate_accuracy(net, d2l.load_data_fashion_mnist(64)[1]) > 0.2  # chance is 0.1
+
+
+def test_a_net_of_residual_blocks_trains(framework, d2l, monkeypatch):
+    """A class with two paths and batch normalisation, inside the framework's own sequence."""
+    if framework == "torch":
+        from torch import nn
+
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)]
+        net = nn.Sequential(d2l.Residual(1, 4, use_1x1conv=True, strides=2), *head)
+    elif framework == "mxnet":
+        from mxnet.gluon import nn
+
+        net = nn.Sequential()
+        net.add(d2l.Residual(4, use_1x1conv=True, strides=2), nn.GlobalAvgPool2D(), nn.Dense(10))
+    elif framework == "tensorflow":
+        from tensorflow.keras import Sequential, layers
+
+        head = [layers.GlobalAvgPool2D(), layers.Dense(10)]
+        net = Sequential([d2l.Residual(4, use_1x1conv=True, strides=2), *head])
+    else:
+        from paddle import nn
+
+        head = [nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(4, 10)]
+        net = nn.Sequential(d2l.Residual(1, 4, use_1x1conv=True, strides=2), *head)
+    train_iter, test_iter = d2l.load_data_fashion_mnist(32)
+    made_by = (lambda: net) if framework == "tensorflow" else net
+    display = Recording()
+    monkeypatch.setattr(d2l, "run_display", lambda: display)
+    d2l.train_ch6(made_by, train_iter, test_iter, 3, 0.1)
+    losses = [epoch.loss for epoch in display.history.epochs]
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.needs("tensorflow")
+@pytest.mark.parametrize("name_of_it", ["/CPU:0", "CPU:0", "cpu:0", "/device:CPU:0"])
+def test_a_device_of_tensorflow_is_taken_however_it_is_written(name_of_it, capsys):
+    import tensorflow as tf
+
+    from alexnet import tensorflow as d2l
+
+    device = tf.device(name_of_it)
+    d2l.train_ch6(made("tensorflow"), *d2l.load_data_fashion_mnist(64), 1, 0.1, device)
+    assert capsys.readouterr().out.endswith("examples/sec on /CPU:0\n")
+
+
+@pytest.mark.needs("tensorflow")
+def test_what_is_no_model_is_refused_before_it_is_trained():
+    import tensorflow as tf
+
+    from alexnet import tensorflow as d2l
+
+    with pytest.raises(RunError, match=r"a function that makes a keras\.Model, not Dense"):
+        d2l.train_ch6(lambda: tf.keras.layers.Dense(10), *d2l.load_data_fashion_mnist(64), 1, 0.1)
+
+
+@pytest.mark.needs("tensorflow")
+def test_the_books_callback_shows_a_fit(capsys):
+    import tensorflow as tf
+
+    from alexnet import tensorflow as d2l
+
+    train_iter, test_iter = d2l.load_data_fashion_mnist(64)
+    net = linear("tensorflow")
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    net.compile(tf.keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
+    callback = d2l.TrainCallback(net, train_iter, test_iter, 2, "/CPU:0")
+    net.fit(train_iter, epochs=2, verbose=0, callbacks=[callback])
+    out = capsys.readouterr().out
+    assert out.endswith(TWO_LINES.search(out).group(0))
+    assert len(re.findall(r"^epoch \d: train loss .*, train acc .*, test acc", out, re.M)) == 2
 
 
 def test_accuracy_of_a_net_wherever_it_is(framework, d2l):
@@ -495,6 +595,20 @@ def test_a_norm_that_a_reader_wrote_for_mxnet_starts_from_ones():
     net.add(nn.Dense(12), Norm(12), nn.Dense(10))
     d2l.train_ch6(net, *d2l.load_data_fashion_mnist(32), 1, 1e-9)
     assert d2l.numpy(net[1].gamma.data()) == pytest.approx(np.ones((1, 12)))
+
+
+@pytest.mark.needs("tensorflow")
+def test_keras_still_says_what_a_class_forgot():
+    import tensorflow as tf
+
+    import alexnet.tensorflow  # noqa: F401
+
+    class Forgetful(tf.keras.layers.Layer):
+        def __init__(self):
+            pass
+
+    with pytest.raises(RuntimeError, match=r"you forgot to call `super\(\).__init__\(\)`"):
+        Forgetful()(tf.ones((1, 2)))
 
 
 @pytest.mark.needs("tensorflow")
@@ -674,6 +788,22 @@ def test_the_small_names(framework, d2l):
     assert d2l.numpy(d2l.transpose(X)).tolist() == [[1, 4], [2, 5], [3, 6]]
     assert d2l.numpy(d2l.matmul(X, d2l.transpose(X))).tolist() == [[14, 32], [32, 77]]
     assert "int32" in str(d2l.astype(X, d2l.int32).dtype)
+    for name in ("abs", "exp", "log", "sin", "cos", "sinh", "cosh", "tanh"):
+        found = d2l.numpy(getattr(d2l, name)(X))
+        assert found == pytest.approx(getattr(np, name)(d2l.numpy(X)), rel=1e-5), name
+    assert d2l.numpy(d2l.arange(4)).tolist() == [0, 1, 2, 3]
+    assert d2l.numpy(d2l.linspace(0, 1, 3)).tolist() == [0, 0.5, 1]
+    assert d2l.numpy(d2l.eye(2)).tolist() == [[1, 0], [0, 1]]
+    assert d2l.numpy(d2l.ones((2, 3))).tolist() == [[1] * 3] * 2
+    assert d2l.numpy(d2l.zeros((2, 3))).tolist() == [[0] * 3] * 2
+    rows = d2l.meshgrid(d2l.tensor([1, 2]), d2l.tensor([3, 4]))[0]
+    assert sorted(d2l.numpy(rows).ravel().tolist()) == [1, 1, 2, 2]
+    size = {"torch": (0.0, 1.0, (500,)), "paddle": (0.0, 1.0, [500]), "mxnet": (0.0, 1.0, (500,))}
+    drawn = d2l.numpy(d2l.normal(*size.get(framework, ((500,), 0.0, 1.0))))
+    assert abs(drawn.mean()) < 0.3
+    assert 0.8 < drawn.std() < 1.2
+    uniform = d2l.numpy(d2l.rand(*((500,) if framework in ("torch", "mxnet") else ([500],))))
+    assert 0 <= uniform.min() < uniform.max() <= 1
     assert d2l.numpy(d2l.concat([X, X], 0)).shape == (4, 3)
     assert d2l.numpy(d2l.stack([X, X])).shape == (2, 2, 3)
 
@@ -685,7 +815,22 @@ def test_accuracy_counts_the_right_ones(d2l):
     assert d2l.accuracy(d2l.tensor([1, 2]), d2l.tensor([1, 1])) == 1
 
 
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_numbers_of_half_precision_are_read_as_they_are(framework, d2l, kind):
+    if (framework, kind) == ("mxnet", "bfloat16"):
+        return  # MXNet's own arrays of it cannot be read either
+    module = importlib.import_module(framework)
+    dtype = kind if framework == "mxnet" else getattr(module, kind)
+    y_hat = d2l.astype(d2l.tensor([[-1.0, -3.0], [2.0, 5.0]]), dtype)
+    assert d2l.accuracy(y_hat, d2l.tensor([0, 1])) == 2
+    sums = d2l.Accumulator(1)
+    sums.add(d2l.astype(d2l.tensor([2.5]), dtype))
+    assert sums[0] == 2.5
+
+
 def test_labels_have_names(d2l):
+    with pytest.raises(DataError, match="there is no label 10; the labels are 0 to 9"):
+        d2l.get_fashion_mnist_labels([10])
     _, y = next(iter(d2l.load_data_fashion_mnist(4)[1]))
     assert d2l.get_fashion_mnist_labels(y) == ["bag", "dress", "shirt", "dress"]
 

@@ -43,26 +43,27 @@ for epoch in range(3):
 
 @pytest.mark.parametrize("backend", ["", "TkAgg", "module://matplotlib_inline.backend_inline"])
 def test_an_animator_in_a_script_prints_and_keeps_a_picture(a_folder, backend):
-    """Also where pyplot is told to open windows and there is no display."""
+    """Also where there is no display; pyplot, which may want one, has no part in it."""
     env = {"MPLBACKEND": backend, "DISPLAY": "", "WAYLAND_DISPLAY": ""}
-    found = script(LOOP, a_folder, **env)
+    no_window = "import matplotlib.pyplot as plt\nassert not plt.get_fignums()\n"
+    found = script(LOOP + no_window, a_folder, **env)
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines() == [
         "epoch 0.5: train loss 1.000, train acc 0.000",
-        "the curves are kept in curves.png",
+        "the curves are kept in program-curves.png",
         "epoch 1: test acc 0.000",
         "epoch 1.5: train loss 0.500, train acc 0.250",
         "epoch 2: test acc 0.200",
         "epoch 2.5: train loss 0.333, train acc 0.500",
         "epoch 3: test acc 0.400",
     ]
-    assert image.imread(a_folder / "curves.png").std() > 0
+    assert image.imread(a_folder / "program-curves.png").std() > 0
 
 
 def test_the_picture_has_every_point_when_the_program_ends(a_folder):
     """The last points come within a second of the first, and the file is the same as one made late."""
     script(LOOP, a_folder)
-    at_the_end = image.imread(a_folder / "curves.png")
+    at_the_end = image.imread(a_folder / "program-curves.png")
     animator = Animator(xlabel="epoch", xlim=[1, 3], legend=["train loss", "train acc", "test acc"])
     for epoch in range(3):
         animator.add(epoch + 0.5, (1 / (epoch + 1), 0.25 * epoch, None))
@@ -74,12 +75,12 @@ def test_the_picture_has_every_point_when_the_program_ends(a_folder):
 def test_two_animators_keep_two_pictures(a_folder):
     found = script(LOOP + LOOP, a_folder)
     assert found.returncode == 0, found.stderr
-    assert (a_folder / "curves.png").is_file()
-    assert (a_folder / "curves-2.png").is_file()
+    assert (a_folder / "program-curves.png").is_file()
+    assert (a_folder / "program-curves-2.png").is_file()
 
 
 def test_a_folder_that_cannot_be_written_to_costs_the_picture_only(a_folder):
-    (a_folder / "curves.png").mkdir()
+    (a_folder / "program-curves.png").mkdir()
     found = script(LOOP, a_folder)
     assert found.returncode == 0, found.stderr
     assert "epoch 3: test acc 0.400" in found.stdout
@@ -97,6 +98,8 @@ def test_an_animator_keeps_what_it_was_given(name):
     assert animator.axes[0].get_legend() is not None
     with pytest.raises(DataError, match="an Animator was given 3 x for 2 y"):
         animator.add([1, 2, 3], [1, 2])
+    with pytest.raises(DataError, match=r"one number is needed here, not a tensor of shape \(2,\)"):
+        animator.add(1, [np.zeros(2)])
 
 
 NOTEBOOK = """
@@ -171,6 +174,13 @@ def test_plot_takes_one_curve_or_several(X, Y, expected):
     assert found == expected
 
 
+def test_plot_refuses_curves_that_do_not_fit():
+    with pytest.raises(DataError, match="plot was given 3 x for 2 y"):
+        plot([1, 2, 3], [1, 2])
+    with pytest.raises(DataError, match="plot was given 2 X for 3 Y"):
+        plot([[1, 2], [3, 4]], [[1, 2]] * 3)
+
+
 def test_more_curves_than_formats_are_all_drawn():
     plot([0, 1], [[0, i] for i in range(6)])
     assert len(plt.gca().lines) == 6
@@ -200,5 +210,7 @@ def test_show_images_takes_tensors_lists_and_colours(name):
         assert [a.get_title() for a in axes] == list("abcdef")
         assert np.allclose(axes[5].images[0].get_array(), pixels[5, 0])
     assert len(show_images([np.zeros((8, 9, 3))] * 4, 1, 2)) == 2  # no more than there is room for
+    assert len(show_images(pixels[:3], 2, 2, titles=[])) == 4  # the last place stays empty
+    assert show_images(np.zeros((2, 1, 5)), 1, 2)[0].images[0].get_array().shape == (1, 5)
     with pytest.raises(DataError, match="6 images but 2 titles"):
         show_images(tensor, 2, 3, titles=["a", "b"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
-from helpers import python
+from helpers import python, run
 
 FRAMEWORK_MODULES = "('torch', 'mxnet', 'tensorflow', 'keras', 'paddle')"
 
@@ -39,6 +41,15 @@ def test_mxnet_may_be_imported_before_this_library():
         "print(np.ones(2).sum(), 'OMP_NUM_THREADS' in os.environ)"
     )
     assert found.stdout.strip() == "2.0 True", found.stderr
+
+
+@pytest.mark.needs("mxnet")
+def test_a_program_called_alexnet_that_imports_mxnet_runs_once(tmp_path):
+    """The chapter's reader may well call it so; nothing may take it for this library."""
+    program = tmp_path / "alexnet.py"
+    program.write_text("print('begins')\nfrom mxnet import np\nprint(np.ones(2).sum())\n")
+    found = run(sys.executable, str(program))
+    assert found.stdout.splitlines() == ["begins", "2.0"], found.stderr
 
 
 def test_python_starts_without_numpy_and_this_library():

@@ -25,6 +25,7 @@ import numpy as np
 
 from alexnet.backends.interface import Backend
 from alexnet.errors import BackendError, MissingBackendError
+from alexnet.startup import prepare_mxnet, usable_cores
 from alexnet.weights import Weights, check_weights
 
 
@@ -130,8 +131,8 @@ def prepare(name: str) -> None:
     entry = framework(name)
     _set_defaults(entry)
     _avoid_crashes(name)
-    if name == "mxnet":  # MXNet 1.9 asks for np.bool, which NumPy 1.24 took out
-        np.__dict__.setdefault("bool", bool)
+    if name == "mxnet":
+        prepare_mxnet()
 
 
 def _avoid_crashes(name: str) -> None:
@@ -183,13 +184,6 @@ def _is_amd_with_avx2() -> bool:
     except OSError:
         return False
     return "AuthenticAMD" in cpu and " avx2" in cpu
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def owner(net: object) -> str | None:

@@ -152,6 +152,8 @@ def images(pixels: np.ndarray, transform: ImageTransform, device: Any) -> paddle
 
 
 def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
+    if tensor.dtype == paddle.bfloat16:  # NumPy has none; Paddle would give its bits
+        tensor = tensor.astype("float32")
     return tensor.numpy()
 
 

@@ -127,7 +127,8 @@ def images(pixels: np.ndarray, transform: ImageTransform, device: torch.device) 
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy has none
 
 
 # --- training -------------------------------------------------------------------------------------

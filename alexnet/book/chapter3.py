@@ -12,9 +12,10 @@ from alexnet.book.tools import get_fashion_mnist_labels
 from alexnet.train import (
     Batches,
     Run,
-    Steps,
+    Stepper,
     accuracy,
     check_num_epochs,
+    epochs_on,
     new_history,
     num_batches,
 )
@@ -30,7 +31,7 @@ class Chapter3:
     def __init__(
         self,
         name: str,
-        trainer: Callable[[Any, Any, Any], Steps],
+        trainer: Callable[[Any, Any, Any], Stepper],
         predict: Callable[[Any, Any], Any],
     ) -> None:
         self.name, self.trainer, self.predict = name, trainer, predict
@@ -57,10 +58,16 @@ class Chapter3:
     def train_epoch(
         self, net: Any, train_iter: Batches, loss: Any, updater: Any
     ) -> tuple[float, float]:
-        return self._run(net, train_iter, (), loss, updater).steps(iter(train_iter))
+        return self._run(net, train_iter, (), loss, updater).train_on(iter(train_iter))
 
     def evaluate(self, net: Any, data_iter: Batches) -> float:
         return accuracy(partial(self.predict, net), data_iter)
+
+    def evaluate_on(self, net: Any, data_iter: Batches, device: Any) -> float:
+        """`evaluate` with the batches put on a device; the net stays where it is."""
+        backend = backends.load(self.name)
+        where = backends.resolve_device(backend, self.name, device)
+        return self.evaluate(net, epochs_on(data_iter, self.name, backend, where)(0))
 
     def show_predictions(self, net: Any, test_iter: Batches, n: int) -> None:
         X, y = next(iter(test_iter))

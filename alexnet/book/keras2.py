@@ -48,12 +48,15 @@ def _training_without_a_default() -> None:
 
     @functools.wraps(original)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        training = self._call_signature.parameters.get("training")
+        signature: Any = getattr(
+            self, "_call_signature", None
+        )  # None: Keras says what was forgotten
+        training = signature.parameters.get("training") if signature is not None else None
         if training is not None and training.default is inspect.Parameter.empty:
-            parameters = dict(self._call_signature.parameters)
+            parameters = dict(signature.parameters)
             parameters["training"] = training.replace(default=False)
             with contextlib.suppress(ValueError):  # others without a default come after it
-                self._call_signature = self._call_signature.replace(parameters=parameters.values())
+                self._call_signature = signature.replace(parameters=parameters.values())
         return original(self, *args, **kwargs)
 
     keras.layers.Layer.__call__ = __call__

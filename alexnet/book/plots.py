@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 import weakref
 from collections.abc import Sequence
@@ -97,6 +98,9 @@ def plot(
         xs = xs * len(ys)
     if len(xs) != len(ys):
         raise DataError(f"plot was given {len(xs)} X for {len(ys)} Y")
+    for x, y in zip(xs, ys, strict=True):
+        if len(x) != len(y):
+            raise DataError(f"plot was given {len(x)} x for {len(y)} y")
     axes.cla()
     for x, y, style in zip(xs, ys, itertools.cycle(fmts), strict=False):
         axes.plot(x, y, style)
@@ -133,15 +137,23 @@ def show_images(
     3
     """
     whole = hasattr(imgs, "shape")
-    pictures = [
-        np.squeeze(backends.to_numpy(i)) for i in (backends.to_numpy(imgs) if whole else imgs)
-    ]
+    pictures = [_picture(img) for img in (backends.to_numpy(imgs) if whole else imgs)]
     pictures = pictures[: num_rows * num_cols]
-    if titles is not None and len(titles) < len(pictures):
+    if titles is not None and 0 < len(titles) < len(pictures):
         raise DataError(f"{len(pictures)} images but {len(titles)} titles")
     figure = plt.figure(figsize=(num_cols * scale, num_rows * (scale + 0.3)), layout="constrained")
-    draw_images(figure, pictures, num_rows, num_cols, titles)
+    draw_images(figure, pictures, num_rows, num_cols, titles if titles else None)
+    for i in range(len(pictures), num_rows * num_cols):
+        figure.add_subplot(num_rows, num_cols, i + 1).set_axis_off()
     return np.array(figure.axes)
+
+
+def _picture(img: Any) -> np.ndarray:
+    """(H, W) or (H, W, 3), without a channel axis of length 1."""
+    array = backends.to_numpy(img)
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
+        return array[0] if array.shape[0] == 1 else array[..., 0]
+    return array
 
 
 class Animator:
@@ -175,11 +187,11 @@ class Animator:
         figsize: tuple[float, float] = (3.5, 2.5),
     ) -> None:
         use_svg_display()
-        # Outside a notebook pyplot might want to open a window where there is no display.
+        # Outside a notebook the figure is none of pyplot's, which would open windows and keep it.
         self.fig = new_figure(*figsize) if in_notebook() else Figure(figsize, layout="constrained")
         self.axes = list(self.fig.subplots(nrows, ncols, squeeze=False).flat)
         self.fmts, self.xlabel, self.legend = fmts, xlabel or "x", list(legend or ())
-        self.X: list[list[Any]] = []
+        self.X: list[list[float]] = []
         self.Y: list[list[float]] = []
         self._style = (xlabel, ylabel, xlim, ylim, xscale, yscale, legend)
         self._shown: Any = None  # the notebook's handle of the picture
@@ -199,7 +211,9 @@ class Animator:
             self.X.append([])
             self.Y.append([])
         new = [
-            (i, a, number(b)) for i, (a, b) in enumerate(zip(xs, ys, strict=True)) if b is not None
+            (i, number(a), number(b))
+            for i, (a, b) in enumerate(zip(xs, ys, strict=True))
+            if b is not None
         ]
         for i, a, b in new:
             self.X[i].append(a)
@@ -226,11 +240,11 @@ class Animator:
         else:
             self._shown.update(self.fig)
 
-    def _print(self, new: list[tuple[int, Any, float]]) -> None:
+    def _print(self, new: list[tuple[int, float, float]]) -> None:
         names = [*self.legend, *(f"curve {i + 1}" for i in range(len(self.legend), len(self.Y)))]
-        x = new[0][1]
-        x = f"{x:.4g}" if isinstance(x, float) else x
-        print(f"{self.xlabel} {x}: {', '.join(f'{names[i]} {b:.3f}' for i, _, b in new)}")
+        print(
+            f"{self.xlabel} {new[0][1]:.4g}: {', '.join(f'{names[i]} {b:.3f}' for i, _, b in new)}"
+        )
 
     def _keep(self) -> None:
         if self._path is None:
@@ -263,9 +277,15 @@ _numbers = itertools.count(1)  # of this program's pictures
 
 
 def new_path() -> Path:
-    """Where the next picture goes: curves.png, curves-2.png, … in the working directory; says so."""
-    number = next(_numbers)
-    path = Path(f"curves-{number}.png" if number > 1 else "curves.png").absolute()
+    """Where the next picture goes, in the working directory; says so.
+
+    A program called lenet.py keeps lenet-curves.png, lenet-curves-2.png and so on, each time anew; one
+    without a name keeps curves.png.
+    """
+    program = getattr(sys.modules["__main__"], "__file__", None)
+    name = f"{Path(program).stem}-curves" if program else "curves"
+    count = next(_numbers)
+    path = Path(f"{name}-{count}.png" if count > 1 else f"{name}.png").absolute()
     print(f"the curves are kept in {path.name}")
     return path
 
@@ -275,5 +295,5 @@ def keep(figure: Figure, path: Path) -> None:
     try:
         with replacing(path) as new:
             figure.savefig(new, dpi=150)
-    except OSError as error:  # the reader's training is worth more than its picture
-        print(f"the curves cannot be kept in {path}: {error.strerror or error}")
+    except (OSError, ValueError) as error:  # the training is worth more than its picture
+        print(f"the curves cannot be kept in {path}: {getattr(error, 'strerror', None) or error}")

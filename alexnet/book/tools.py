@@ -42,7 +42,10 @@ class Accumulator:
 
 def number(value: Any) -> float:
     """A number, or the one element of a tensor of any framework."""
-    return float(backends.to_numpy(value).item())
+    array = backends.to_numpy(value)
+    if array.size != 1:
+        raise DataError(f"one number is needed here, not a tensor of shape {array.shape}")
+    return float(array.item())
 
 
 class Timer:
@@ -117,6 +120,8 @@ def corr2d(X: Any, K: Any) -> Any:
     array([[19., 25.],
            [37., 43.]])
     """
+    if len(X.shape) != 2 or len(K.shape) != 2:
+        raise DataError(f"corr2d: needs two matrices, not {tuple(X.shape)} and {tuple(K.shape)}")
     (height, width), (h, w) = X.shape, K.shape
     rows, columns = height - h + 1, width - w + 1
     if rows < 1 or columns < 1:
