@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.box
@@ -14,6 +15,7 @@ from alexnet.spec import ResolvedNet, Shape
 
 if TYPE_CHECKING:
     from alexnet.comparison import Comparison, Row
+    from alexnet.parity import Differences
 
 
 # A line under the head and above the foot, one space between columns: AlexNet's fit 80 characters.
@@ -52,6 +54,21 @@ def summary_table(net: ResolvedNet) -> Table:
             f"{row.macs:,}",
             f"{row.activation_bytes / 1000:,.1f}",
         )
+    return table
+
+
+def parity_table(differences: Sequence[Differences], dtype: str) -> Table:
+    """A row for each backend: its largest differences from the reference, and where the largest is."""
+    table = Table(**LAYOUT)
+    table.add_column("backend", no_wrap=True)
+    for name in ("logits", "loss", "gradients", "weights"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("largest in")
+    for d in differences:
+        figures = [f"{v:.1e}" for v in (d.logits, d.loss, d.gradients, d.weights)]
+        where = d.problem or d.worst
+        style = "" if d.agrees(dtype) else "red"
+        table.add_row(d.backend, *([""] * 4 if d.problem else figures), where, style=style)
     return table
 
 

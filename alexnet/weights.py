@@ -69,6 +69,29 @@ def redrawn(weights: Mapping[str, np.ndarray], seed: int) -> Weights:
     return {**weights, **initial_weights(shapes, seed)}
 
 
+def in_order(tensors: Mapping[str, np.ndarray], shapes: Mapping[str, Shape], where: str) -> Weights:
+    """Arrays that bear other names, under a net's own: the n-th array is the net's n-th.
+
+    That is how PyTorch's ``state_dict`` of a net of the same layers is read, whatever it calls them.
+    Raises WeightsError unless their number and shapes are the net's and all values are finite.
+
+    >>> in_order({"fc.weight": np.ones((2, 3))}, {"0.weight": (2, 3)}, "tiny")["0.weight"].shape
+    (2, 3)
+    """
+    if len(tensors) != len(shapes):
+        raise WeightsError(f"{where}: {len(tensors)} arrays, the net needs {len(shapes)}")
+    arrays = (np.asarray(tensor) for tensor in tensors.values())
+    weights = dict(zip(shapes, arrays, strict=True))
+    names = dict(zip(shapes, tensors, strict=True))
+    for key, shape in shapes.items():
+        if weights[key].shape != tuple(shape):
+            raise WeightsError(
+                f"{where}: {names[key]} has shape {weights[key].shape}, {key} needs {tuple(shape)}"
+            )
+    check_weights(weights, shapes, where)
+    return weights
+
+
 def check_weights(
     weights: Mapping[str, np.ndarray], shapes: Mapping[str, Shape], where: str
 ) -> None:

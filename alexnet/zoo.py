@@ -1,9 +1,17 @@
-"""The tables: nets of the AlexNet chapter, each written once.
+"""The tables: LeNet, and AlexNet as the paper, the book and others have it, each written once.
 
->>> sorted(ZOO)
-['alexnet', 'lenet']
 >>> get("alexnet") is ALEXNET
 True
+>>> for name, net in ZOO.items():
+...     print(f"{name:22} {str(net.input_shape):14} {net.resolve().parameter_count:>10,}")
+alexnet                (1, 224, 224)  46,764,746
+alexnet-unpadded       (1, 224, 224)  46,764,746
+alexnet-2012           (3, 224, 224)  62,378,344
+alexnet-2012-two-gpus  (3, 224, 224)  60,965,224
+alexnet-2012-plain     (3, 224, 224)  62,378,344
+alexnet-torchvision    (3, 224, 224)  61,100,840
+alexnet-mnist          (1, 96, 96)     1,578,442
+lenet                  (1, 28, 28)        61,706
 """
 
 from __future__ import annotations
@@ -11,13 +19,25 @@ from __future__ import annotations
 import difflib
 
 from alexnet.errors import SpecError
-from alexnet.spec import AvgPool, Conv, Dense, Dropout, Flatten, MaxPool, Net, ReLU, Sigmoid
+from alexnet.spec import (
+    AvgPool,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LocalResponseNorm,
+    MaxPool,
+    Net,
+    ReLU,
+    Sigmoid,
+)
 
-ALEXNET = Net(
-    "alexnet",
-    (1, 224, 224),
-    (
-        Conv(96, 11, stride=4, padding=1),  # 96×54×54
+
+def _book(padding: int) -> tuple[Layer, ...]:
+    """The book's AlexNet, whose first convolution has padding in two of its four columns."""
+    return (
+        Conv(96, 11, stride=4, padding=padding),  # 96×54×54
         ReLU(),
         MaxPool(3, stride=2),  # 96×26×26
         Conv(256, 5, padding=2),  # 256×26×26
@@ -38,9 +58,114 @@ ALEXNET = Net(
         ReLU(),
         Dropout(0.5),
         Dense(10),
+    )
+
+
+ALEXNET = Net("alexnet", (1, 224, 224), _book(padding=1))
+"""AlexNet as *Dive into Deep Learning* has it (section 7.1, the PyTorch and Paddle columns)."""
+
+ALEXNET_UNPADDED = Net("alexnet-unpadded", (1, 224, 224), _book(padding=0))
+"""AlexNet as the book's MXNet and TensorFlow columns have it: the same shapes at 224, not at 225."""
+
+
+def _paper(groups: int, norm: tuple[Layer, ...], dropout: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """The paper's AlexNet. On two GPUs, three convolutions see the channels of their own GPU only."""
+    return (
+        Conv(96, 11, stride=4, padding=3),  # 96×55×55
+        ReLU(),
+        *norm,
+        MaxPool(3, stride=2),  # 96×27×27
+        Conv(256, 5, padding=2, groups=groups),  # 256×27×27
+        ReLU(),
+        *norm,
+        MaxPool(3, stride=2),  # 256×13×13
+        Conv(384, 3, padding=1),  # 384×13×13
+        ReLU(),
+        Conv(384, 3, padding=1, groups=groups),  # 384×13×13
+        ReLU(),
+        Conv(256, 3, padding=1, groups=groups),  # 256×13×13
+        ReLU(),
+        MaxPool(3, stride=2),  # 256×6×6
+        Flatten(),  # 9216
+        Dense(4096),
+        ReLU(),
+        *dropout,
+        Dense(4096),
+        ReLU(),
+        *dropout,
+        Dense(1000),
+    )
+
+
+ALEXNET_2012 = Net(
+    "alexnet-2012", (3, 224, 224), _paper(1, (LocalResponseNorm(),), (Dropout(0.5),))
+)
+"""The paper's AlexNet on one GPU: Krizhevsky, Sutskever & Hinton (2012), section 3.
+
+Normalisation stands before pooling, as in the paper. The paper's 55×55 needs a padding of 3 at 224.
+"""
+
+ALEXNET_2012_TWO_GPUS = Net(
+    "alexnet-2012-two-gpus", (3, 224, 224), _paper(2, (LocalResponseNorm(),), (Dropout(0.5),))
+)
+"""The paper's AlexNet as it was trained: the second, fourth and fifth convolution in two groups."""
+
+ALEXNET_2012_PLAIN = Net("alexnet-2012-plain", (3, 224, 224), _paper(1, (), ()))
+"""The paper's windows and widths without normalisation and dropout, a common class in PyTorch."""
+
+ALEXNET_TORCHVISION = Net(
+    "alexnet-torchvision",
+    (3, 224, 224),
+    (
+        Conv(64, 11, stride=4, padding=2),  # 64×55×55
+        ReLU(),
+        MaxPool(3, stride=2),  # 64×27×27
+        Conv(192, 5, padding=2),  # 192×27×27
+        ReLU(),
+        MaxPool(3, stride=2),  # 192×13×13
+        Conv(384, 3, padding=1),  # 384×13×13
+        ReLU(),
+        Conv(256, 3, padding=1),  # 256×13×13
+        ReLU(),
+        Conv(256, 3, padding=1),  # 256×13×13
+        ReLU(),
+        MaxPool(3, stride=2),  # 256×6×6
+        Flatten(),  # 9216
+        Dropout(0.5),
+        Dense(4096),
+        ReLU(),
+        Dropout(0.5),
+        Dense(4096),
+        ReLU(),
+        Dense(1000),
     ),
 )
-"""AlexNet as *Dive into Deep Learning* has it (section 7.1, the PyTorch and Paddle columns)."""
+"""``torchvision.models.alexnet``: Krizhevsky (2014), One weird trick, https://arxiv.org/abs/1404.5997.
+
+torchvision's adaptive pooling to 6×6 does nothing to images of 224, and is left out.
+"""
+
+ALEXNET_MNIST = Net(
+    "alexnet-mnist",
+    (1, 96, 96),
+    (
+        Conv(64, 11, stride=4, padding=2),  # 64×23×23
+        ReLU(),
+        MaxPool(3, stride=2),  # 64×11×11
+        Conv(192, 5, padding=2),  # 192×11×11
+        ReLU(),
+        MaxPool(3, stride=2),  # 192×5×5
+        Flatten(),  # 4800
+        Dense(256),
+        ReLU(),
+        Dropout(0.5),
+        Dense(128),
+        ReLU(),
+        Dropout(0.5),
+        Dense(10),
+    ),
+)
+"""A small AlexNet for MNIST. Its first dense layer takes 192×5×5 values, so images of 95 to 110."""
 
 LENET = Net(
     "lenet",
@@ -62,7 +187,19 @@ LENET = Net(
 )
 """LeNet as *Dive into Deep Learning* has it (section 6.6): sigmoids and average pooling."""
 
-ZOO: dict[str, Net] = {net.name: net for net in (ALEXNET, LENET)}
+ZOO: dict[str, Net] = {
+    net.name: net
+    for net in (
+        ALEXNET,
+        ALEXNET_UNPADDED,
+        ALEXNET_2012,
+        ALEXNET_2012_TWO_GPUS,
+        ALEXNET_2012_PLAIN,
+        ALEXNET_TORCHVISION,
+        ALEXNET_MNIST,
+        LENET,
+    )
+}
 """Every net that can be asked for by name."""
 
 

@@ -258,6 +258,7 @@ def test_keras_fits_on_the_datasets_with_callbacks():
     assert cardinality == len(train_iter) == 5
 
 
+@pytest.mark.slow
 def test_a_program_that_leaves_a_loop_ends(framework):
     """No thread of a framework waits for a batch that nobody wants any more."""
     found = python(

@@ -49,7 +49,7 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["summary", "vgg"], "unknown model 'vgg'; the models are alexnet, lenet"),
+        (["summary", "vgg"], "unknown model 'vgg'; the models are alexnet, .*, lenet"),
         (
             ["summary", "alexnet", "--size", "64"],
             "layer 12 MaxPool(3, stride=2): input (256, 2, 2)",

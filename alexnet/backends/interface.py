@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.weights import Weights
@@ -51,8 +52,17 @@ class Backend(Protocol):
     def peak_gpu_memory(self, device: Any) -> int | None:
         """Most bytes held on that GPU so far; None on a CPU, or where nobody counts."""
 
-    def render(self, net: ResolvedNet, device: Any) -> Any:
-        """The framework's own sequential model, on the device, with the framework's own weights."""
+    def render(
+        self,
+        net: ResolvedNet,
+        device: Any,
+        dtype: str = "float32",
+        masks: Masks | None = None,
+    ) -> Any:
+        """The framework's own sequential model, on the device, with the framework's own weights.
+
+        ``dtype`` is float32 or float64; ``masks`` take the place of the framework's own in dropout.
+        """
 
     def place(self, net: Any, device: Any) -> Any:
         """Move a net to the device. Returns where it is now: Keras does not move what it has made."""
@@ -74,6 +84,9 @@ class Backend(Protocol):
 
     def to_numpy(self, tensor: Any) -> np.ndarray:
         """A tensor's values."""
+
+    def gradients(self, net: Any, X: Any, y: Any) -> tuple[float, Weights]:
+        """The mean loss of a batch in training, and its gradients, in the layout of get_weights."""
 
     def predict(self, net: Any, X: Any) -> Any:
         """Logits (B, classes) of a batch, without dropout and with running statistics."""

@@ -11,6 +11,7 @@ from mxnet import np as mnp
 from mxnet.gluon import nn
 
 from alexnet import spec
+from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.weights import Weights
@@ -65,6 +66,19 @@ class LocalResponseNorm(gluon.HybridBlock):
         return F.LRN(x.as_nd_sym(), **self._settings)[0].as_np_sym()
 
 
+class MaskedDropout(gluon.Block):
+    """Dropout by `alexnet.masks`."""
+
+    def __init__(self, index: int, rate: float, masks: Masks) -> None:
+        super().__init__()
+        self.index, self.rate, self.masks = index, rate, masks
+
+    def forward(self, x: mnp.ndarray) -> mnp.ndarray:
+        if not autograd.is_training():
+            return x
+        return x * put(self.masks.draw(self.index, self.rate, x.shape), x.ctx).astype(x.dtype)
+
+
 def _block(layer: spec.Layer, shape: Shape) -> nn.HybridBlock:
     match layer:
         case spec.Conv(out, kernel, stride, padding, groups):
@@ -94,10 +108,17 @@ def _block(layer: spec.Layer, shape: Shape) -> nn.HybridBlock:
     raise TypeError(f"no rendering for {layer!r}")
 
 
-def render(net: ResolvedNet, device: mx.Context) -> nn.HybridSequential:
-    model = nn.HybridSequential()
-    model.add(*[_block(row.layer, row.input_shape) for row in net.rows])
+def render(
+    net: ResolvedNet, device: mx.Context, dtype: str = "float32", masks: Masks | None = None
+) -> nn.HybridSequential:
+    model = nn.HybridSequential() if masks is None else nn.Sequential()
+    for index, row in enumerate(net.rows):
+        if masks is not None and isinstance(row.layer, spec.Dropout):
+            model.add(MaskedDropout(index, row.layer.rate, masks))
+        else:
+            model.add(_block(row.layer, row.input_shape))
     model.initialize(ctx=device)
+    model.cast(dtype)  # after it: MXNet draws float32 only
     return model
 
 
@@ -176,6 +197,14 @@ class Trainer:
         losses.backward()
         self.optimizer.step(len(y))  # divides the summed gradients by the batch
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
+
+
+def gradients(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[float, Weights]:
+    with autograd.record():
+        loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(X), y).mean()
+    loss.backward()
+    learned = {key: p for key, p in _params(net).items() if p.grad_req != "null"}
+    return float(loss), {key: p.grad().asnumpy() for key, p in learned.items()}
 
 
 def predict(net: gluon.Block, X: mnp.ndarray) -> mnp.ndarray:

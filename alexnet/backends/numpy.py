@@ -1,7 +1,7 @@
 """NumPy: the reference. Every layer's forward and backward pass, spelled out.
 
 No framework is needed. It is the oracle that the other backends are tested against, and what runs
-when nothing else is installed. ``render(net, dtype=np.float64)`` computes in double precision.
+when nothing else is installed. ``render(net, dtype="float64")`` computes in double precision.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from alexnet import spec
+from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.weights import Weights
@@ -237,10 +238,14 @@ class Flatten(Module):
 
 class Dropout(Module):
     layer: spec.Dropout
+    masks: Masks | None = None  # and the layer's index among them
+    index: int
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         rate = self.layer.rate
-        if training and rate:
+        if training and rate and self.masks is not None:
+            self.mask = self.masks.draw(self.index, rate, x.shape).astype(x.dtype)
+        elif training and rate:
             kept = rng.random(x.shape, np.float32) >= rate
             self.mask = (kept / (1 - rate)).astype(x.dtype)
         else:
@@ -350,9 +355,15 @@ MODULES: dict[type[spec.Layer], type[Module]] = {
 }
 
 
-def render(net: ResolvedNet, device: str = "cpu", dtype: type = np.float32) -> Sequential:
-    modules = [MODULES[type(row.layer)](row.layer, row.input_shape, dtype) for row in net.rows]
-    return Sequential(modules, dtype)
+def render(
+    net: ResolvedNet, device: str = "cpu", dtype: str = "float32", masks: Masks | None = None
+) -> Sequential:
+    kind = np.dtype(dtype).type
+    modules = [MODULES[type(row.layer)](row.layer, row.input_shape, kind) for row in net.rows]
+    for index, module in enumerate(modules):
+        if isinstance(module, Dropout):
+            module.masks, module.index = masks, index
+    return Sequential(modules, kind)
 
 
 def place(net: Sequential, device: str) -> str:
@@ -402,19 +413,32 @@ class Trainer:
         self.velocity = [{k: np.zeros_like(p) for k, p in m.params.items()} for m in net]
 
     def step(self, X: Array, y: Array) -> tuple[float, int]:
-        logits = self.net(X, training=True)  # (B, classes)
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        rows = np.arange(len(y))
-        dlogits = np.exp(log_probs)
-        dlogits[rows, y] -= 1
-        self.net.backward(dlogits / len(y))
+        logits, losses = _backward(self.net, X, y)
         for module, velocity in zip(self.net, self.velocity, strict=True):
             for name, grad in module.grads.items():
                 velocity[name] *= self.momentum
                 velocity[name] += grad
                 module.params[name] -= self.lr * velocity[name]
-        return -log_probs[rows, y].sum(), (logits.argmax(axis=1) == y).sum()
+        return losses.sum(), (logits.argmax(axis=1) == y).sum()
+
+
+def _backward(net: Sequential, X: Array, y: Array) -> tuple[Array, Array]:
+    """Logits (B, classes) and losses (B,) of a batch in training; fills every layer's ``grads``."""
+    logits = net(X, training=True)  # (B, classes)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    rows = np.arange(len(y))
+    dlogits = np.exp(log_probs)
+    dlogits[rows, y] -= 1
+    net.backward(dlogits / len(y))
+    return logits, -log_probs[rows, y]
+
+
+def gradients(net: Sequential, X: Array, y: Array) -> tuple[float, Weights]:
+    _, losses = _backward(net, X, y)
+    return float(losses.mean()), {
+        f"{i}.{k}": g.copy() for i, m in enumerate(net) for k, g in m.grads.items()
+    }
 
 
 def predict(net: Sequential, X: Array) -> Array:

@@ -10,6 +10,7 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from alexnet import spec
+from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.weights import Weights
@@ -51,6 +52,19 @@ def peak_gpu_memory(device: Any) -> int | None:
 # --- model ----------------------------------------------------------------------------------------
 
 
+class MaskedDropout(nn.Layer):
+    """Dropout by `alexnet.masks`."""
+
+    def __init__(self, index: int, rate: float, masks: Masks) -> None:
+        super().__init__()
+        self.index, self.rate, self.masks = index, rate, masks
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if not self.training:
+            return x
+        return x * put(self.masks.draw(self.index, self.rate, x.shape), x.place).astype(x.dtype)
+
+
 def _layer(layer: spec.Layer, shape: Shape) -> nn.Layer:
     match layer:
         case spec.Conv(out, kernel, stride, padding, groups):
@@ -81,8 +95,16 @@ def _layer(layer: spec.Layer, shape: Shape) -> nn.Layer:
     raise TypeError(f"no rendering for {layer!r}")
 
 
-def render(net: ResolvedNet, device: Any) -> nn.Sequential:
-    model = nn.Sequential(*[_layer(row.layer, row.input_shape) for row in net.rows])
+def render(
+    net: ResolvedNet, device: Any, dtype: str = "float32", masks: Masks | None = None
+) -> nn.Sequential:
+    layers = [_layer(row.layer, row.input_shape) for row in net.rows]
+    if masks is not None:
+        for index, layer in enumerate(layers):
+            if isinstance(layer, nn.Dropout):
+                layers[index] = MaskedDropout(index, layer.p, masks)
+    model = nn.Sequential(*layers)
+    model.to(dtype=dtype)
     place(model, device)
     return model
 
@@ -118,11 +140,12 @@ def _variables(net: nn.Layer) -> dict[str, tuple[Any, bool]]:
 
 
 def get_weights(net: nn.Layer) -> Weights:
-    arrays = {key: (v.numpy(), transposed) for key, (v, transposed) in _variables(net).items()}
-    return {
-        key: np.array(a.T if transposed else a, order="C")
-        for key, (a, transposed) in arrays.items()
-    }
+    return {key: _neutral(v, transposed) for key, (v, transposed) in _variables(net).items()}
+
+
+def _neutral(tensor: paddle.Tensor, transposed: bool) -> np.ndarray:
+    array = tensor.numpy()
+    return np.array(array.T if transposed else array, order="C")
 
 
 def set_weights(net: nn.Layer, weights: Weights) -> None:
@@ -173,10 +196,19 @@ class Trainer:
         self.net.train()
         logits = self.net(X)  # (B, classes)
         loss = F.cross_entropy(logits, y)
+        self.optimizer.clear_grad()  # Paddle adds to what a loop before this one has left
         loss.backward()
         self.optimizer.step()
-        self.optimizer.clear_grad()
         return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
+
+
+def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:
+    net.train()
+    net.clear_gradients()
+    loss = F.cross_entropy(net(X), y)
+    loss.backward()
+    learned = {k: v for k, v in _variables(net).items() if not v[0].stop_gradient}
+    return float(loss), {k: _neutral(v.grad, transposed) for k, (v, transposed) in learned.items()}
 
 
 @paddle.no_grad()

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from alexnet import spec
+from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.weights import Weights
@@ -83,6 +84,23 @@ class LocalResponseNorm(layers.Layer):
         return super().get_config() | self.settings
 
 
+class MaskedDropout(layers.Layer):
+    """Dropout by `alexnet.masks`; eager only. ``image``: the (C, H, W) that the features come from."""
+
+    def __init__(self, index: int, rate: float, masks: Masks, image: Shape | None) -> None:
+        super().__init__()
+        self.index, self.rate, self.masks, self.image = index, rate, masks, image
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training or isinstance(x, keras.KerasTensor):
+            return x
+        neutral = (*x.shape[:1], *(self.image or x.shape[1:]))  # (B, C, H, W) or (B, features)
+        mask = self.masks.draw(self.index, self.rate, neutral)
+        if self.image is not None:
+            mask = mask.transpose(0, 2, 3, 1).reshape(x.shape)
+        return x * tf.cast(mask, x.dtype)
+
+
 def _layers(layer: spec.Layer, shape: Shape) -> Iterator[layers.Layer]:
     match layer:
         case spec.Conv(out, kernel, stride, padding, groups):
@@ -119,12 +137,29 @@ def _layers(layer: spec.Layer, shape: Shape) -> Iterator[layers.Layer]:
             yield layers.BatchNormalization(momentum=1 - momentum, epsilon=epsilon)
 
 
-def render(net: ResolvedNet, device: str) -> keras.Sequential:
+def render(
+    net: ResolvedNet, device: str, dtype: str = "float32", masks: Masks | None = None
+) -> keras.Sequential:
     shape = net.input_shape
     channels_last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
-    rows = [layer for row in net.rows for layer in _layers(row.layer, row.input_shape)]
-    with tf.device(device):
-        return keras.Sequential([keras.Input(channels_last), *rows])
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        rows: list[layers.Layer] = []
+        image: Shape | None = None  # whose values the features are, until a Dense mixes them
+        for index, row in enumerate(net.rows):
+            if len(row.input_shape) == 3:
+                image = row.input_shape
+            if masks is not None and isinstance(row.layer, spec.Dropout):
+                rows.append(MaskedDropout(index, row.layer.rate, masks, image))
+            else:
+                rows.extend(_layers(row.layer, row.input_shape))
+            if isinstance(row.layer, spec.Dense):
+                image = None
+        with tf.device(device):
+            return keras.Sequential([keras.Input(channels_last, dtype=dtype), *rows])
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def place(net: keras.Model, device: str) -> str:
@@ -180,11 +215,14 @@ def _variables(net: keras.Model) -> Iterator[tuple[str, Any, Shape | None, tuple
 def get_weights(net: keras.Model) -> Weights:
     weights = {}
     for key, variable, image, axes in _variables(net):
-        value = variable.numpy()
-        if image is not None:  # features in (H, W, C) order to (C, H, W)
-            value = np.moveaxis(value.reshape(*image, -1), 2, 0).reshape(value.shape)
-        weights[key] = np.array(value.transpose(axes) if axes else value, order="C")
+        weights[key] = _neutral(variable.numpy(), image, axes)
     return weights
+
+
+def _neutral(value: np.ndarray, image: Shape | None, axes: tuple[int, ...] | None) -> np.ndarray:
+    if image is not None:  # features in (H, W, C) order to (C, H, W)
+        value = np.moveaxis(value.reshape(*image, -1), 2, 0).reshape(value.shape)
+    return np.array(value.transpose(axes) if axes else value, order="C")
 
 
 def set_weights(net: keras.Model, weights: Weights) -> None:
@@ -237,8 +275,12 @@ class Trainer:
         with tf.device(net.trainable_variables[0].value.device):
             self.optimizer.build(net.trainable_variables)
         self._compiled: Any = None
+        # Masks are drawn by NumPy at every step, which a graph would do once.
+        self._eager = any(isinstance(layer, MaskedDropout) for layer in net.layers)
 
     def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._eager:
+            return self._step(X, y)
         if self._compiled is None:  # one graph for every batch size
             signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (X, y)]
             self._compiled = tf.function(self._step, input_signature=signature)
@@ -254,6 +296,19 @@ class Trainer:
         self.optimizer.apply_gradients(zip(gradients, self.net.trainable_variables, strict=True))
         hits = tf.argmax(logits, axis=1, output_type=y.dtype) == y
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
+
+
+def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weights]:
+    with tf.device(X.device), tf.GradientTape() as tape:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, net(X, training=True))
+        loss = tf.reduce_mean(losses)
+    learned = net.trainable_variables
+    found = {v.path: g for v, g in zip(learned, tape.gradient(loss, learned), strict=True)}
+    return float(loss), {
+        key: _neutral(found[variable.path].numpy(), image, axes)
+        for key, variable, image, axes in _variables(net)
+        if variable.trainable
+    }
 
 
 def predict(net: keras.Model, X: tf.Tensor) -> tf.Tensor:

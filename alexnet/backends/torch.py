@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from alexnet import spec
+from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.weights import Weights
@@ -51,6 +52,42 @@ def peak_gpu_memory(device: torch.device) -> int | None:
 # --- model ----------------------------------------------------------------------------------------
 
 
+class BiasedVariance(nn.modules.batchnorm._BatchNorm):
+    """A norm that records the biased variance, by which it normalises too, as all others do."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return super().forward(x)
+        kept = (1 - self.momentum) * self.running_var  # (C,)
+        y = super().forward(x)
+        n = x.numel() // self.num_features
+        # PyTorch has added momentum * n / (n - 1) * the biased variance. Its backward pass, which in
+        # training does not look at the running one, shall not take offence at the change: hence data.
+        self.running_var.data = kept + (self.running_var - kept) * (n - 1) / n
+        return y
+
+
+class BatchNorm1d(BiasedVariance, nn.BatchNorm1d):
+    """PyTorch's, but for the variance that it records."""
+
+
+class BatchNorm2d(BiasedVariance, nn.BatchNorm2d):
+    """PyTorch's, but for the variance that it records."""
+
+
+class MaskedDropout(nn.Module):
+    """Dropout by `alexnet.masks`."""
+
+    def __init__(self, index: int, rate: float, masks: Masks) -> None:
+        super().__init__()
+        self.index, self.rate, self.masks = index, rate, masks
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        return x * put(self.masks.draw(self.index, self.rate, x.shape), x.device).to(x.dtype)
+
+
 def _module(layer: spec.Layer, shape: Shape) -> nn.Module:
     match layer:
         case spec.Conv(out, kernel, stride, padding, groups):
@@ -76,13 +113,20 @@ def _module(layer: spec.Layer, shape: Shape) -> nn.Module:
         case spec.LocalResponseNorm(size, alpha, beta, k):
             return nn.LocalResponseNorm(size, alpha * size, beta, k)  # it divides alpha by size
         case spec.BatchNorm(momentum, epsilon):
-            norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+            norm = BatchNorm2d if len(shape) == 3 else BatchNorm1d
             return norm(shape[0], eps=epsilon, momentum=momentum)
     raise TypeError(f"no rendering for {layer!r}")
 
 
-def render(net: ResolvedNet, device: torch.device) -> nn.Sequential:
-    model = nn.Sequential(*[_module(row.layer, row.input_shape) for row in net.rows]).to(device)
+def render(
+    net: ResolvedNet, device: torch.device, dtype: str = "float32", masks: Masks | None = None
+) -> nn.Sequential:
+    model = nn.Sequential(*[_module(row.layer, row.input_shape) for row in net.rows])
+    if masks is not None:
+        for index, layer in enumerate(model):
+            if isinstance(layer, nn.Dropout):
+                model[index] = MaskedDropout(index, layer.p, masks)
+    model.to(device, getattr(torch, dtype))
     if device.type == "cpu":
         model.to(memory_format=torch.channels_last)  # strides that the CPU's kernels prefer
     return model
@@ -147,6 +191,14 @@ class Trainer:
         loss.backward()
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(dim=1) == y).sum()
+
+
+def gradients(net: nn.Module, X: torch.Tensor, y: torch.Tensor) -> tuple[float, Weights]:
+    net.train()
+    net.zero_grad()
+    loss = F.cross_entropy(net(X), y)
+    loss.backward()
+    return loss.item(), {key: to_numpy(p.grad).copy() for key, p in net.named_parameters()}
 
 
 @torch.no_grad()

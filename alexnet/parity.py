@@ -1,0 +1,222 @@
+"""Same net, same numbers: what each backend computes against the reference in double precision."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alexnet import backends, zoo
+from alexnet.errors import RunError
+from alexnet.masks import Masks
+from alexnet.random_nets import random_net
+from alexnet.spec import BatchNorm, Dropout, LocalResponseNorm, Net, ResolvedNet
+from alexnet.weights import Weights, initial_weights
+
+TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
+"""The largest difference that counts as agreement, over the largest entry of a tensor.
+
+In float64 too the frameworks keep constants in float32: learning rates, momenta, one over an area.
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How nets are compared. Images are normal random numbers, labels are drawn at random."""
+
+    steps: int = 20
+    batch_size: int = 4
+    lr: float = 0.01
+    seed: int = 0
+    dtype: str = "float32"
+    dropout: bool = False  # with masks that NumPy draws; otherwise it is left out
+
+    def __post_init__(self) -> None:
+        if self.dtype not in TOLERANCE:
+            raise RunError(f"dtype must be {' or '.join(TOLERANCE)}, not {self.dtype!r}")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a net computes: logits, loss and gradients before the first step, weights after the last."""
+
+    logits: np.ndarray
+    loss: float
+    gradients: Weights
+    weights: Weights
+
+
+@dataclass
+class Differences:
+    """The largest differences of a backend from the reference, each over a tensor's largest entry."""
+
+    backend: str
+    logits: float = np.nan
+    loss: float = np.nan
+    gradients: float = np.nan
+    weights: float = np.nan
+    worst: str = ""  # the tensor with the largest difference
+    problem: str = ""
+
+    @property
+    def largest(self) -> float:
+        """The largest of them all; not a number if one of them is none, or nothing was compared."""
+        return float(np.max([self.logits, self.loss, self.gradients, self.weights]))
+
+    def agrees(self, dtype: str) -> bool:
+        """Whether all are within the tolerance."""
+        return not self.problem and self.largest <= TOLERANCE[dtype]
+
+
+def parity(model: str | Net, names: Sequence[str], run: Run = Run()) -> Iterator[Differences]:
+    """Compare each backend's net with NumPy's in double precision.
+
+    >>> [found.agrees("float32") for found in parity("lenet", ["numpy"], Run(steps=2))]
+    [True]
+    """
+    net = _prepared(zoo.get(model), run)
+    reference = _compute("numpy", net, replace(run, dtype="float64"))
+    for name in names:
+        try:
+            yield _differences(name, _compute(name, net, run), reference)
+        except Exception as error:  # frameworks fail in many ways; the others are still compared
+            lines = str(error).strip().splitlines() or [""]
+            yield Differences(name, problem=f"{type(error).__name__}: {lines[0]}")
+
+
+def parity_of_nets(
+    nets: Iterable[Net], names: Sequence[str], run: Run
+) -> Iterator[tuple[Net, Run, list[Differences]]]:
+    """Compare nets, each with images and weights of its own; gives each with its differences.
+
+    Batches have one to three examples, but at least two where a net normalises over the batch. Nets
+    with a LocalResponseNorm, which MXNet and TensorFlow have in float32 only, are compared in that.
+    """
+    for number, net in enumerate(nets, run.seed):
+        batch_size = 1 + number % 3
+        if any(isinstance(layer, BatchNorm) for layer in net.layers):
+            batch_size = max(batch_size, 2)  # one value has no variance; PyTorch refuses it
+        single = any(isinstance(layer, LocalResponseNorm) for layer in net.layers)
+        here = replace(
+            run,
+            seed=number,
+            batch_size=batch_size,
+            dtype="float32" if single else run.dtype,
+        )
+        yield net, here, list(parity(net, names, here))
+
+
+def worst_of_random(
+    count: int, names: Sequence[str], run: Run, say: Callable[[str], None]
+) -> list[Differences]:
+    """`parity_of_nets` of random nets, of which only the largest differences of each backend are kept.
+
+    A net on which a backend does not agree is told to ``say`` as it is found.
+    """
+    worst = {name: Differences(name, 0.0, 0.0, 0.0, 0.0) for name in names}
+    nets = (random_net(random.Random(f"{run.seed} {number}")) for number in range(count))
+    for number, (net, here, found) in enumerate(parity_of_nets(nets, names, run)):
+        for d in found:
+            kept = worst[d.backend]
+            if not d.agrees(here.dtype):
+                problem = d.problem or f"{d.worst} differs by {d.largest:.1e}"
+                say(
+                    f"net {number}, {d.backend}, {here.dtype}: {problem}: {net.input_shape} {net.layers}"
+                )
+                kept.problem = kept.problem or f"net {number}: {problem}"
+            elif here.dtype == run.dtype and d.largest > kept.largest:
+                worst[d.backend] = replace(
+                    d, worst=f"net {number}: {d.worst}", problem=kept.problem
+                )
+    return list(worst.values())
+
+
+def backends_to_compare(only: Sequence[str] | None) -> list[str]:
+    """These backends, or all that are installed, in an order in which one process can load them.
+
+    Raises BackendError for one that is unknown or cannot be loaded.
+    """
+    names = only or [name for name in backends.FRAMEWORKS if backends.installed(name)]
+    for name in names:
+        backends.framework(name)
+    ordered = [name for name in backends.IMPORT_ORDER if name in names]
+    for name in ordered:
+        backends.load(name)
+    return ordered
+
+
+def _prepared(net: Net, run: Run) -> ResolvedNet:
+    layers = (
+        replace(layer, rate=0.0) if isinstance(layer, Dropout) and not run.dropout else layer
+        for layer in net.layers
+    )
+    return Net(net.name, net.input_shape, tuple(layers)).resolve()
+
+
+def _compute(name: str, net: ResolvedNet, run: Run) -> Results:
+    """Render a net in a backend, give it weights, and have it compute and train."""
+    backend = backends.load(name)
+    device = backend.cpu()
+    masks = Masks(run.seed) if run.dropout else None
+    native = backend.render(net, device, run.dtype, masks)
+    start = {k: w.astype(run.dtype) for k, w in initial_weights(net.parameters, run.seed).items()}
+    batches = [
+        (backend.put(_layout(name, X.astype(run.dtype)), device), backend.put(y, device))
+        for X, y in _batches(net, run)
+    ]
+    backend.set_weights(native, start)
+    logits = backend.to_numpy(backend.predict(native, batches[0][0]))
+    loss, gradients = backend.gradients(native, *batches[0])
+    backend.set_weights(native, start)  # training has moved running statistics
+    trainer = backend.Trainer(native, run.lr, 0.0)
+    for step, (X, y) in enumerate(batches):
+        if masks is not None:
+            masks.step = step
+        trainer.step(X, y)
+    return Results(np.array(logits), loss, gradients, backend.get_weights(native))
+
+
+def _batches(net: ResolvedNet, run: Run) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """One batch for each step: float32 (B, C, H, W) or (B, N), and int64 (B,)."""
+    source = np.random.Generator(np.random.PCG64(run.seed))
+    for _ in range(run.steps):
+        X = source.standard_normal((run.batch_size, *net.input_shape), np.float32)
+        yield X, source.integers(0, net.output_shape[0], run.batch_size)
+
+
+def _layout(name: str, X: np.ndarray) -> np.ndarray:
+    """A batch as the backend wants it: TensorFlow's images are channels last."""
+    channels_last = name == "tensorflow" and X.ndim == 4
+    return np.ascontiguousarray(X.transpose(0, 2, 3, 1) if channels_last else X)
+
+
+def _differences(name: str, found: Results, reference: Results) -> Differences:
+    gradients, worst_gradient = _largest(found.gradients, reference.gradients)
+    weights, worst_weight = _largest(found.weights, reference.weights)
+    return Differences(
+        name,
+        logits=_largest({"": found.logits}, {"": reference.logits})[0],
+        loss=abs(found.loss - reference.loss) / abs(reference.loss),
+        gradients=gradients,
+        weights=weights,
+        worst=f"gradient of {worst_gradient}" if gradients > weights else f"weights {worst_weight}",
+    )
+
+
+def _largest(found: Weights, reference: Weights) -> tuple[float, str]:
+    """The largest difference of any tensor over its own largest entry, and the tensor's key.
+
+    A tensor that is next to nothing beside the others, such as the gradient of a bias that a
+    normalisation takes away again, is measured by a thousandth of the largest.
+    """
+    if found.keys() != reference.keys():
+        raise RunError(f"tensors {sorted(found)} are not {sorted(reference)}")
+    largest = max(np.abs(r).max() for r in reference.values()) or 1.0
+    relative = {
+        key: float(np.abs(found[key] - r).max() / max(np.abs(r).max(), largest / 1000))
+        for key, r in reference.items()
+    }
+    worst = max(relative, key=lambda key: np.nan_to_num(relative[key], nan=np.inf))
+    return relative[worst], worst

@@ -1,0 +1,82 @@
+"""Random nets that are valid: small, and awkward where frameworks differ."""
+
+from __future__ import annotations
+
+import random
+
+from alexnet.errors import SpecError
+from alexnet.spec import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LocalResponseNorm,
+    MaxPool,
+    Net,
+    ReLU,
+    Sigmoid,
+    Tanh,
+)
+
+
+def random_net(source: random.Random) -> Net:
+    """A valid net that is drawn from a source of random numbers.
+
+    Odd and oblong images, one channel and several, groups, strides that do not divide, pools that
+    overlap or leave gaps, padding, every kind of layer; at the end a few classes. A net normalises
+    over neighbouring channels or over the batch, not both: the one is in float32 only in some
+    frameworks, the other magnifies float32's rounding where a batch is small.
+
+    >>> net = random_net(random.Random(3))
+    >>> len(net.resolve().output_shape)
+    1
+    """
+    shape = (source.randint(1, 4), source.randint(1, 12), source.randint(1, 12))
+    layers: list[Layer] = []
+    lrn = LocalResponseNorm(source.choice([1, 3, 5]), alpha=0.1, beta=0.75, k=1.0)
+    norm = source.choice([lrn, BatchNorm(0.2)])
+    for _ in range(source.randint(0, 4)):
+        channels = Net("random", shape, (*layers, ReLU())).resolve().output_shape[0]
+        _append(layers, shape, _image_layer(source, channels, norm))
+    if source.random() < 0.2:
+        layers.append(GlobalAvgPool())
+    layers.append(Flatten())
+    for _ in range(source.randint(0, 2)):
+        layers.append(source.choice([Dense(source.randint(1, 9)), ReLU(), Tanh(), Sigmoid()]))
+        if source.random() < 0.3:
+            drop = Dropout(source.choice([0.0, 0.3, 0.5]))
+            layers.append(drop if norm is lrn else source.choice([drop, norm]))
+    layers.append(Dense(source.randint(2, 5)))
+    return Net("random", shape, tuple(layers))
+
+
+def _append(layers: list[Layer], shape: tuple[int, ...], layer: Layer) -> None:
+    """Add a layer unless the image is too small for it."""
+    try:
+        Net("random", shape, (*layers, layer)).resolve()
+    except SpecError:
+        return
+    layers.append(layer)
+
+
+def _image_layer(source: random.Random, channels: int, norm: Layer) -> Layer:
+    match source.choice(["conv", "conv", "conv", "max", "max", "average", "norm", "point", "drop"]):
+        case "conv":
+            groups = source.choice([g for g in (1, 2, 3, 4) if channels % g == 0])
+            outs, kernel = groups * source.randint(1, 4), source.randint(1, 5)
+            stride, padding = source.randint(1, 4), source.randint(0, 3)
+            return Conv(outs, kernel, stride=stride, padding=padding, groups=groups)
+        case "max" | "average" as kind:
+            kernel = source.randint(1, 4)
+            stride, padding = source.randint(1, 4), source.randint(0, kernel // 2)
+            return (MaxPool if kind == "max" else AvgPool)(kernel, stride=stride, padding=padding)
+        case "norm":
+            return norm
+        case "point":
+            return source.choice([ReLU(), Sigmoid(), Tanh()])
+        case _:
+            return Dropout(source.choice([0.0, 0.3, 0.5]))

@@ -1,0 +1,242 @@
+"""Same net, same numbers: the zoo, random nets, dropout, and what says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import alexnet as command
+from helpers import logits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import alexnet
+from alexnet import backends, zoo
+from alexnet.errors import BackendError, RunError, SpecError, WeightsError
+from alexnet.masks import Masks
+from alexnet.parity import Run, parity, parity_of_nets, worst_of_random
+from alexnet.random_nets import random_net
+from alexnet.weights import in_order
+
+# --- the zoo --------------------------------------------------------------------------------------
+
+
+def shapes_of(net, kinds):
+    return [r.output_shape for r in net.resolve().rows if type(r.layer).__name__ in kinds]
+
+
+@pytest.mark.parametrize("model", ["alexnet-2012", "alexnet-2012-two-gpus", "alexnet-2012-plain"])
+def test_the_papers_shapes(model):
+    """As the paper's figure 2 has them: 55, 27, 27, 13, 13, 13, 6."""
+    net = zoo.get(model)
+    assert shapes_of(net, {"Conv", "MaxPool"}) == [
+        (96, 55, 55), (96, 27, 27), (256, 27, 27), (256, 13, 13), (384, 13, 13), (384, 13, 13),
+        (256, 13, 13), (256, 6, 6),
+    ]  # fmt: skip
+    assert shapes_of(net, {"Dense"}) == [(4096,), (4096,), (1000,)]
+
+
+def test_two_gpus_have_the_papers_sixty_million_parameters():
+    assert zoo.ALEXNET_2012_TWO_GPUS.resolve().parameter_count == 60_965_224
+
+
+def test_padding_shows_at_225_and_not_at_224():
+    padded, unpadded = zoo.ALEXNET, zoo.ALEXNET_UNPADDED
+    for size, equal in ((224, True), (225, False)):
+        shapes = [net.resolve((1, size, size)).rows[0].output_shape for net in (padded, unpadded)]
+        assert (shapes[0] == shapes[1]) == equal
+
+
+def shapes_of_the_pool(side):
+    try:
+        return zoo.ALEXNET_MNIST.resolve((1, side, side)).rows[5].output_shape
+    except SpecError:
+        return None
+
+
+def test_the_small_net_takes_the_sizes_that_its_first_dense_layer_fits():
+    fitting = [side for side in range(60, 130) if shapes_of_the_pool(side) == (192, 5, 5)]
+    assert fitting == list(range(95, 111))
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch")
+def test_torchvisions_alexnet_gives_its_own_logits_in_every_backend(covered):
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    theirs = torchvision.models.alexnet(weights=None).eval()
+    images = np.random.default_rng(0).standard_normal((2, 3, 224, 224)).astype(np.float32)
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(images)).numpy()
+    table = zoo.ALEXNET_TORCHVISION
+    weights = in_order(theirs.state_dict(), table.resolve().parameters, table.name)
+    for name in covered:
+        net = alexnet.build(table.name, backend=name)
+        alexnet.set_weights(net, weights)
+        found = logits(name, net, images)
+        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max(), name
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({}, "0 arrays, the net needs 2"),
+        ({"a": np.ones((3, 2)), "b": np.ones(2)}, r"a has shape \(3, 2\), 0.weight needs \(2, 3\)"),
+        (
+            {"a": np.ones((2, 3)), "b": np.array([1, np.nan])},
+            "0.bias has values that are not finite",
+        ),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tensors, message):
+    with pytest.raises(WeightsError, match=f"tiny: {message}"):
+        in_order(tensors, {"0.weight": (2, 3), "0.bias": (2,)}, "tiny")
+
+
+# --- masks ----------------------------------------------------------------------------------------
+
+
+def test_masks_are_drawn_from_seed_step_and_layer():
+    masks = Masks(seed=1)
+    first = masks.draw(3, 0.25, (40, 50))
+    assert (masks.draw(3, 0.25, (40, 50)) == first).all()
+    assert set(np.unique(first)) == {0, np.float32(1 / 0.75)}
+    assert first.mean() == pytest.approx(1, abs=0.05)
+    assert (masks.draw(4, 0.25, (40, 50)) != first).any()
+    assert (Masks(seed=2).draw(3, 0.25, (40, 50)) != first).any()
+    masks.step = 1
+    assert (masks.draw(3, 0.25, (40, 50)) != first).any()
+
+
+# --- parity ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize("model", ["lenet", "alexnet-mnist"])
+def test_small_nets_agree(name, model, dropout, dtype):
+    run = Run(steps=3, batch_size=2, dtype=dtype, dropout=dropout)
+    (found,) = parity(model, [name], run)
+    assert found.agrees(dtype), found
+
+
+@pytest.mark.slow
+def test_the_papers_net_agrees(covered):
+    """With normalisation, groups and dropout, over a few steps; the README's command has twenty."""
+    names = [n for n in backends.IMPORT_ORDER if n in covered]
+    for found in parity("alexnet-2012-two-gpus", names, Run(steps=2, batch_size=2, dropout=True)):
+        assert found.agrees("float32"), found
+
+
+def test_a_backend_that_computes_something_else_is_found(framework, monkeypatch):
+    backend = backends.load(framework)
+    right = backend.set_weights
+
+    def wrong(net, weights):
+        right(net, {k: w * 1.001 if k == "3.weight" else w for k, w in weights.items()})
+
+    monkeypatch.setattr(backend, "set_weights", wrong)
+    (found,) = parity("lenet", [framework], Run(steps=1))
+    assert not found.agrees("float32")
+    assert found.largest > 1e-4
+
+
+def test_a_backend_that_fails_is_a_row_that_says_so(framework, monkeypatch):
+    def fail(net, X):
+        raise ValueError("no such kernel\nand more")
+
+    monkeypatch.setattr(backends.load(framework), "predict", fail)
+    broken, fine = parity("lenet", [framework, "numpy"], Run(steps=1))
+    assert broken.problem == "ValueError: no such kernel"
+    assert not broken.agrees("float32")
+    assert fine.agrees("float32")
+
+
+def test_a_wrong_dtype_is_refused():
+    with pytest.raises(RunError, match="dtype must be float32 or float64, not 'half'"):
+        Run(dtype="half")
+
+
+# --- random nets ----------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(source=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
+def test_random_nets_agree(covered, source, seed):
+    """Shapes, values, gradients and trained weights of nets that hypothesis draws."""
+    net = random_net(source)
+    run = Run(steps=2, seed=seed, dropout=True, dtype="float64")
+    ((_, here, differences),) = parity_of_nets([net], covered, run)
+    for found in differences:
+        assert found.agrees(here.dtype), (net.layers, found)
+
+
+def test_random_nets_have_every_kind_of_layer():
+    import random
+
+    nets = [random_net(random.Random(n)) for n in range(300)]
+    kinds = {type(layer).__name__ for net in nets for layer in net.layers}
+    assert len(kinds) == 12
+    assert any(getattr(layer, "groups", 1) > 1 for net in nets for layer in net.layers)
+    assert {net.input_shape[0] for net in nets} == {1, 2, 3, 4}
+
+
+def test_the_worst_of_random_nets_is_kept_and_disagreement_is_told(framework, monkeypatch):
+    said = []
+    (fine,) = worst_of_random(5, [framework], Run(2, dtype="float64", dropout=True), said.append)
+    assert not said
+    assert 0 < fine.largest <= 1e-6
+    assert fine.worst.startswith("net ")
+    backend = backends.load(framework)
+    right = backend.gradients
+
+    def wrong(net, X, y):
+        loss, gradients = right(net, X, y)
+        return loss * 1.01, gradients
+
+    monkeypatch.setattr(backend, "gradients", wrong)
+    (bad,) = worst_of_random(5, [framework], Run(2, dtype="float64", dropout=True), said.append)
+    assert len(said) == 5
+    assert bad.problem.startswith("net 0: ")
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_command_prints_a_table(covered):
+    found = command("parity", "lenet", "--steps", "2", "--backends", ",".join(covered))
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    assert lines[0] == "lenet, 2 steps of SGD on batches of 4, float32, without dropout"
+    assert {line.split()[0] for line in lines[3 : 3 + len(covered)]} == set(covered)
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_command_for_random_nets():
+    found = command("parity", "--random", "3", "--backends", "numpy")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("3 random nets, 3 steps each, with dropout, in float64\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lennet"], "unknown model 'lennet'"),
+        (["lenet", "--dtype", "half"], "dtype must be float32 or float64, not 'half'"),
+        (["lenet", "--backends", "jax"], "unknown backend 'jax'"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(arguments, message):
+    found = command("parity", *arguments)
+    assert found.returncode == 1
+    assert found.stderr.startswith(f"error: {message}")
+    assert found.stderr.count("\n") == 1
+
+
+def test_an_unknown_backend_is_refused():
+    from alexnet.parity import backends_to_compare
+
+    with pytest.raises(BackendError, match="unknown backend 'jax'"):
+        backends_to_compare(["numpy", "jax"])
