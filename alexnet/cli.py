@@ -199,7 +199,9 @@ def parity(
         int, typer.Option(help="Steps of SGD before weights are compared.", min=1)
     ] = 20,
     batch_size: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 4,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float64, or float32, in which rounding shows (see the README).")
+    ] = "float64",
     dropout: Annotated[
         bool, typer.Option(help="Compare dropout too, with masks that NumPy draws.")
     ] = False,

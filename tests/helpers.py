@@ -28,7 +28,7 @@ def logits(name: str, net: Any, images: np.ndarray) -> np.ndarray:
 def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, with these variables added to the environment."""
     return subprocess.run(
-        command, env={**os.environ, **env}, capture_output=True, text=True, timeout=600
+        command, env={**os.environ, **env}, capture_output=True, text=True, timeout=1800
     )
 
 
