@@ -58,12 +58,26 @@ class LocalResponseNorm(gluon.HybridBlock):
 
     def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
         super().__init__()
-        self._settings = {"nsize": size, "alpha": alpha * size, "beta": beta, "knorm": k}
+        self._settings: dict[str, Any] = {
+            "nsize": size,
+            "alpha": alpha * size,
+            "beta": beta,
+            "knorm": k,
+        }
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
+        if F is mx.nd and x.dtype == numpy.float64:  # which the operator does not take
+            return self._in_double_precision(x)
         if F is mx.nd:
             return F.LRN(x.as_nd_ndarray(), **self._settings).as_np_ndarray()
         return F.LRN(x.as_nd_sym(), **self._settings)[0].as_np_sym()
+
+    def _in_double_precision(self, x: mnp.ndarray) -> mnp.ndarray:
+        s, channels = self._settings, x.shape[1]
+        half = s["nsize"] // 2
+        squares = mnp.pad(x * x, ((0, 0), (half, half), (0, 0), (0, 0)))
+        total = sum(squares[:, i : i + channels] for i in range(s["nsize"]))
+        return x * (s["knorm"] + s["alpha"] / s["nsize"] * total) ** -s["beta"]
 
 
 class MaskedDropout(gluon.Block):

@@ -74,10 +74,15 @@ class LocalResponseNorm(layers.Layer):
 
     def __init__(self, size: int, alpha: float, beta: float, k: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.settings = {"size": size, "alpha": alpha, "beta": beta, "k": k}
+        self.settings: dict[str, Any] = {"size": size, "alpha": alpha, "beta": beta, "k": k}
 
     def call(self, x: Any) -> Any:
         s = self.settings
+        if x.dtype == tf.float64:  # which the operator does not take
+            squares = tf.pad(x * x, [(0, 0), (0, 0), (0, 0), (s["size"] // 2,) * 2])
+            channels = x.shape[-1]
+            windows = [squares[..., i : i + channels] for i in range(s["size"])]
+            return x * (s["k"] + s["alpha"] * tf.add_n(windows)) ** -s["beta"]
         return tf.nn.local_response_normalization(x, s["size"] // 2, s["k"], s["alpha"], s["beta"])
 
     def get_config(self) -> dict[str, Any]:
