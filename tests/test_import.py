@@ -78,6 +78,7 @@ def test_paddle_after_tensorflow_is_an_error_and_no_crash():
     assert found.stdout.startswith("Paddle cannot be loaded after TensorFlow in one process")
 
 
+@pytest.mark.slow
 @pytest.mark.needs("torch", "tensorflow")
 @pytest.mark.parametrize(
     "imports",
