@@ -23,7 +23,8 @@ from alexnet.errors import RunError
 from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate, sample_is_named
 from alexnet.history import FORMAT, History
 from alexnet.recipes import Recipe, recipe_for
-from alexnet.train import build, check_settings
+from alexnet.train import check_settings
+from alexnet.weights import initial_weights
 from alexnet.worker import Job, initial_logits
 
 if TYPE_CHECKING:
@@ -232,10 +233,9 @@ def _stops_early(recipe: Recipe) -> bool:
 
 def _reference(job: Job, shape: tuple[int, ...]) -> np.ndarray:
     """The initial logits in double precision."""
-    net = build(job.model, "numpy", job.seed, input_shape=shape)
-    net.dtype = np.float64
-    for module in net:
-        module.params = {k: p.astype(np.float64) for k, p in module.params.items()}
+    resolved, numpy_backend = zoo.get(job.model).resolve(shape), backends.load("numpy")
+    net = numpy_backend.render(resolved, "cpu", "float64")
+    numpy_backend.set_weights(net, initial_weights(resolved.parameters, job.seed))
     return initial_logits(job, net, "cpu")
 
 

@@ -3,7 +3,7 @@
 In double precision a difference is a difference in what is computed. In single precision it may be
 rounding: where a rectifier's input is next to zero, or two values in a pool's window are next to equal,
 another order of the same sum takes the other branch, and that unit's gradient is another one. In a net
-with millions of units that happens at about every step, and is no fault of anybody's.
+with millions of units that does happen, and is no fault of anybody's.
 """
 
 from __future__ import annotations

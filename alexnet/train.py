@@ -10,13 +10,14 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from alexnet import backends, zoo
 from alexnet._version import __version__
 from alexnet.backends import Backend
+from alexnet.backends.interface import Stepper
 from alexnet.data import ImageLoader
 from alexnet.display import Display, default_display
 from alexnet.errors import BackendError, DataError, RunError
@@ -25,13 +26,6 @@ from alexnet.spec import Net, Shape
 from alexnet.weights import initial_weights, redrawn
 
 Batches = Iterable[tuple[Any, Any]]
-
-
-class Stepper(Protocol):
-    """What a run needs of a trainer (`alexnet.backends.interface.Trainer`)."""
-
-    def step(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """One step on a batch: the summed loss and the number of right answers before it."""
 
 
 NO_BATCHES = "the {} set gives no batches (a generator can be iterated only once)"
@@ -351,6 +345,9 @@ def check_settings(num_epochs: object, lr: object, momentum: object, seed: objec
 
 def check_num_epochs(num_epochs: object) -> None:
     """Raise RunError unless it is a whole number of at least 1."""
-    whole = isinstance(num_epochs, int | np.integer) and not isinstance(num_epochs, bool)
-    if not whole or num_epochs < 1:  # type: ignore[operator]
+    if (
+        not isinstance(num_epochs, int | np.integer)
+        or isinstance(num_epochs, bool)
+        or num_epochs < 1
+    ):
         raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")

@@ -21,7 +21,7 @@ def weighted_sum(net, x, dy):
 @pytest.mark.parametrize("table", EVERY_LAYER, ids=lambda net: net.name)
 def test_gradients_are_the_finite_differences(table):
     weights, images, _ = example(table)
-    net = numpy_backend.render(table.resolve(), dtype=np.float64)
+    net = numpy_backend.render(table.resolve(), dtype="float64")
     numpy_backend.set_weights(net, weights)
     rng = np.random.default_rng(2)
     x = images.astype(np.float64)

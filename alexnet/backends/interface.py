@@ -16,17 +16,21 @@ from alexnet.spec import ResolvedNet
 from alexnet.weights import Weights
 
 
-class Trainer(Protocol):
-    """Plain SGD (momentum on request) on the mean softmax cross-entropy of the logits."""
-
-    def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
+class Stepper(Protocol):
+    """What a training run needs: something that takes a step on a batch."""
 
     def step(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """One step of SGD on a batch. Returns the summed loss and the number of right answers.
+        """One step on a batch. Returns the summed loss and the number of right answers.
 
         Both are from before the step, and numbers of the framework that may still be on their way:
         ``float(…)`` waits for them.
         """
+
+
+class Trainer(Stepper, Protocol):
+    """Plain SGD (momentum on request) on the mean softmax cross-entropy of the logits."""
+
+    def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
 
 
 class Backend(Protocol):
