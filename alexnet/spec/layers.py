@@ -1,25 +1,17 @@
-"""The framework-neutral table of layers: what a net is before any framework renders it.
-
-A `Net` is a name, an input shape and a tuple of layers. `Net.resolve` walks the layers and gives, for
-each one, its shapes, parameters and costs. Every check of a spec lives here, so that the backends
-can render without looking.
+"""The layers: what each one is called with, what it makes of a shape, and what it owns.
 
 Shapes leave out the batch axis: images are ``(channels, height, width)``, vectors ``(features,)``.
 
->>> net = Net("tiny", (1, 8, 8), (Conv(4, 3, padding=1), ReLU(), MaxPool(2), Flatten(), Dense(10)))
->>> [row.output_shape for row in net.resolve().rows]
-[(4, 8, 8), (4, 8, 8), (4, 4, 4), (64,), (10,)]
+>>> Conv(96, 11, stride=4, padding=1).output_shape((1, 224, 224))
+(96, 54, 54)
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from types import MappingProxyType
 from typing import ClassVar, TypeVar, dataclass_transform
 
 from alexnet.errors import SpecError
@@ -27,7 +19,9 @@ from alexnet.errors import SpecError
 Shape = tuple[int, ...]
 """Sizes without the batch axis: ``(C, H, W)`` for images, ``(N,)`` for vectors."""
 
-LARGEST_IMAGE_TRIED = 1024  # pixels a side; bounds the search for the smallest image that fits
+
+class TooSmall(SpecError):
+    """A window that does not fit: the one error for which a larger image is the answer."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -111,7 +105,7 @@ class _Windowed(Layer):
         height, width = (size + 2 * padding for size in shape[1:])
         if min(height, width) < kernel_size:
             padded = f" padded to {(shape[0], height, width)}" if padding else ""
-            raise _TooSmall(f"input {shape}{padded} is smaller than its window")
+            raise TooSmall(f"input {shape}{padded} is smaller than its window")
         return (height - kernel_size) // stride + 1, (width - kernel_size) // stride + 1
 
 
@@ -320,153 +314,3 @@ class BatchNorm(Layer):
 
 STATISTICS = ("running_mean", "running_var")
 """Short names of arrays that a layer keeps but does not learn."""
-
-
-class _TooSmall(SpecError):
-    """A window that does not fit: the one error for which a larger image is the answer."""
-
-
-@dataclass(frozen=True)
-class ResolvedLayer:
-    """One layer at a given input shape. ``parameters`` maps ``"<index>.<name>"`` to its shape."""
-
-    index: int
-    layer: Layer
-    input_shape: Shape
-    output_shape: Shape
-    parameters: Mapping[str, Shape]
-    macs: int
-
-    @property
-    def parameter_count(self) -> int:
-        """Numbers that the layer learns (running statistics are not learned)."""
-        learned = (s for key, s in self.parameters.items() if not key.endswith(STATISTICS))
-        return sum(math.prod(shape) for shape in learned)
-
-    @property
-    def activation_bytes(self) -> int:
-        """Bytes of the layer's output for one example in float32."""
-        return 4 * math.prod(self.output_shape)
-
-
-@dataclass(frozen=True)
-class ResolvedNet:
-    """A net at a given input shape, ready to be rendered by a backend."""
-
-    name: str
-    input_shape: Shape
-    rows: tuple[ResolvedLayer, ...]
-
-    @property
-    def output_shape(self) -> Shape:
-        return self.rows[-1].output_shape
-
-    @cached_property
-    def parameters(self) -> Mapping[str, Shape]:
-        """Every array of the net, in the order of the layers: ``"0.weight"``, ``"0.bias"``, …"""
-        return MappingProxyType({k: s for row in self.rows for k, s in row.parameters.items()})
-
-    @property
-    def parameter_count(self) -> int:
-        return sum(row.parameter_count for row in self.rows)
-
-    @property
-    def macs(self) -> int:
-        return sum(row.macs for row in self.rows)
-
-    @property
-    def activation_bytes(self) -> int:
-        return sum(row.activation_bytes for row in self.rows)
-
-
-@dataclass(frozen=True)
-class Net:
-    """A named table of layers with the input shape ``(C, H, W)`` that it is written for."""
-
-    name: str
-    input_shape: Shape
-    layers: tuple[Layer, ...] = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if isinstance(self.layers, Layer):
-            raise SpecError(
-                f"{self.name}: layers must be a sequence of layers, not {self.layers!r}"
-            )
-        layers = tuple(self.layers)
-        if not layers:
-            raise SpecError(f"{self.name}: a net needs at least one layer")
-        for index, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise SpecError(
-                    f"{self.name}, layer {index}: {layer!r} is not a layer of alexnet.spec"
-                )
-        object.__setattr__(self, "layers", layers)
-        object.__setattr__(self, "input_shape", self._checked(self.input_shape))
-
-    def _checked(self, shape: Shape) -> Shape:
-        try:
-            sizes = tuple(shape)
-        except TypeError:
-            sizes = ()
-        if len(sizes) not in (1, 3) or not all(
-            isinstance(s, Integral) and not isinstance(s, bool) and s > 0 for s in sizes
-        ):
-            raise SpecError(
-                f"{self.name}: input shape must be (channels, height, width) or (features,), "
-                f"whole numbers of at least 1, not {shape!r}"
-            )
-        return tuple(int(s) for s in sizes)
-
-    def resolve(self, input_shape: Shape | None = None) -> ResolvedNet:
-        """Shapes, parameters and costs of every layer for ``input_shape`` (default: the net's own).
-
-        Raises SpecError, naming the layer, if the shape cannot pass through it.
-
-        >>> from alexnet.zoo import ALEXNET
-        >>> ALEXNET.resolve().parameter_count, ALEXNET.resolve().macs
-        (46764746, 938146176)
-        >>> ALEXNET.resolve((1, 64, 64))  # doctest: +NORMALIZE_WHITESPACE
-        Traceback (most recent call last):
-        ...
-        alexnet.errors.SpecError: alexnet, layer 12 MaxPool(3, stride=2): input (256, 2, 2) is smaller
-        than its window; the smallest image that fits is 65×65
-        """
-        try:
-            return self._resolve(
-                self.input_shape if input_shape is None else self._checked(input_shape)
-            )
-        except _TooSmall as error:
-            smallest = self._smallest_image()
-            advice = f"; the smallest image that fits is {smallest}×{smallest}" if smallest else ""
-            raise SpecError(f"{error}{advice}") from None
-
-    def _resolve(self, shape: Shape) -> ResolvedNet:
-        rows = []
-        first = shape
-        for index, layer in enumerate(self.layers):
-            try:
-                if layer.needs_image and len(shape) != 3:
-                    raise SpecError(f"input {shape} is not an image of (channels, height, width)")
-                output = layer.output_shape(shape)
-            except SpecError as error:
-                raise type(error)(f"{self.name}, layer {index} {layer!r}: {error}") from None
-            parameters = {f"{index}.{name}": s for name, s in layer.parameters(shape).items()}
-            rows.append(
-                ResolvedLayer(
-                    index, layer, shape, output, MappingProxyType(parameters), layer.macs(shape)
-                )
-            )
-            shape = output
-        return ResolvedNet(self.name, first, tuple(rows))
-
-    def _smallest_image(self) -> int | None:
-        """Side of the smallest square image that passes every window, by trying them in turn."""
-        for side in range(1, LARGEST_IMAGE_TRIED + 1):
-            try:
-                self._resolve((self.input_shape[0], side, side))
-            except _TooSmall:
-                continue
-            except SpecError:  # something else is wrong with the net: no size helps
-                return None
-            return side
-        return None
