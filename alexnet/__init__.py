@@ -7,10 +7,12 @@ TensorFlow and Paddle models and a NumPy reference, trained by one `train_ch6` o
 
 from alexnet._version import __version__
 from alexnet.backends import get_weights, set_weights, try_gpu
+from alexnet.checkpoint import load, save
 from alexnet.data import label_names, load_fashion_mnist, load_mnist
 from alexnet.errors import (
     AlexNetError,
     BackendError,
+    CheckpointError,
     DataError,
     MissingBackendError,
     RunError,
@@ -19,14 +21,16 @@ from alexnet.errors import (
 )
 from alexnet.history import Epoch, History
 from alexnet.plotting import plot_histories, show_images
+from alexnet.rendering import build
 from alexnet.spec import Net
-from alexnet.train import build, evaluate, train_ch6
+from alexnet.train import evaluate, train_ch6
 from alexnet.zoo import ZOO
 
 __all__ = [
     "ZOO",
     "AlexNetError",
     "BackendError",
+    "CheckpointError",
     "DataError",
     "Epoch",
     "History",
@@ -40,9 +44,11 @@ __all__ = [
     "evaluate",
     "get_weights",
     "label_names",
+    "load",
     "load_fashion_mnist",
     "load_mnist",
     "plot_histories",
+    "save",
     "set_weights",
     "show_images",
     "train_ch6",

@@ -1,4 +1,4 @@
-"""The command line: ``alexnet summary``, ``alexnet train``, ``alexnet compare``."""
+"""The command line: ``alexnet summary``, ``train``, ``compare``, ``parity``, ``convert``."""
 
 from __future__ import annotations
 
@@ -90,6 +90,13 @@ def train(
     seed: Seed = 0,
     device: Device = None,
     save: Annotated[Path | None, typer.Option(help="Write the history there, as JSON.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep weights and training there, after every epoch (.safetensors)."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint, with the same settings.")
+    ] = False,
 ) -> None:
     """Train one net in one framework."""
     from alexnet.comparison import describe_data, plan
@@ -125,6 +132,8 @@ def train(
         backend=backend,
         momentum=recipe.momentum,
         seed=seed,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     if save:
         history.save(save)
@@ -217,13 +226,13 @@ def parity(
 
     wanted = [n.strip() for n in only.split(",")] if only else None
     if nets is not None:
-        run = checks.Run(3, seed=seed, dtype="float64", dropout=True)
+        run = checks.Settings(3, seed=seed, dtype="float64", dropout=True)
         names = checks.backends_to_compare(wanted)
         out.print(f"{nets} random nets, 3 steps each, with dropout, in float64")
         worst = checks.worst_of_random(nets, names, run, out.print)
     else:
         net = zoo.get(model)
-        run = checks.Run(steps, batch_size, seed=seed, dtype=dtype, dropout=dropout)
+        run = checks.Settings(steps, batch_size, seed=seed, dtype=dtype, dropout=dropout)
         names = checks.backends_to_compare(wanted)
         out.print(
             f"{net.name}, {steps} steps of SGD on batches of {batch_size}, {dtype}, "
@@ -238,6 +247,20 @@ def parity(
     differ = [d.backend for d in worst if not d.agrees(run.dtype)]
     if differ:
         raise RunError(f"{', '.join(differ)}: not within {tolerance:g} of the reference")
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A checkpoint of alexnet.save or alexnet train.")],
+    to: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))],
+    path: Annotated[
+        Path | None, typer.Option("--out", help="The new file. Default: beside the checkpoint.")
+    ] = None,
+) -> None:
+    """Write a checkpoint in a framework's own format, which it reads without this library."""
+    from alexnet.checkpoint import convert
+
+    out.print(str(convert(source, to, path)))
 
 
 def _require_writable(path: Path) -> None:

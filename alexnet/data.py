@@ -7,6 +7,7 @@ it is for. The training set is shuffled per example and per epoch from a seed; t
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, Unpack
@@ -99,6 +100,19 @@ class ImageLoader:
         return np.random.Generator(np.random.PCG64([self.seed, number])).permutation(
             self.num_examples
         )
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the batches of an epoch, in plain types, and a checksum of the images."""
+        t = self.transform
+        return {
+            "batch_size": self.batch_size,
+            "image_shape": list(self.image_shape),
+            "pixel_mean": t.mean,
+            "pixel_std": t.std,
+            "order_seed": self.seed if self.shuffle else None,
+            "first_batches": self.first,
+            "images_crc32": f"{zlib.crc32(self.labels.tobytes(), zlib.crc32(self.pixels.tobytes())):08x}",
+        }
 
     def on(self, backend: str, device: Any = None) -> ImageLoader:
         """The same batches as tensors of that framework, counting epochs on its own."""

@@ -32,7 +32,14 @@ class TerminalDisplay:
         from tqdm import tqdm
 
         label = f"{history.model} on {history.backend}"
-        self.bar = tqdm(total=steps, desc=label, unit="batch", disable=None, dynamic_ncols=True)
+        self.bar = tqdm(
+            total=steps,
+            initial=len(history.steps),
+            desc=label,
+            unit="batch",
+            disable=None,
+            dynamic_ncols=True,
+        )
 
     def step(self, history: History) -> None:
         self.bar.set_postfix_str(f"loss {history.steps[-1]['loss']:.3f}", refresh=False)

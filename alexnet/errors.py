@@ -13,6 +13,10 @@ class WeightsError(AlexNetError, ValueError):
     """Weights that do not fit their net: a missing, extra, misshapen or non-finite array."""
 
 
+class CheckpointError(AlexNetError, ValueError):
+    """A checkpoint that is missing, damaged, of another version, or does not fit its net or its run."""
+
+
 class DataError(AlexNetError, ValueError):
     """Data files that are missing, damaged or mislabelled, or a batch that cannot be made."""
 

@@ -60,8 +60,11 @@ class History:
     def examples_per_sec(self) -> float:
         """Training examples in a second of the training loop, without the first step.
 
-        A run of one single step has nothing else, so there the first step counts.
+        A run of one single step has nothing else, so there the first step counts. Not a number before
+        the first step.
         """
+        if not self.steps:
+            return math.nan
         if self.timed_examples:
             return self.timed_examples / self.timed_seconds
         return sum(s["examples"] for s in self.steps) / self.warmup_seconds
@@ -88,7 +91,8 @@ class History:
         """Everything but the net, in plain types; numbers that are not finite become None."""
         fields = {k: v for k, v in vars(self).items() if k != "net"}
         fields["epochs"] = [asdict(e) for e in self.epochs]
-        return {"format": FORMAT, **_finite(fields), "examples_per_sec": self.examples_per_sec}
+        speed = {"examples_per_sec": self.examples_per_sec}
+        return {"format": FORMAT, **_finite(fields | speed)}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> History:

@@ -29,7 +29,7 @@ In float64 too the frameworks keep constants in float32: learning rates, momenta
 
 
 @dataclass(frozen=True)
-class Run:
+class Settings:
     """How nets are compared. Images are normal random numbers, labels are drawn at random."""
 
     steps: int = 20
@@ -76,10 +76,12 @@ class Differences:
         return not self.problem and self.largest <= TOLERANCE[dtype]
 
 
-def parity(model: str | Net, names: Sequence[str], run: Run = Run()) -> Iterator[Differences]:
+def parity(
+    model: str | Net, names: Sequence[str], run: Settings = Settings()
+) -> Iterator[Differences]:
     """Compare each backend's net with NumPy's in double precision.
 
-    >>> [found.agrees("float64") for found in parity("lenet", ["numpy"], Run(steps=2))]
+    >>> [found.agrees("float64") for found in parity("lenet", ["numpy"], Settings(steps=2))]
     [True]
     """
     net = _prepared(zoo.get(model), run)
@@ -93,7 +95,7 @@ def parity(model: str | Net, names: Sequence[str], run: Run = Run()) -> Iterator
 
 
 def parity_of_nets(
-    nets: Iterable[Net], names: Sequence[str], run: Run
+    nets: Iterable[Net], names: Sequence[str], run: Settings
 ) -> Iterator[tuple[Net, list[Differences]]]:
     """Compare nets, each with images and weights of its own; gives each with its differences.
 
@@ -109,7 +111,7 @@ def parity_of_nets(
 
 
 def worst_of_random(
-    count: int, names: Sequence[str], run: Run, say: Callable[[str], None]
+    count: int, names: Sequence[str], run: Settings, say: Callable[[str], None]
 ) -> list[Differences]:
     """`parity_of_nets` of random nets, of which only the largest differences of each backend are kept.
 
@@ -145,7 +147,7 @@ def backends_to_compare(only: Sequence[str] | None) -> list[str]:
     return ordered
 
 
-def _prepared(net: Net, run: Run) -> ResolvedNet:
+def _prepared(net: Net, run: Settings) -> ResolvedNet:
     layers = (
         replace(layer, rate=0.0) if isinstance(layer, Dropout) and not run.dropout else layer
         for layer in net.layers
@@ -153,7 +155,7 @@ def _prepared(net: Net, run: Run) -> ResolvedNet:
     return Net(net.name, net.input_shape, tuple(layers)).resolve()
 
 
-def _compute(name: str, net: ResolvedNet, run: Run) -> Results:
+def _compute(name: str, net: ResolvedNet, run: Settings) -> Results:
     """Render a net in a backend, give it weights, and have it compute and train."""
     backend = backends.load(name)
     device = backend.cpu()
@@ -161,7 +163,7 @@ def _compute(name: str, net: ResolvedNet, run: Run) -> Results:
     native = backend.render(net, device, run.dtype, masks)
     start = {k: w.astype(run.dtype) for k, w in initial_weights(net.parameters, run.seed).items()}
     batches = [
-        (backend.put(_layout(name, X.astype(run.dtype)), device), backend.put(y, device))
+        (backends.put_batch(name, X.astype(run.dtype), device), backend.put(y, device))
         for X, y in _batches(net, run)
     ]
     backend.set_weights(native, start)
@@ -176,18 +178,12 @@ def _compute(name: str, net: ResolvedNet, run: Run) -> Results:
     return Results(np.array(logits), loss, gradients, backend.get_weights(native))
 
 
-def _batches(net: ResolvedNet, run: Run) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(net: ResolvedNet, run: Settings) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """One batch for each step: float32 (B, C, H, W) or (B, N), and int64 (B,)."""
     source = np.random.Generator(np.random.PCG64(run.seed))
     for _ in range(run.steps):
         X = source.standard_normal((run.batch_size, *net.input_shape), np.float32)
         yield X, source.integers(0, net.output_shape[0], run.batch_size)
-
-
-def _layout(name: str, X: np.ndarray) -> np.ndarray:
-    """A batch as the backend wants it: TensorFlow's images are channels last."""
-    channels_last = name == "tensorflow" and X.ndim == 4
-    return np.ascontiguousarray(X.transpose(0, 2, 3, 1) if channels_last else X)
 
 
 def _differences(name: str, found: Results, reference: Results) -> Differences:

@@ -1,8 +1,9 @@
-"""Building nets, and the one training loop for all of them."""
+"""The one training loop for the nets of all frameworks."""
 
 from __future__ import annotations
 
 import math
+import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -22,52 +23,15 @@ from alexnet.data import ImageLoader
 from alexnet.display import Display, default_display
 from alexnet.errors import BackendError, DataError, RunError
 from alexnet.history import Epoch, History
-from alexnet.spec import Net, Shape
-from alexnet.weights import initial_weights, redrawn
+from alexnet.rendering import check_seed, render, table_of
+from alexnet.resume import RunFile, restore
+from alexnet.spec import Net
+from alexnet.weights import redrawn
 
 Batches = Iterable[tuple[Any, Any]]
 
 
 NO_BATCHES = "the {} set gives no batches (a generator can be iterated only once)"
-
-
-def build(
-    model: str | Net,
-    backend: str = "torch",
-    seed: int = 0,
-    *,
-    input_shape: Shape | None = None,
-    device: Any = None,
-) -> Any:
-    """A net as the framework's own sequential model, with initial weights drawn from a seed.
-
-    What comes back is a plain ``torch.nn.Sequential``, ``mxnet.gluon.nn.HybridSequential``,
-    ``keras.Sequential`` or ``paddle.nn.Sequential``: one native layer for each layer of the table
-    (Keras: and padding layers). The weights are the same in every framework, bit for bit.
-
-    Parameters
-    ----------
-    model : a name of `alexnet.zoo`, or a `Net`.
-    backend : numpy, torch, mxnet, tensorflow or paddle.
-    seed : of the weights (`alexnet.weights.initial_weights`), int of at least 0.
-    input_shape : (channels, height, width); default: the one that the net is written for.
-    device : as in `train_ch6`; default: where the framework itself puts a new net (TensorFlow and
-        Paddle on a GPU where there is one, the others on the CPU).
-
-    Raises SpecError for an unknown model or a shape that does not pass; BackendError for a backend
-    that is unknown or not installed.
-
-    >>> net = build("lenet", backend="numpy", seed=0)
-    >>> net(np.zeros((2, 1, 28, 28), np.float32)).shape
-    (2, 10)
-    """
-    seed = _seed(seed)
-    resolved = zoo.get(model).resolve(input_shape)
-    module = backends.load(backend)
-    where = module.home() if device is None else backends.resolve_device(module, backend, device)
-    net = module.render(resolved, where)
-    module.set_weights(net, initial_weights(resolved.parameters, seed))
-    return net
 
 
 def train_ch6(
@@ -83,6 +47,8 @@ def train_ch6(
     seed: int = 0,
     reinit: bool = True,
     display: Display | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> History:
     """Train a classifier by SGD on the mean softmax cross-entropy, and evaluate after every epoch.
 
@@ -103,6 +69,12 @@ def train_ch6(
     seed : of the initial weights and of dropout.
     reinit : whether to draw new initial weights (Xavier, zero biases); False goes on with the net's.
     display : what shows the run; default: a live plot in a notebook, a progress bar elsewhere.
+    checkpoint : a file (``….safetensors``) that is written before the first step and after every
+        epoch, and replaced as a whole. `alexnet.load` makes a net of it in any framework. For nets
+        made by `build` or `load`, or given by name.
+    resume : whether to go on from ``checkpoint``, with the same settings (``num_epochs`` may be
+        more). The broken epoch begins again: with the same images in the same order and the same
+        dropout, the run ends as if it had never been broken. Another framework may go on with it.
 
     Returns
     -------
@@ -110,7 +82,10 @@ def train_ch6(
 
     Examples/sec count the exact examples and the wall time of the training loop, with data loading,
     without evaluation and drawing, the device having finished. The first step, in which frameworks
-    compile, is left out and stands in ``warmup_seconds``.
+    compile, is left out and stands in ``warmup_seconds``; after ``resume`` they count this part only.
+
+    Raises CheckpointError for a checkpoint that is not in order or is one of another run; RunError for
+    bad settings, and where training with a checkpoint arrives at weights that are not finite.
 
     >>> from alexnet import load_fashion_mnist
     >>> data = load_fashion_mnist(64, resize=None, source="sample", subset=(256, 64))
@@ -120,31 +95,9 @@ def train_ch6(
     """
     check_settings(num_epochs, lr, momentum, seed)
     num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
+    if resume and checkpoint is None:
+        raise RunError("resume=True needs checkpoint=, the file to go on from")
     name, module, model, net, where = _native(net, backend, train_iter, device)
-    train_epoch, test_epoch = (epochs_on(it, name, module, where) for it in (train_iter, test_iter))
-    first_epoch = train_epoch(0)
-    first_batch = next(first_epoch, None)
-    if first_batch is None:
-        raise DataError(NO_BATCHES.format("training"))
-    logits = module.predict(net, first_batch[0][:1])  # lets frameworks infer shapes not yet known
-    if len(logits.shape) != 2:
-        raise RunError(
-            f"{model}: a net must give (batch, classes), this one gives {tuple(logits.shape)}"
-        )
-    labels = (
-        train_iter.labels
-        if isinstance(train_iter, ImageLoader)
-        else module.to_numpy(first_batch[1])
-    )
-    if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        worst = labels.max() if labels.min() >= 0 else labels.min()
-        raise DataError(
-            f"{model}: the training set has label {worst}, the net has {logits.shape[1]} classes"
-        )
-    if reinit:
-        module.set_weights(net, redrawn(module.get_weights(net), seed))
-    module.seed(net, seed)
-
     history = new_history(
         (model, net),
         (name, module),
@@ -156,21 +109,71 @@ def train_ch6(
         seed=seed,
         reinit=reinit,
     )
-    run = Run(module, where, module.Trainer(net, lr, momentum), history)
-    run.epochs(
+    file = RunFile(checkpoint, net) if checkpoint is not None else None
+    past = file.take_up(history) if file is not None and resume else None
+    first = len(history.epochs)
+    train_epoch, test_epoch = (epochs_on(it, name, module, where) for it in (train_iter, test_iter))
+    # Before the first batch: a loader of the reader's may draw its order from the framework.
+    module.seed(net, _epoch_seed(seed, first))
+    first_epoch = train_epoch(first)
+    first_batch = next(first_epoch, None)
+    if first_batch is None:
+        raise DataError(NO_BATCHES.format("training"))
+    logits = module.predict(net, first_batch[0][:1])  # lets frameworks infer shapes not yet known
+    _check_classes(model, logits, train_iter, module.to_numpy(first_batch[1]))
+
+    if past is None and reinit:
+        module.set_weights(net, redrawn(module.get_weights(net), seed))
+    trainer = module.Trainer(net, lr, momentum)
+    if past is not None:
+        restore(past, module, net, trainer)
+    keep = partial(file.keep, module, trainer) if file is not None else None
+    if keep is not None and past is None:
+        keep(history)
+
+    def batches(number: int) -> Iterator[tuple[Any, Any]]:
+        if number == first:
+            return chain([first_batch], first_epoch)
+        module.seed(net, _epoch_seed(seed, number))
+        return train_epoch(number)
+
+    Run(module, where, trainer, history).epochs(
         num_epochs,
         num_batches(train_iter),
-        lambda n: train_epoch(n) if n else chain([first_batch], first_epoch),
+        batches,
         lambda n: accuracy(partial(module.predict, net), test_epoch(n)),
         display or default_display(),
+        keep,
     )
     return history
+
+
+def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndarray) -> None:
+    """Refuse a net whose answers are no scores (B, classes), or have no score for some label."""
+    if len(logits.shape) != 2:
+        raise RunError(
+            f"{model}: a net must give (batch, classes), this one gives {tuple(logits.shape)}"
+        )
+    labels = train_iter.labels if isinstance(train_iter, ImageLoader) else labels
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        worst = labels.max() if labels.min() >= 0 else labels.min()
+        raise DataError(
+            f"{model}: the training set has label {worst}, the net has {logits.shape[1]} classes"
+        )
+
+
+def _epoch_seed(seed: int, number: int) -> int:
+    """The seed of what is drawn in an epoch, so that any epoch can be the first after a break.
+
+    31 bits, which every framework takes.
+    """
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
 def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
     """The share of examples in [0, 1] that a net of any framework classifies rightly.
 
-    >>> from alexnet import load_fashion_mnist
+    >>> from alexnet import build, load_fashion_mnist
     >>> _, test_iter = load_fashion_mnist(64, resize=None, source="sample")
     >>> evaluate(build("lenet", backend="numpy"), test_iter)
     0.1
@@ -193,8 +196,7 @@ def new_history(
         if isinstance(it, ImageLoader):
             settings[f"{prefix}_examples"] = it.num_examples
     if isinstance(loaders[0], ImageLoader):
-        settings["batch_size"] = loaders[0].batch_size
-        settings["image_shape"] = list(loaders[0].image_shape)
+        settings |= loaders[0].settings()
     name, module = backend
     version = module.version()
     versions = {
@@ -212,6 +214,7 @@ class Run:
     def __init__(self, backend: Backend, device: Any, trainer: Stepper, history: History) -> None:
         self.backend, self.device = backend, device
         self.trainer, self.history = trainer, history
+        self.seconds = 0.0  # of training so far
 
     def epochs(
         self,
@@ -220,16 +223,22 @@ class Run:
         train: Callable[[int], Iterator[tuple[Any, Any]]],
         test: Callable[[int], float],
         display: Display,
+        keep: Callable[[History], None] | None = None,
     ) -> None:
-        """Train on the n-th epoch's batches, then test, for every n."""
+        """Train on the n-th epoch's batches, then test, for every n that the history has not had.
+
+        ``keep`` is told of the history after each.
+        """
         history = self.history
         display.begin(history, num_epochs * batches_per_epoch if batches_per_epoch else None)
         try:
-            for number in range(num_epochs):
-                before = history.warmup_seconds + history.timed_seconds
+            for number in range(len(history.epochs), num_epochs):
+                before = self.seconds
                 loss, train_accuracy = self.train_on(train(number), display)
-                seconds = history.warmup_seconds + history.timed_seconds - before
+                seconds = self.seconds - before
                 history.epochs.append(Epoch(loss, train_accuracy, test(number), seconds))
+                if keep is not None:
+                    keep(history)
                 display.epoch(history)
         finally:
             display.end(history)
@@ -246,11 +255,13 @@ class Run:
             history.record_step(len(y), float(loss_sum), int(correct))
             self.backend.synchronize(self.device)
             seconds = time.perf_counter() - clock
-            if len(history.steps) == 1:
+            if not self.seconds:  # the first step here; of an earlier part the speed is not known
                 history.warmup_seconds = seconds
+                history.timed_examples, history.timed_seconds = 0, 0.0
             else:
                 history.timed_examples += len(y)
                 history.timed_seconds += seconds
+            self.seconds += seconds
             if display is not None:
                 display.step(history)
             clock = time.perf_counter()
@@ -297,14 +308,15 @@ def _native(
         resolved = table.resolve(shape)
         module = backends.load(backend)
         where = backends.resolve_device(module, backend, device)
-        return backend, module, table.name, module.render(resolved, where), where
+        return backend, module, table.name, render(resolved, backend, where), where
     if backends.owner(net) is None and callable(net):
         return _native(net(), backend, train_iter, device)
     name, module = backends.backend_of(net)
     if backend not in (None, name):
         raise BackendError(f"backend={backend!r} was given, but the net is one of {name}")
     where = module.place(net, backends.resolve_device(module, name, device))
-    return name, module, type(net).__name__, net, where
+    known = table_of(net)
+    return name, module, known.name if known else type(net).__name__, net, where
 
 
 def epochs_on(
@@ -327,12 +339,6 @@ def epochs_on(
     return epoch
 
 
-def _seed(seed: object) -> int:
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
-        raise RunError(f"seed must be a whole number of at least 0, not {seed!r}")
-    return int(seed)
-
-
 def check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
     """Raise RunError unless these are values that `train_ch6` takes."""
     check_num_epochs(num_epochs)
@@ -340,7 +346,7 @@ def check_settings(num_epochs: object, lr: object, momentum: object, seed: objec
         raise RunError(f"lr must be a finite number above 0, not {lr!r}")
     if not isinstance(momentum, Real) or not 0 <= float(momentum) < 1:
         raise RunError(f"momentum must be a number of at least 0 and below 1, not {momentum!r}")
-    _seed(seed)
+    check_seed(seed)
 
 
 def check_num_epochs(num_epochs: object) -> None:

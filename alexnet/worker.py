@@ -25,7 +25,8 @@ from alexnet.data import load_fashion_mnist
 from alexnet.errors import AlexNetError
 from alexnet.history import History
 from alexnet.recipes import Recipe
-from alexnet.train import build, train_ch6
+from alexnet.rendering import build
+from alexnet.train import train_ch6
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
 PROBED_IMAGES = 32  # of the test set, whose logits are compared before training
@@ -84,7 +85,7 @@ class EventDisplay:
         self.sent = 0.0
 
     def begin(self, history: History, steps: int | None) -> None:
-        self.steps = steps
+        self.steps, self.before = steps, len(history.steps)
         self.send("begin", steps=steps)
 
     def step(self, history: History) -> None:
@@ -92,7 +93,7 @@ class EventDisplay:
         if time.monotonic() - self.sent < self.INTERVAL and done != self.steps:
             return
         self.sent = time.monotonic()
-        timed = done - 1  # steps; the first is not typical
+        timed = done - self.before - 1  # steps; the first is not typical
         left = history.timed_seconds / timed * (self.steps - done) if timed and self.steps else None
         self.send(
             "step",

@@ -14,10 +14,7 @@ from alexnet import backends
 
 def native(name: str, images: np.ndarray) -> Any:
     """Images (B, C, H, W) as a tensor of the framework in its own layout, on the CPU."""
-    backend = backends.load(name)
-    channels_last = name == "tensorflow" and images.ndim == 4
-    layout = images.transpose(0, 2, 3, 1) if channels_last else images
-    return backend.put(np.ascontiguousarray(layout, np.float32), backend.cpu())
+    return backends.put_batch(name, images.astype(np.float32), backends.load(name).cpu())
 
 
 def logits(name: str, net: Any, images: np.ndarray) -> np.ndarray:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers import alexnet as command
-from helpers import logits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import alexnet
 from alexnet import backends, zoo
 from alexnet.errors import BackendError, RunError, SpecError, WeightsError
 from alexnet.masks import Masks
-from alexnet.parity import Run, parity, parity_of_nets, worst_of_random
+from alexnet.parity import Settings, parity, parity_of_nets, worst_of_random
 from alexnet.random_nets import random_net
 from alexnet.weights import in_order
 
@@ -58,26 +56,6 @@ def test_the_small_net_takes_the_sizes_that_its_first_dense_layer_fits():
     assert fitting == list(range(95, 111))
 
 
-@pytest.mark.slow
-@pytest.mark.needs("torch")
-def test_torchvisions_alexnet_gives_its_own_logits_in_every_backend(covered):
-    import torch
-    import torchvision
-
-    torch.manual_seed(0)
-    theirs = torchvision.models.alexnet(weights=None).eval()
-    images = np.random.default_rng(0).standard_normal((2, 3, 224, 224)).astype(np.float32)
-    with torch.no_grad():
-        expected = theirs(torch.from_numpy(images)).numpy()
-    table = zoo.ALEXNET_TORCHVISION
-    weights = in_order(theirs.state_dict(), table.resolve().parameters, table.name)
-    for name in covered:
-        net = alexnet.build(table.name, backend=name)
-        alexnet.set_weights(net, weights)
-        found = logits(name, net, images)
-        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max(), name
-
-
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
@@ -116,7 +94,7 @@ def test_masks_are_drawn_from_seed_step_and_layer():
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize("model", ["lenet", "alexnet-mnist"])
 def test_small_nets_agree(name, model, dropout, dtype):
-    run = Run(steps=3, batch_size=2, dtype=dtype, dropout=dropout)
+    run = Settings(steps=3, batch_size=2, dtype=dtype, dropout=dropout)
     (found,) = parity(model, [name], run)
     assert found.agrees(dtype), found
 
@@ -125,7 +103,9 @@ def test_small_nets_agree(name, model, dropout, dtype):
 def test_the_papers_net_agrees(covered):
     """With normalisation, groups and dropout, over a few steps; the README's command has twenty."""
     names = [n for n in backends.IMPORT_ORDER if n in covered]
-    for found in parity("alexnet-2012-two-gpus", names, Run(steps=2, batch_size=2, dropout=True)):
+    for found in parity(
+        "alexnet-2012-two-gpus", names, Settings(steps=2, batch_size=2, dropout=True)
+    ):
         assert found.agrees("float64"), found
 
 
@@ -137,7 +117,7 @@ def test_a_backend_that_computes_something_else_is_found(framework, monkeypatch)
         right(net, {k: w * 1.001 if k == "3.weight" else w for k, w in weights.items()})
 
     monkeypatch.setattr(backend, "set_weights", wrong)
-    (found,) = parity("lenet", [framework], Run(steps=1, dtype="float32"))
+    (found,) = parity("lenet", [framework], Settings(steps=1, dtype="float32"))
     assert not found.agrees("float32")
     assert found.largest > 1e-4
 
@@ -147,7 +127,7 @@ def test_a_backend_that_fails_is_a_row_that_says_so(framework, monkeypatch):
         raise ValueError("no such kernel\nand more")
 
     monkeypatch.setattr(backends.load(framework), "predict", fail)
-    broken, fine = parity("lenet", [framework, "numpy"], Run(steps=1))
+    broken, fine = parity("lenet", [framework, "numpy"], Settings(steps=1))
     assert broken.problem == "ValueError: no such kernel"
     assert not broken.agrees("float64")
     assert fine.agrees("float64")
@@ -155,7 +135,7 @@ def test_a_backend_that_fails_is_a_row_that_says_so(framework, monkeypatch):
 
 def test_a_wrong_dtype_is_refused():
     with pytest.raises(RunError, match="dtype must be float32 or float64, not 'half'"):
-        Run(dtype="half")
+        Settings(dtype="half")
 
 
 # --- random nets ----------------------------------------------------------------------------------
@@ -166,7 +146,7 @@ def test_a_wrong_dtype_is_refused():
 def test_random_nets_agree(covered, source, seed):
     """Shapes, values, gradients and trained weights of nets that hypothesis draws."""
     net = random_net(source)
-    run = Run(steps=2, seed=seed, dropout=True, dtype="float64")
+    run = Settings(steps=2, seed=seed, dropout=True, dtype="float64")
     ((_, differences),) = parity_of_nets([net], covered, run)
     for found in differences:
         assert found.agrees("float64"), (net.layers, found)
@@ -184,7 +164,9 @@ def test_random_nets_have_every_kind_of_layer():
 
 def test_the_worst_of_random_nets_is_kept_and_disagreement_is_told(framework, monkeypatch):
     said = []
-    (fine,) = worst_of_random(5, [framework], Run(2, dtype="float64", dropout=True), said.append)
+    (fine,) = worst_of_random(
+        5, [framework], Settings(2, dtype="float64", dropout=True), said.append
+    )
     assert not said
     assert 0 < fine.largest <= 1e-6
     assert fine.worst.startswith("net ")
@@ -196,7 +178,9 @@ def test_the_worst_of_random_nets_is_kept_and_disagreement_is_told(framework, mo
         return loss * 1.01, gradients
 
     monkeypatch.setattr(backend, "gradients", wrong)
-    (bad,) = worst_of_random(5, [framework], Run(2, dtype="float64", dropout=True), said.append)
+    (bad,) = worst_of_random(
+        5, [framework], Settings(2, dtype="float64", dropout=True), said.append
+    )
     assert len(said) == 5
     assert bad.problem.startswith("net 0: ")
 

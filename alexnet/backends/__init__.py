@@ -17,6 +17,8 @@ import importlib.util
 import io
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -95,7 +97,7 @@ def load(name: str) -> Backend:
         )
     chatter = _Chatter(sys.stderr)
     try:
-        with contextlib.redirect_stderr(chatter):
+        with contextlib.redirect_stderr(chatter), _muted_stderr():
             prepare(name)
             return cast(Backend, importlib.import_module(f"alexnet.backends.{name}"))
     except BackendError:
@@ -121,6 +123,28 @@ class _Chatter(io.TextIOBase):
 
     def flush(self) -> None:
         self.real.flush()
+
+
+@contextlib.contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """The same for what a framework's compiled code writes; told after all if the import fails."""
+    sys.stderr.flush()
+    try:
+        real = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(real, said.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
 
 
 def prepare(name: str) -> None:
@@ -276,6 +300,13 @@ def to_numpy(values: Any) -> np.ndarray:
             if entry.owns(cls):
                 return load(entry.name).to_numpy(values)
     return np.asarray(values)
+
+
+def put_batch(name: str, X: np.ndarray, device: Any) -> Any:
+    """Images (B, C, H, W), or vectors, as a tensor of that framework in its own layout."""
+    if name == "tensorflow" and X.ndim == 4:
+        X = X.transpose(0, 2, 3, 1)  # (B, H, W, C)
+    return load(name).put(np.ascontiguousarray(X), device)
 
 
 def get_weights(net: object) -> Weights:

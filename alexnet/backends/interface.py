@@ -30,13 +30,28 @@ class Stepper(Protocol):
 class Trainer(Stepper, Protocol):
     """Plain SGD (momentum on request) on the mean softmax cross-entropy of the logits."""
 
+    velocity_scale: float
+    """What the framework multiplies a velocity by: 1, or minus the learning rate."""
+
     def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
+
+    def get_velocity(self) -> Weights:
+        """Copies of momentum's running sums of gradients, times the scale, in the neutral layout.
+
+        Empty without momentum, and before the first step where there is nothing yet.
+        """
+
+    def set_velocity(self, velocity: Weights) -> None:
+        """The reverse of get_velocity: the same keys and shapes, checked before."""
 
 
 class Backend(Protocol):
     """What the module of a framework offers. The seam lies at a model and a step, not a tensor."""
 
     Trainer: type[Trainer]
+
+    SUFFIX: str
+    """How the names of files in the framework's own format end."""
 
     def version(self) -> str:
         """The framework's version."""
@@ -71,11 +86,21 @@ class Backend(Protocol):
     def place(self, net: Any, device: Any) -> Any:
         """Move a net to the device. Returns where it is now: Keras does not move what it has made."""
 
+    def device_of(self, net: Any) -> Any:
+        """Where a net is."""
+
     def get_weights(self, net: Any) -> Weights:
         """Copies of all arrays of a net, rendered here or written by hand, in the neutral layout."""
 
     def set_weights(self, net: Any, weights: Weights) -> None:
         """The reverse of get_weights: the same keys and shapes, checked before."""
+
+    def export(self, net: Any, path: str) -> None:
+        """Write a net that was rendered here in the framework's own format.
+
+        The framework reads it without this library: a whole model in Keras, elsewhere the arrays of
+        a net of the same layers.
+        """
 
     def seed(self, net: Any, number: int) -> None:
         """Seed what the framework draws in training: dropout."""

@@ -145,6 +145,10 @@ def place(net: gluon.Block, device: mx.Context) -> mx.Context:
     return device
 
 
+def device_of(net: gluon.Block) -> mx.Context:
+    return next(iter(net.collect_params().values())).list_ctx()[0]
+
+
 def _params(net: gluon.Block) -> dict[str, gluon.Parameter]:
     """The parameters by their place in the net, a norm's gamma and beta under the neutral names.
 
@@ -167,6 +171,14 @@ def get_weights(net: gluon.Block) -> Weights:
 def set_weights(net: gluon.Block, weights: Weights) -> None:
     for key, param in _params(net).items():
         param.set_data(mnp.array(weights[key]))
+
+
+SUFFIX = ".params"
+
+
+def export(net: gluon.Block, path: str) -> None:
+    """What ``net.load_parameters`` reads."""
+    net.save_parameters(path)
 
 
 def seed(net: gluon.Block, number: int) -> None:
@@ -199,7 +211,8 @@ def to_numpy(tensor: mnp.ndarray) -> numpy.ndarray:
 
 class Trainer:
     def __init__(self, net: gluon.Block, lr: float, momentum: float) -> None:
-        self.net = net
+        self.net, self.momentum = net, momentum
+        self.velocity_scale = -lr  # MXNet keeps by how much the weights moved
         self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
         settings = {"learning_rate": lr, "momentum": momentum}
         self.optimizer = gluon.Trainer(net.collect_params(), "sgd", settings)
@@ -211,6 +224,28 @@ class Trainer:
         losses.backward()
         self.optimizer.step(len(y))  # divides the summed gradients by the batch
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
+
+    def get_velocity(self) -> Weights:
+        return {key: state.asnumpy() for key, state in self._states().items()}
+
+    def set_velocity(self, velocity: Weights) -> None:
+        for key, state in self._states().items():
+            state[:] = velocity[key]
+
+    def _states(self) -> dict[str, mx.nd.NDArray]:
+        """The optimizer's own arrays, made now where the first step would have made them."""
+        if not self.momentum:
+            return {}
+        updater, states = self.optimizer._updaters[0], {}
+        for key, param in _params(self.net).items():
+            if param.grad_req != "null":
+                index = self.optimizer._param2idx[param.name]
+                if index not in updater.states:
+                    create = self.optimizer.optimizer.create_state_multi_precision
+                    updater.states[index] = create(index, param.data())
+                    updater.states_synced[index] = True
+                states[key] = updater.states[index]
+        return states
 
 
 def gradients(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[float, Weights]:

@@ -370,6 +370,10 @@ def place(net: Sequential, device: str) -> str:
     return device
 
 
+def device_of(net: Sequential) -> str:
+    return cpu()
+
+
 def get_weights(net: Sequential) -> Weights:
     return {f"{i}.{k}": p.copy() for i, m in enumerate(net) for k, p in m.params.items()}
 
@@ -378,6 +382,13 @@ def set_weights(net: Sequential, weights: Weights) -> None:
     for i, module in enumerate(net):
         for name, param in module.params.items():
             param[...] = weights[f"{i}.{name}"]
+
+
+SUFFIX = ".npz"
+
+
+def export(net: Sequential, path: str) -> None:
+    np.savez(path, **get_weights(net))
 
 
 def seed(net: Sequential, number: int) -> None:
@@ -408,9 +419,14 @@ def to_numpy(tensor: Array) -> Array:
 class Trainer:
     """Plain SGD on the mean softmax cross-entropy, with classical momentum."""
 
+    velocity_scale = 1.0
+
     def __init__(self, net: Sequential, lr: float, momentum: float) -> None:
         self.net, self.lr, self.momentum = net, lr, momentum
-        self.velocity = [{k: np.zeros_like(p) for k, p in m.params.items()} for m in net]
+        self.velocity = [
+            {k: np.zeros_like(p) for k, p in m.params.items() if k not in spec.STATISTICS}
+            for m in net
+        ]
 
     def step(self, X: Array, y: Array) -> tuple[float, int]:
         logits, losses = _backward(self.net, X, y)
@@ -420,6 +436,16 @@ class Trainer:
                 velocity[name] += grad
                 module.params[name] -= self.lr * velocity[name]
         return losses.sum(), (logits.argmax(axis=1) == y).sum()
+
+    def get_velocity(self) -> Weights:
+        if not self.momentum:
+            return {}
+        return {f"{i}.{k}": v.copy() for i, m in enumerate(self.velocity) for k, v in m.items()}
+
+    def set_velocity(self, velocity: Weights) -> None:
+        for i, module in enumerate(self.velocity):
+            for name, v in module.items():
+                v[...] = velocity[f"{i}.{name}"]
 
 
 def _backward(net: Sequential, X: Array, y: Array) -> tuple[Array, Array]:

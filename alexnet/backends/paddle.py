@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.weights import Weights
+
+# Paddle says so at every step of every norm.
+warnings.filterwarnings("ignore", "When training, we now always track global mean and variance")
 
 
 def version() -> str:
@@ -121,6 +125,10 @@ def place(net: nn.Layer, device: Any) -> Any:
     return device
 
 
+def device_of(net: nn.Layer) -> Any:
+    return net.parameters()[0].place
+
+
 def _variables(net: nn.Layer) -> dict[str, tuple[Any, bool]]:
     """Each variable by its neutral key, and whether it lies transposed (Linear is (in, out))."""
     rename = {"_mean": "running_mean", "_variance": "running_var"}
@@ -151,6 +159,14 @@ def _neutral(tensor: paddle.Tensor, transposed: bool) -> np.ndarray:
 def set_weights(net: nn.Layer, weights: Weights) -> None:
     for key, (variable, transposed) in _variables(net).items():
         variable.set_value(np.ascontiguousarray(weights[key].T if transposed else weights[key]))
+
+
+SUFFIX = ".pdparams"
+
+
+def export(net: nn.Layer, path: str) -> None:
+    """What ``paddle.load`` reads for ``net.set_state_dict``."""
+    paddle.save(net.state_dict(), path)
 
 
 def seed(net: nn.Layer, number: int) -> None:
@@ -184,6 +200,8 @@ def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
 
 
 class Trainer:
+    velocity_scale = 1.0
+
     def __init__(self, net: nn.Layer, lr: float, momentum: float) -> None:
         self.net = net
         parameters = net.parameters()
@@ -201,6 +219,28 @@ class Trainer:
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
 
+    def get_velocity(self) -> Weights:
+        state = self.optimizer.state_dict()
+        return {
+            key: _neutral(state[name], transposed)
+            for key, (name, transposed) in self._names().items()
+            if name in state
+        }
+
+    def set_velocity(self, velocity: Weights) -> None:
+        self.optimizer.set_state_dict(
+            {
+                name: paddle.to_tensor(np.ascontiguousarray(v.T if transposed else v))
+                for key, (name, transposed) in self._names().items()
+                for v in [velocity[key]]
+            }
+        )
+
+    def _names(self) -> dict[str, tuple[str, bool]]:
+        """What the optimizer calls its velocities, and whether they lie transposed."""
+        learned = {k: v for k, v in _variables(self.net).items() if not v[0].stop_gradient}
+        return {key: (f"{v.name}_velocity_0", t) for key, (v, t) in learned.items()}
+
 
 def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:
     net.train()
@@ -213,5 +253,10 @@ def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float,
 
 @paddle.no_grad()
 def predict(net: nn.Layer, X: paddle.Tensor) -> paddle.Tensor:
+    in_training = [layer for layer in net.sublayers(include_self=True) if layer.training]
     net.eval()
-    return net(X)
+    try:
+        return net(X)  # (B, classes)
+    finally:  # whoever is in the middle of training goes on with it
+        for layer in in_training:
+            layer.training = True

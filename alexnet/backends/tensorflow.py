@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 from alexnet import spec
 from alexnet.masks import Masks
@@ -65,7 +65,7 @@ class LowPadding2D(layers.ZeroPadding2D):
 
     def call(self, inputs: Any) -> Any:
         sides = [(0, 0), *self.padding, (0, 0)]
-        return tf.pad(inputs, sides, constant_values=inputs.dtype.min)
+        return ops.pad(inputs, sides, constant_values=float(np.finfo(self.compute_dtype).min))
 
 
 @keras.saving.register_keras_serializable("alexnet")
@@ -78,11 +78,12 @@ class LocalResponseNorm(layers.Layer):
 
     def call(self, x: Any) -> Any:
         s = self.settings
-        if x.dtype == tf.float64:  # which the operator does not take
-            squares = tf.pad(x * x, [(0, 0), (0, 0), (0, 0), (s["size"] // 2,) * 2])
+        if isinstance(x, keras.KerasTensor) or x.dtype == tf.float64:
+            # the operator is none of Keras' own, and does not take double precision
+            squares = ops.pad(x * x, [(0, 0), (0, 0), (0, 0), (s["size"] // 2,) * 2])
             channels = x.shape[-1]
-            windows = [squares[..., i : i + channels] for i in range(s["size"])]
-            return x * (s["k"] + s["alpha"] * tf.add_n(windows)) ** -s["beta"]
+            total = sum(squares[..., i : i + channels] for i in range(s["size"]))
+            return x * (s["k"] + s["alpha"] * total) ** -s["beta"]
         return tf.nn.local_response_normalization(x, s["size"] // 2, s["k"], s["alpha"], s["beta"])
 
     def get_config(self) -> dict[str, Any]:
@@ -169,8 +170,10 @@ def render(
 
 def place(net: keras.Model, device: str) -> str:
     """Keras does not move variables: a net that has them stays, one that has none yet gets them here."""
-    if not net.variables:
-        return device
+    return device_of(net) if net.variables else device
+
+
+def device_of(net: keras.Model) -> str:
     spec = tf.DeviceSpec.from_string(net.variables[0].value.device)
     return f"/{spec.device_type}:{spec.device_index}"
 
@@ -232,14 +235,32 @@ def _neutral(value: np.ndarray, image: Shape | None, axes: tuple[int, ...] | Non
 
 def set_weights(net: keras.Model, weights: Weights) -> None:
     for key, variable, image, axes in _variables(net):
-        value = weights[key]
-        if axes:
-            value = value.transpose(np.argsort(axes))
-        if image is not None:  # features in (C, H, W) order to (H, W, C)
-            height, width, channels = image
-            value = value.reshape(channels, height, width, -1)
-            value = np.moveaxis(value, 0, 2).reshape(tuple(variable.shape))
-        variable.assign(value)
+        variable.assign(_own(weights[key], image, axes))
+
+
+def _own(value: np.ndarray, image: Shape | None, axes: tuple[int, ...] | None) -> np.ndarray:
+    """The reverse of `_neutral`."""
+    if axes:
+        value = value.transpose(np.argsort(axes))
+    if image is not None:  # features in (C, H, W) order to (H, W, C)
+        height, width, channels = image
+        by_channel = value.reshape(channels, height, width, -1)
+        value = np.moveaxis(by_channel, 0, 2).reshape(value.shape)
+    return value
+
+
+SUFFIX = ".keras"
+
+
+def export(net: keras.Model, path: str) -> None:
+    """The whole model. Where a layer is not Keras' own, the operations that it is made of."""
+    if any(isinstance(layer, LowPadding2D | LocalResponseNorm) for layer in net.layers):
+        x = inputs = keras.Input(net.input_shape[1:], dtype=net.inputs[0].dtype)
+        for layer in net.layers:
+            ours = isinstance(layer, LowPadding2D | LocalResponseNorm)
+            x = layer.call(x) if ours else layer(x)
+        net = keras.Model(inputs, x)
+    net.save(path)
 
 
 def seed(net: keras.Model, number: int) -> None:
@@ -276,6 +297,7 @@ def to_numpy(tensor: tf.Tensor) -> np.ndarray:
 class Trainer:
     def __init__(self, net: keras.Model, lr: float, momentum: float) -> None:
         self.net = net
+        self.velocity_scale = -lr  # Keras keeps by how much the weights moved
         self.optimizer = keras.optimizers.SGD(lr, momentum)
         with tf.device(net.trainable_variables[0].value.device):
             self.optimizer.build(net.trainable_variables)
@@ -288,7 +310,7 @@ class Trainer:
             return self._step(X, y)
         if self._compiled is None:  # one graph for every batch size
             signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (X, y)]
-            self._compiled = tf.function(self._step, input_signature=signature)
+            self._compiled = tf.function(self._step).get_concrete_function(*signature)
         with tf.device(X.device):
             return self._compiled(X, y)
 
@@ -301,6 +323,23 @@ class Trainer:
         self.optimizer.apply_gradients(zip(gradients, self.net.trainable_variables, strict=True))
         hits = tf.argmax(logits, axis=1, output_type=y.dtype) == y
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
+
+    def get_velocity(self) -> Weights:
+        return {
+            key: _neutral(kept.numpy(), image, axes) for key, kept, image, axes in self._states()
+        }
+
+    def set_velocity(self, velocity: Weights) -> None:
+        for key, kept, image, axes in self._states():
+            kept.assign(_own(velocity[key], image, axes))
+
+    def _states(self) -> Iterator[tuple[str, Any, Shape | None, tuple[int, ...] | None]]:
+        """The optimizer's own variables, as `_variables` gives the net's; none without momentum."""
+        learned = (v.path for v in self.net.trainable_variables)
+        kept = dict(zip(learned, self.optimizer.momentums, strict=False))  # which may be none
+        for key, variable, image, axes in _variables(self.net):
+            if variable.path in kept:
+                yield key, kept[variable.path], image, axes
 
 
 def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weights]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -137,6 +138,10 @@ def place(net: nn.Module, device: torch.device) -> torch.device:
     return device
 
 
+def device_of(net: nn.Module) -> torch.device:
+    return next(net.parameters()).device
+
+
 def get_weights(net: nn.Module) -> Weights:
     return {
         key: tensor.detach().cpu().numpy().copy()
@@ -149,6 +154,14 @@ def set_weights(net: nn.Module, weights: Weights) -> None:
     net.load_state_dict(
         {k: torch.from_numpy(np.array(w)) for k, w in weights.items()}, strict=False
     )
+
+
+SUFFIX = ".torch.safetensors"
+
+
+def export(net: nn.Module, path: str) -> None:
+    """The ``state_dict``."""
+    save_file({k: t.contiguous() for k, t in net.state_dict().items()}, path, {"format": "pt"})
 
 
 def seed(net: nn.Module, number: int) -> None:
@@ -179,6 +192,8 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 
 class Trainer:
+    velocity_scale = 1.0
+
     def __init__(self, net: nn.Module, lr: float, momentum: float) -> None:
         self.net = net
         self.optimizer = torch.optim.SGD(net.parameters(), lr, momentum)
@@ -192,6 +207,16 @@ class Trainer:
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(dim=1) == y).sum()
 
+    def get_velocity(self) -> Weights:
+        state = self.optimizer.state
+        kept = {k: state[p].get("momentum_buffer") for k, p in self.net.named_parameters()}
+        return {k: to_numpy(v).copy() for k, v in kept.items() if v is not None}
+
+    def set_velocity(self, velocity: Weights) -> None:
+        for key, p in self.net.named_parameters():
+            kept = torch.empty_like(p)  # in the parameter's own order of axes in memory
+            self.optimizer.state[p]["momentum_buffer"] = kept.copy_(put(velocity[key], p.device))
+
 
 def gradients(net: nn.Module, X: torch.Tensor, y: torch.Tensor) -> tuple[float, Weights]:
     net.train()
@@ -203,5 +228,10 @@ def gradients(net: nn.Module, X: torch.Tensor, y: torch.Tensor) -> tuple[float, 
 
 @torch.no_grad()
 def predict(net: nn.Module, X: torch.Tensor) -> torch.Tensor:
+    in_training = [module for module in net.modules() if module.training]
     net.eval()
-    return net(X)
+    try:
+        return net(X)  # (B, classes)
+    finally:  # whoever is in the middle of training goes on with it
+        for module in in_training:
+            module.training = True

@@ -60,6 +60,18 @@ class Layer:
         """Multiply-accumulates of one example's forward pass (convolutions and dense layers)."""
         return 0
 
+    def to_dict(self) -> dict[str, int | float | str | None]:
+        """The layer's kind and all its arguments, in plain types.
+
+        >>> Dropout(0.5).to_dict()
+        {'layer': 'Dropout', 'rate': 0.5}
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"layer": type(self).__name__} | {
+            k: int(v) if isinstance(v, Integral) else v if v is None else float(v)
+            for k, v in values.items()
+        }
+
     def __repr__(self) -> str:
         """As one would write it: positional arguments by value, the others where not the default.
 
@@ -314,3 +326,22 @@ class BatchNorm(Layer):
 
 STATISTICS = ("running_mean", "running_var")
 """Short names of arrays that a layer keeps but does not learn."""
+
+LAYERS: dict[str, type[Layer]] = {
+    cls.__name__: cls
+    for cls in (
+        Conv,
+        MaxPool,
+        AvgPool,
+        GlobalAvgPool,
+        Dense,
+        ReLU,
+        Sigmoid,
+        Tanh,
+        Flatten,
+        Dropout,
+        LocalResponseNorm,
+        BatchNorm,
+    )
+}
+"""Every layer by name."""

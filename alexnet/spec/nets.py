@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from types import MappingProxyType
+from typing import Any
 
 from alexnet.errors import SpecError
-from alexnet.spec.layers import STATISTICS, Layer, Shape, TooSmall
+from alexnet.spec.layers import LAYERS, STATISTICS, Layer, Shape, TooSmall
 
 LARGEST_IMAGE_TRIED = 1024  # pixels a side; bounds the search for the smallest image that fits
 
@@ -45,6 +46,11 @@ class ResolvedNet:
     name: str
     input_shape: Shape
     rows: tuple[ResolvedLayer, ...]
+
+    @property
+    def net(self) -> Net:
+        """The net, written for this input shape."""
+        return Net(self.name, self.input_shape, tuple(row.layer for row in self.rows))
 
     @property
     def output_shape(self) -> Shape:
@@ -91,6 +97,47 @@ class Net:
                 )
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "input_shape", self._checked(self.input_shape))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name, input shape and layers in plain types, as they stand in a checkpoint.
+
+        >>> from alexnet.zoo import LENET
+        >>> LENET.to_dict()["layers"][1:3]
+        [{'layer': 'Sigmoid'}, {'layer': 'AvgPool', 'kernel_size': 2, 'stride': 2, 'padding': 0}]
+        """
+        return {
+            "name": self.name,
+            "input_shape": list(self.input_shape),
+            "layers": [layer.to_dict() for layer in self.layers],
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Any) -> Net:
+        """The reverse of `to_dict`. Raises SpecError for anything else.
+
+        >>> Net.from_dict({"name": "a", "input_shape": [4], "layers": [{"layer": "Dens"}]})
+        Traceback (most recent call last):
+        ...
+        alexnet.errors.SpecError: a, layer 0: there is no layer 'Dens'
+        """
+        if not isinstance(plain, dict) or plain.keys() != {"name", "input_shape", "layers"}:
+            raise SpecError(
+                f"a net is written as name, input_shape and layers, not as {plain!r:.60}"
+            )
+        name, rows = plain["name"], plain["layers"]
+        if not isinstance(name, str) or not isinstance(rows, list):
+            raise SpecError(f"a net has a name and a list of layers, not {name!r} and {rows!r:.60}")
+        layers = []
+        for index, row in enumerate(rows):
+            arguments = dict(row) if isinstance(row, dict) else {}
+            kind = arguments.pop("layer", None)
+            if not isinstance(kind, str) or kind not in LAYERS:
+                raise SpecError(f"{name}, layer {index}: there is no layer {kind!r}")
+            try:
+                layers.append(LAYERS[kind](**arguments))
+            except SpecError as error:
+                raise SpecError(f"{name}, layer {index}: {error}") from None
+        return cls(name, plain["input_shape"], tuple(layers))
 
     def _checked(self, shape: Shape) -> Shape:
         try:

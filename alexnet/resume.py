@@ -1,0 +1,99 @@
+"""Keeping a training run in a checkpoint, and going on from there."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from alexnet.backends import Backend
+from alexnet.backends.interface import Trainer
+from alexnet.checkpoint import Checkpoint
+from alexnet.errors import CheckpointError, RunError
+from alexnet.history import History
+from alexnet.rendering import table_of
+from alexnet.spec import ResolvedNet
+
+MAY_DIFFER = ("num_epochs", "reinit")  # settings of a run in its second part
+
+
+class RunFile:
+    """The file that a run is kept in: what it goes on from, and where it stands after each epoch.
+
+    Raises CheckpointError for a net that was not built here, and so could not be built again.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], net: Any) -> None:
+        table = table_of(net)
+        if table is None:
+            raise CheckpointError(
+                f"this {type(net).__name__} was not built here, so no checkpoint can be kept of it; "
+                "alexnet.build, or the name of a net, gives one of which it can"
+            )
+        self.path, self.table = path, table
+
+    def take_up(self, history: History) -> Checkpoint:
+        """Read where the run stands that goes on under ``history``, and enter in it what has been.
+
+        Raises CheckpointError if the file is not in order, or is of another run: another net, other
+        images, other settings.
+        """
+        found = Checkpoint.read(self.path)
+        past = found.history
+        if past is None:
+            raise CheckpointError(
+                f"{self.path}: holds a net but no training to go on with; alexnet.load gives the "
+                "net, and train_ch6(…, reinit=False) trains it further"
+            )
+        self._require_same(found.net, past, history)
+        history.versions = past.versions | history.versions
+        history.epochs, history.steps = past.epochs, past.steps
+        history.warmup_seconds = past.warmup_seconds
+        history.timed_examples, history.timed_seconds = past.timed_examples, past.timed_seconds
+        return found
+
+    def _require_same(self, table: ResolvedNet, past: History, history: History) -> None:
+        if table.net != self.table.net:
+            raise CheckpointError(
+                f"{self.path}: is of a net {table.name} at {table.input_shape} with "
+                f"{len(table.rows)} layers; this run is of {self.table.name} at "
+                f"{self.table.input_shape} with {len(self.table.rows)}, and they are not the same"
+            )
+        keys = dict.fromkeys([*past.settings, *history.settings])
+        then, now = (
+            {k: h.settings.get(k) for k in keys if k not in MAY_DIFFER} for h in (past, history)
+        )
+        if then != now:
+            differ = [k for k in then if then[k] != now[k]]
+            was, wanted = (", ".join(f"{k} {s[k]}" for k in differ) for s in (then, now))
+            raise CheckpointError(f"{self.path}: its run has {was}; this one has {wanted}")
+        done, wanted = len(past.epochs), history.settings["num_epochs"]
+        if done > wanted:
+            raise CheckpointError(
+                f"{self.path}: has {done} epochs behind it, more than num_epochs {wanted}"
+            )
+
+    def keep(self, backend: Backend, trainer: Trainer, history: History) -> None:
+        """Write the net's weights, the trainer's velocities and the history so far.
+
+        Raises RunError, leaving the file as it was, if weights are no longer finite.
+        """
+        weights = backend.get_weights(history.net)
+        lost = [key for key, w in weights.items() if not np.isfinite(w).all()]
+        if lost:
+            raise RunError(
+                f"{history.model}: {lost[0]} is not finite after epoch {len(history.epochs)}, so "
+                f"the training stops; {self.path} keeps the epoch before"
+            )
+        velocity, scale = trainer.get_velocity(), trainer.velocity_scale
+        Checkpoint(self.table, weights, history, velocity, scale).write(self.path)
+
+
+def restore(found: Checkpoint, backend: Backend, net: Any, trainer: Trainer) -> None:
+    """Set a net's weights and a trainer's velocities to those of a checkpoint."""
+    backend.set_weights(net, found.weights)
+    if found.velocity:
+        # in the framework that they come from it is one, and nothing is rounded
+        scale = trainer.velocity_scale / found.velocity_scale
+        trainer.set_velocity({k: v * np.asarray(scale, v.dtype) for k, v in found.velocity.items()})

@@ -1,0 +1,332 @@
+"""A run that is broken off and taken up again ends as one that never was."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import alexnet as command
+from test_train import Silent
+
+import alexnet
+from alexnet import backends
+from alexnet.checkpoint import Checkpoint
+from alexnet.errors import CheckpointError, RunError
+from alexnet.spec import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Net, ReLU
+
+NET = Net(
+    "dropping",
+    (1, 28, 28),
+    (
+        Conv(4, 5, stride=2),
+        BatchNorm(),
+        ReLU(),
+        MaxPool(3, stride=2),
+        Flatten(),
+        Dropout(0.4),
+        Dense(20),
+        ReLU(),
+        Dropout(0.5),
+        Dense(10),
+    ),
+)
+WITHOUT_DROPOUT = Net("steady", (1, 28, 28), (Conv(4, 5, stride=2), ReLU(), Flatten(), Dense(10)))
+STEPS = 3 * 4  # of the whole run: 100 examples are four batches, the last of them smaller
+
+
+def images(**options):
+    options = {"resize": None, "source": "sample", "subset": (100, 40)} | options
+    return alexnet.load_fashion_mnist(32, **options)
+
+
+def train(backend, path, num_epochs=3, net=NET, data=None, **settings):
+    settings = {"momentum": 0.9, "seed": 5, "display": Silent()} | settings
+    return alexnet.train_ch6(
+        net,
+        *(data or images()),
+        num_epochs,
+        0.05,
+        "cpu",
+        backend=backend,
+        checkpoint=path,
+        **settings,
+    )
+
+
+def assert_same_run(found, expected):
+    assert [s["loss"] for s in found.steps] == [s["loss"] for s in expected.steps]
+    assert [(e.loss, e.test_accuracy) for e in found.epochs] == [
+        (e.loss, e.test_accuracy) for e in expected.epochs
+    ]
+    weights = alexnet.get_weights(expected.net)
+    for key, w in alexnet.get_weights(found.net).items():
+        np.testing.assert_array_equal(w, weights[key], err_msg=key)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_run_in_two_parts_is_the_same_run(name, momentum, tmp_path):
+    """The same losses and weights, bit for bit, with dropout, norms and velocities."""
+    whole = train(name, None, momentum=momentum)
+    path = tmp_path / "run.safetensors"
+    train(name, path, 2, momentum=momentum)
+    assert len(Checkpoint.read(path).history.epochs) == 2
+    assert_same_run(train(name, path, momentum=momentum, resume=True), whole)
+
+
+def test_a_checkpoint_changes_nothing(name, tmp_path):
+    assert_same_run(train(name, tmp_path / "run.safetensors"), train(name, None))
+
+
+def test_dropout_is_drawn_anew_in_every_epoch(name):
+    """The same images in one batch, a learning rate next to nothing: only dropout differs."""
+    net = Net("drop", (1, 28, 28), (Flatten(), Dropout(0.5), Dense(10)))
+    data = images(subset=(32, 32))
+    settings = {"backend": name, "display": Silent()}
+    losses = [s["loss"] for s in alexnet.train_ch6(net, *data, 3, 1e-30, "cpu", **settings).steps]
+    assert len(set(losses)) == 3
+
+
+def test_another_framework_goes_on_with_it(name, covered, tmp_path):
+    """Where nothing is random, with the same losses but for rounding: the velocities come along."""
+    path = tmp_path / "run.safetensors"
+    train(name, path, 1, WITHOUT_DROPOUT)
+    for other in covered:
+        copy = tmp_path / f"{other}.safetensors"
+        shutil.copy(path, copy)
+        found = train(other, copy, net=WITHOUT_DROPOUT, resume=True)
+        expected = train(name, None, net=WITHOUT_DROPOUT)
+        assert found.backend == other
+        assert set(found.versions) >= {name, other}
+        np.testing.assert_allclose(
+            [s["loss"] for s in found.steps], [s["loss"] for s in expected.steps], rtol=2e-5
+        )
+
+
+def test_velocities_are_kept_as_they_are(name, tmp_path):
+    path = tmp_path / "run.safetensors"
+    history = train(name, path, 1)
+    kept = Checkpoint.read(path)
+    learned = {k for k in kept.weights if not k.endswith(("running_mean", "running_var"))}
+    assert set(kept.velocity) == learned
+    reference = train("numpy", tmp_path / "numpy.safetensors", 1, WITHOUT_DROPOUT)
+    other = train(name, path, 1, WITHOUT_DROPOUT)
+    a, b = (Checkpoint.read(p) for p in (tmp_path / "numpy.safetensors", path))
+    for key, v in a.velocity.items():
+        scaled = b.velocity[key] / b.velocity_scale
+        np.testing.assert_allclose(scaled, v, rtol=0, atol=1e-4 * np.abs(v).max())
+    assert history.settings["momentum"] == reference.settings["momentum"] == 0.9
+    assert len(other.epochs) == 1
+
+
+def test_more_epochs_may_be_asked_for(tmp_path):
+    path = tmp_path / "run.safetensors"
+    train("numpy", path, 1)
+    assert_same_run(train("numpy", path, 3, resume=True), train("numpy", None))
+    display = Silent()
+    finished = train("numpy", path, 3, resume=True, display=display)
+    assert "step" not in display.calls
+    assert_same_run(finished, train("numpy", None))
+
+
+def test_the_file_is_there_before_the_first_step(tmp_path):
+    class Stop(Silent):
+        def step(self, history):
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train("numpy", path, display=Stop())
+    begun = Checkpoint.read(path)
+    assert begun.history.epochs == begun.history.steps == []
+    assert_same_run(train("numpy", path, resume=True), train("numpy", None))
+
+
+def test_a_net_of_the_checkpoint_predicts_what_the_run_had_come_to(name, covered, tmp_path):
+    path = tmp_path / "run.safetensors"
+    history = train(name, path)
+    _, test_iter = images()
+    accuracies = {alexnet.evaluate(alexnet.load(path, backend=n), test_iter) for n in covered}
+    assert accuracies == {history.last.test_accuracy}
+
+
+def test_speed_counts_the_second_part_only(tmp_path):
+    path = tmp_path / "run.safetensors"
+    train("numpy", path, 2)
+    assert train("numpy", path, 3, resume=True).timed_examples == 100 - 32
+
+
+# --- what cannot be taken up ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 6}, "its run has seed 5; this one has seed 6"),
+        ({"momentum": 0.5}, "its run has momentum 0.9; this one has momentum 0.5"),
+        ({"num_epochs": 1}, "has 2 epochs behind it, more than num_epochs 1"),
+        ({"net": WITHOUT_DROPOUT}, "is of a net dropping .* this run is of steady"),
+        ({"data": lambda: images(seed=1)}, "its run has order_seed 0; this one has order_seed 1"),
+        ({"data": lambda: images(normalize=True)}, "its run has pixel_mean 0.0, pixel_std 1.0;"),
+        ({"data": lambda: images(subset=(90, 40))}, "its run has train_examples 100, images_crc32"),
+    ],
+)
+def test_another_run_is_not_taken_up(change, message, tmp_path):
+    path = tmp_path / "run.safetensors"
+    train("numpy", path, 2)
+    before = path.read_bytes()
+    if "data" in change:
+        change = {"data": change["data"]()}
+    with pytest.raises(CheckpointError, match=message) as error:
+        train("numpy", path, resume=True, **change)
+    assert str(error.value).startswith(f"{path}: ")
+    assert path.read_bytes() == before
+
+
+def test_what_holds_no_training_is_not_taken_up(tmp_path):
+    path = tmp_path / "net.safetensors"
+    alexnet.save(alexnet.build(NET, backend="numpy"), path)
+    with pytest.raises(CheckpointError, match="holds a net but no training to go on with"):
+        train("numpy", path, resume=True)
+    with pytest.raises(CheckpointError, match="No such file"):
+        train("numpy", tmp_path / "none.safetensors", resume=True)
+    with pytest.raises(RunError, match="resume=True needs checkpoint="):
+        train("numpy", None, resume=True)
+
+
+@pytest.mark.needs("torch")
+def test_no_checkpoint_is_kept_of_a_net_that_could_not_be_built_again(tmp_path):
+    from torch import nn
+
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    with pytest.raises(CheckpointError, match="this Sequential was not built here"):
+        train(None, tmp_path / "run.safetensors", net=net)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_a_run_that_diverges_stops_and_keeps_its_last_good_epoch(name, tmp_path):
+    path = tmp_path / "run.safetensors"
+    net = Net("wild", (1, 28, 28), (Flatten(), Dense(30), ReLU(), Dense(30), ReLU(), Dense(10)))
+    with pytest.raises(RunError, match=r"wild: \d\.\w+ is not finite after epoch \d, so the train"):
+        alexnet.train_ch6(
+            net, *images(), 9, 1e12, "cpu", backend=name, display=Silent(), checkpoint=path
+        )
+    assert all(np.isfinite(w).all() for w in Checkpoint.read(path).weights.values())
+
+
+# --- processes that are killed --------------------------------------------------------------------
+
+PROGRAM = """
+import sys
+sys.path[:0] = sys.argv[3:]
+from test_resume import Silent, train
+
+class Telling(Silent):
+    def step(self, history):
+        print("step", flush=True)
+
+train(sys.argv[1], sys.argv[2], display=Telling())
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_a_random_step_and_taken_up_is_the_same_run(name, tmp_path):
+    path = tmp_path / "run.safetensors"
+    last = random.randrange(STEPS)
+    print(f"killed in step {last}")
+    arguments = [sys.executable, "-c", PROGRAM, name, str(path), str(Path(__file__).parent)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(last + 1):
+            assert process.stdout.readline() == "step\n"
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert_same_run(train(name, path, resume=True), train(name, None))
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_with_its_checkpoint(name, tmp_path):
+    """`alexnet train` in two parts ends with the weights of one; the second part asks for more."""
+
+    def run(path, epochs, *more):
+        arguments = [
+            "--backend",
+            name,
+            "--data",
+            "sample",
+            "--examples",
+            "96",
+            "--epochs",
+            str(epochs),
+        ]
+        sizes = ["--resize", "96", "--batch-size", "32", "--momentum", "0.9", "--device", "cpu"]
+        done = command(
+            "train", "alexnet-mnist", *arguments, *sizes, "--checkpoint", str(path), *more
+        )
+        assert done.returncode == 0, done.stderr
+
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    run(whole, 2)
+    run(parts, 1)
+    run(parts, 2, "--resume")
+    a, b = Checkpoint.read(whole), Checkpoint.read(parts)
+    assert [s["loss"] for s in a.history.steps] == [s["loss"] for s in b.history.steps]
+    for key, w in a.weights.items():
+        np.testing.assert_array_equal(w, b.weights[key], err_msg=key)
+
+
+def test_the_command_refuses_another_run_in_one_sentence(tmp_path):
+    path = tmp_path / "run.safetensors"
+    shared = [
+        "lenet",
+        "--backend",
+        "numpy",
+        "--data",
+        "sample",
+        "--examples",
+        "64",
+        "--epochs",
+        "1",
+    ]
+    shared += ["--checkpoint", str(path)]
+    assert command("train", *shared).returncode == 0
+    refused = command("train", *shared, "--resume", "--lr", "0.25")
+    assert refused.returncode == 1
+    assert refused.stderr == f"error: {path}: its run has lr 0.5; this one has lr 0.25\n"
+
+
+# --- what training leaves, elsewhere --------------------------------------------------------------
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch")
+def test_a_trained_lenet_makes_the_same_ten_thousand_predictions_everywhere(covered, tmp_path):
+    """But for images whose two largest logits are equal within 1e-5."""
+    path = tmp_path / "lenet.safetensors"
+    data = alexnet.load_fashion_mnist(64, resize=None, root=DEBIAN, normalize=True)
+    history = alexnet.train_ch6(
+        "lenet", *data, 3, 0.1, backend="torch", momentum=0.9, display=Silent(), checkpoint=path
+    )
+    print(f"test accuracy {history.last.test_accuracy}")
+    assert history.last.test_accuracy > 0.80
+    scores = {}
+    for name in covered:
+        backend, net = backends.load(name), alexnet.load(path, backend=name, device="cpu")
+        batches = (backend.predict(net, X) for X, _ in data[1].on(name, "cpu"))
+        scores[name] = np.concatenate([backend.to_numpy(s) for s in batches])  # (10000, 10)
+    ordered = np.sort(scores["torch"], axis=1)
+    clear = ordered[:, -1] - ordered[:, -2] > 1e-5
+    assert clear.sum() > 9_990
+    for name, found in scores.items():
+        same = found.argmax(axis=1) == scores["torch"].argmax(axis=1)
+        print(
+            f"{name}: {(~same).sum()} of {len(same)} differ, {(~same & clear).sum()} of them clear"
+        )
+        assert same[clear].all(), name
