@@ -161,7 +161,7 @@ def _compute(name: str, net: ResolvedNet, run: Settings) -> Results:
     device = backend.cpu()
     masks = Masks(run.seed) if run.dropout else None
     native = backend.render(net, device, run.dtype, masks)
-    start = {k: w.astype(run.dtype) for k, w in initial_weights(net.parameters, run.seed).items()}
+    start = {k: w.astype(run.dtype) for k, w in _start(net, run.seed).items()}
     batches = [
         (backends.put_batch(name, X.astype(run.dtype), device), backend.put(y, device))
         for X, y in _batches(net, run)
@@ -176,6 +176,19 @@ def _compute(name: str, net: ResolvedNet, run: Settings) -> Results:
             masks.step = step
         trainer.step(X, y)
     return Results(np.array(logits), loss, gradients, backend.get_weights(native))
+
+
+def _start(net: ResolvedNet, seed: int) -> Weights:
+    """Initial weights, with biases and a norm's arrays moved away from zero and one.
+
+    Zeros would hide mistakes, and a feature that is the same in all images (it may see nothing but
+    padding) would leave a norm at exactly its bias: at zero, where a rectifier has no derivative.
+    """
+    source = np.random.Generator(np.random.PCG64([seed, 1]))
+    return {
+        key: w if w.ndim > 1 else w + source.random(w.shape, np.float32) / 4 - np.float32(0.125)
+        for key, w in initial_weights(net.parameters, seed).items()
+    }
 
 
 def _batches(net: ResolvedNet, run: Settings) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from helpers import alexnet as command
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from alexnet import backends, zoo
@@ -13,6 +15,19 @@ from alexnet.errors import BackendError, RunError, SpecError, WeightsError
 from alexnet.masks import Masks
 from alexnet.parity import Settings, parity, parity_of_nets, worst_of_random
 from alexnet.random_nets import random_net
+from alexnet.spec import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    LocalResponseNorm,
+    MaxPool,
+    Net,
+    Tanh,
+)
 from alexnet.weights import in_order
 
 # --- the zoo --------------------------------------------------------------------------------------
@@ -147,6 +162,60 @@ def test_random_nets_agree(covered, source, seed):
     """Shapes, values, gradients and trained weights of nets that hypothesis draws."""
     net = random_net(source)
     run = Settings(steps=2, seed=seed, dropout=True, dtype="float64")
+    ((_, differences),) = parity_of_nets([net], covered, run)
+    for found in differences:
+        assert found.agrees("float64"), (net.layers, found)
+
+
+def valid(*values):
+    return st.sampled_from(values)
+
+
+ANY_LAYER = {
+    Conv: {
+        "out_channels": st.integers(0, 8),
+        "kernel_size": st.integers(0, 7),
+        "stride": st.integers(0, 4),
+        "padding": st.integers(-1, 3),
+        "groups": st.integers(0, 3),
+    },
+    MaxPool: {
+        "kernel_size": st.integers(0, 5),
+        "stride": st.none() | st.integers(0, 4),
+        "padding": st.integers(-1, 3),
+    },
+    AvgPool: {"kernel_size": st.integers(0, 5), "padding": st.integers(-1, 3)},
+    GlobalAvgPool: {},
+    Flatten: {},
+    Dense: {"out_features": st.integers(0, 5)},
+    Dropout: {"rate": valid(0, 0.25, 0.5, 1, -0.5, 1.5, math.nan)},
+    LocalResponseNorm: {
+        "size": st.integers(0, 6),
+        "alpha": valid(0.0, 0.25, -1.0),
+        "beta": valid(0.5, 0.75, 0.0, math.inf),
+        "k": valid(1.0, 2.0, 0.0, "two"),
+    },
+    BatchNorm: {"momentum": valid(0.25, 0.5, 1.5), "epsilon": valid(2**-10, 0.0)},
+    Tanh: {},
+}
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_net_is_refused_by_the_spec_naming_the_layer_or_by_nobody(covered, data):
+    """Whatever arguments layers are given: what the spec lets pass, every framework computes alike."""
+    kinds = data.draw(st.lists(st.sampled_from(list(ANY_LAYER)), max_size=4), "layers")
+    shape = data.draw(st.tuples(*[st.integers(1, 9)] * 3) | st.tuples(st.integers(1, 9)), "shape")
+    try:
+        layers = [kind(**data.draw(st.fixed_dictionaries(ANY_LAYER[kind]))) for kind in kinds]
+        net = Net("any", shape, (*layers, Flatten(), Dense(3)))
+        net.resolve()
+    except SpecError as error:
+        event("refused")
+        assert any(f"{kind.__name__}(" in str(error) for kind in (*kinds, Dense))
+        return
+    event("computed")
+    run = Settings(steps=2, dropout=True)
     ((_, differences),) = parity_of_nets([net], covered, run)
     for found in differences:
         assert found.agrees("float64"), (net.layers, found)
