@@ -273,7 +273,7 @@ def convert(
     numpy                 .npz                    ``numpy.load(p)``: arrays in the neutral layout
     ====================  ======================  =====================================================
 
-    But for Keras, the net is one of the same layers in a row, written in that framework.
+    But for Keras, ``net`` is one of the same layers in a row, as `alexnet.source.source` writes it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The command line: ``alexnet summary``, ``train``, ``compare``, ``parity``, ``convert``."""
+"""The command line: ``alexnet summary``, ``show``, ``train``, ``compare``, ``parity``, ``convert``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from alexnet import __version__, backends, zoo
 from alexnet.errors import AlexNetError, RunError
+from alexnet.spec import ResolvedNet
 
 app = typer.Typer(
     help="AlexNet, written once as a table, in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
@@ -44,6 +45,7 @@ Device = Annotated[
 Seed = Annotated[int, typer.Option(help="Of the weights, the images' order and dropout.", min=0)]
 
 
+Size = Annotated[int | None, typer.Option(help="Pixels a side. Default: the net's own.")]
 Epochs = Annotated[int | None, typer.Option(help=f"Times through the images. {RECIPE}")]
 BatchSize = Annotated[int | None, typer.Option(help=f"Images in a batch. {RECIPE}")]
 LearningRate = Annotated[float | None, typer.Option(help=f"Learning rate. {RECIPE}")]
@@ -64,15 +66,38 @@ def _version(
 @app.command()
 def summary(
     model: Model = "alexnet",
-    size: Annotated[int | None, typer.Option(help="Pixels a side.")] = None,
+    size: Size = None,
 ) -> None:
     """Print the table of a net's layers: shapes, parameters, arithmetic, memory."""
     from alexnet.table import summary_table
 
+    out.print(summary_table(_at_size(model, size)))
+
+
+def _at_size(model: str, size: int | None) -> ResolvedNet:
     net = zoo.get(model)
-    out.print(
-        summary_table(net.resolve((net.input_shape[0], size, size) if size is not None else None))
-    )
+    return net.resolve((net.input_shape[0], size, size) if size is not None else None)
+
+
+@app.command()
+def show(
+    model: Model = "alexnet",
+    backend: Annotated[
+        str, typer.Option(help=f"{', '.join(backends.FRAMEWORKS)}, or all, side by side.")
+    ] = "all",
+    size: Size = None,
+) -> None:
+    """Print the source of a net in a framework, ready to paste."""
+    from alexnet.source import source
+    from alexnet.table import side_by_side
+
+    net = _at_size(model, size)
+    names = list(backends.FRAMEWORKS) if backend == "all" else [backend]
+    programs = {backends.framework(name).title: source(net, name) for name in names}
+    if out.is_terminal:
+        out.print(side_by_side(programs, out.width), soft_wrap=False)
+    else:  # to a file, or to another program
+        print("\n\n".join(programs.values()), end="")
 
 
 @app.command()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 from alexnet.backends import framework
-from alexnet.spec import ResolvedNet, Shape
+from alexnet.spec import ResolvedNet, shape_text
 
 if TYPE_CHECKING:
     from alexnet.comparison import Comparison, Row
@@ -21,10 +23,7 @@ if TYPE_CHECKING:
 # A line under the head and above the foot, one space between columns: AlexNet's fit 80 characters.
 LAYOUT: dict[str, Any] = {"box": rich.box.SIMPLE, "padding": 0, "show_edge": False}
 
-
-def shape_text(shape: Shape) -> str:
-    """``96×54×54``."""
-    return "×".join(map(str, shape))
+GAP = 2  # characters between programs side by side
 
 
 def summary_table(net: ResolvedNet) -> Table:
@@ -137,3 +136,20 @@ def as_text(comparison: Comparison, width: int = 120) -> str:
         console.print(line)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def side_by_side(programs: Mapping[str, str], width: int) -> Table:
+    """Programs under their titles, as many beside each other as there is room for."""
+    longest = max(len(line) for code in programs.values() for line in code.splitlines())
+    columns = max(1, (width + GAP) // (longest + GAP))
+    grid = Table.grid(padding=(0, GAP, 1, 0))
+    blocks = [
+        Group(
+            Text(title, "bold"),
+            Syntax(code, "python", theme="ansi_dark", background_color="default"),
+        )
+        for title, code in programs.items()
+    ]
+    for first in range(0, len(blocks), columns):
+        grid.add_row(*blocks[first : first + columns])
+    return grid

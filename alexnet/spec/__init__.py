@@ -27,6 +27,7 @@ from alexnet.spec.layers import (
     Shape,
     Sigmoid,
     Tanh,
+    shape_text,
 )
 from alexnet.spec.nets import Net, ResolvedLayer, ResolvedNet
 
@@ -49,4 +50,5 @@ __all__ = [
     "Shape",
     "Sigmoid",
     "Tanh",
+    "shape_text",
 ]

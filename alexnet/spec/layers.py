@@ -20,6 +20,15 @@ Shape = tuple[int, ...]
 """Sizes without the batch axis: ``(C, H, W)`` for images, ``(N,)`` for vectors."""
 
 
+def shape_text(shape: Shape) -> str:
+    """A shape as one reads it.
+
+    >>> shape_text((96, 54, 54))
+    '96×54×54'
+    """
+    return "×".join(map(str, shape))
+
+
 class TooSmall(SpecError):
     """A window that does not fit: the one error for which a larger image is the answer."""
 

@@ -1,0 +1,139 @@
+"""The printed source, run as a program, makes the same net."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import alexnet as command
+from helpers import logits, native
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_backends import EVERY_LAYER, example, rendered
+
+from alexnet import backends, zoo
+from alexnet.errors import BackendError
+from alexnet.random_nets import random_net
+from alexnet.source import source
+from alexnet.spec import Net
+from alexnet.weights import initial_weights
+
+
+def run(program):
+    """The net that a program leaves."""
+    names = {"__name__": "pasted"}
+    exec(program, names)
+    return names["net"]
+
+
+def neutral(shape):
+    """A shape of the framework's own channels last, in the neutral order, without the batch."""
+    return (shape[-1], *shape[1:-1])
+
+
+def shapes(name, net, images):
+    """The output shapes of a net's layers, one after another, as in the chapter's loop."""
+    X, found = native(name, images), []
+    for layer in net.layers if name == "tensorflow" else net:
+        X = layer(X)
+        if "Padding2D" not in type(layer).__name__:
+            shape = tuple(X.shape)
+            found.append(neutral(shape) if name == "tensorflow" else shape[1:])
+    return found
+
+
+def assert_same_net(name, table, weights, images):
+    backend, resolved = backends.load(name), table.resolve()
+    net = run(source(resolved, name))
+    backend.predict(net, native(name, images))  # lets Gluon infer its shapes
+    backend.set_weights(net, weights)
+    if name in ("torch", "paddle"):
+        net.eval()
+    assert shapes(name, net, images) == [row.output_shape for row in resolved.rows]
+    expected = logits(name, rendered(name, table, weights), images)
+    np.testing.assert_allclose(
+        logits(name, net, images), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", zoo.ZOO)
+def test_every_net_of_the_zoo(name, model):
+    net = zoo.get(model)
+    weights = initial_weights(net.resolve().parameters, 1)
+    images = np.random.default_rng(0).standard_normal((1, *net.input_shape)).astype(np.float32)
+    assert_same_net(name, net, weights, images)
+
+
+@pytest.mark.parametrize("net", EVERY_LAYER, ids=lambda net: net.name)
+def test_every_layer(name, net):
+    weights, images, _ = example(net)
+    assert_same_net(name, net, weights, images)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(source_of_nets=st.randoms(use_true_random=False))
+def test_random_nets(covered, source_of_nets):
+    drawn = random_net(source_of_nets)
+    net = Net("drawn", drawn.input_shape, drawn.layers)
+    weights, images, _ = example(net)
+    for name in covered:
+        assert_same_net(name, net, weights, images)
+
+
+@pytest.mark.parametrize("backend", backends.FRAMEWORKS)
+def test_it_is_formatted_as_one_would(backend, tmp_path):
+    """As ruff has it, in lines of at most 88; whether or not the framework is installed."""
+    for net in (*zoo.ZOO.values(), *EVERY_LAYER):
+        (tmp_path / f"{net.name.replace('-', '_')}.py").write_text(source(net.resolve(), backend))
+    ruff = [sys.executable, "-m", "ruff"]
+    for check in (["format", "--diff"], ["check", "--select", "E,F,W,I"]):
+        found = subprocess.run(
+            [*ruff, *check, "--isolated", "--no-cache", str(tmp_path)],
+            capture_output=True,
+            text=True,
+        )
+        assert found.returncode == 0, found.stdout
+
+
+def test_a_program_says_what_it_is():
+    program = source(zoo.ALEXNET.resolve((1, 96, 96)), "torch")
+    assert program.startswith("# alexnet, for images of 1×96×96: 21,598,922 parameters\n")
+    assert "    nn.Conv2d(1, 96, kernel_size=11, stride=4, padding=1),  # 96×22×22\n" in program
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(BackendError, match="unknown backend 'jax'"):
+        source(zoo.LENET.resolve(), "jax")
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_prints_a_program_to_paste():
+    found = command("show", "lenet", "--backend", "torch")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == source(zoo.LENET.resolve(), "torch")
+
+
+def test_the_command_prints_all_of_them():
+    found = command("show", "alexnet", "--size", "96")
+    programs = [source(zoo.ALEXNET.resolve((1, 96, 96)), name) for name in backends.FRAMEWORKS]
+    assert found.stdout == "\n\n".join(programs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lennet"], "unknown model 'lennet'"),
+        (["lenet", "--backend", "jax"], "unknown backend 'jax'"),
+        (["alexnet", "--size", "32"], "alexnet, layer 5 MaxPool"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(arguments, message):
+    found = command("show", *arguments)
+    assert found.returncode == 1
+    assert found.stderr.startswith(f"error: {message}")
+    assert found.stderr.count("\n") == 1
