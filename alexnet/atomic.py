@@ -18,7 +18,11 @@ def replacing(path: Path) -> Iterator[Path]:
     ...     _ = new.write_text("whole")
     >>> [p.name for p in folder.iterdir()], (folder / "a.txt").read_text()
     (['a.txt'], 'whole')
+
+    A link's target is replaced, not the link; a file that is there keeps its permissions.
     """
+    path = Path(os.path.realpath(path))
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, since writers choose a format by it.
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -26,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     new = Path(name)
     try:
         yield new
-        new.chmod(0o666 & ~_umask())
+        new.chmod(mode)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

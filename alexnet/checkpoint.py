@@ -8,6 +8,7 @@ A checkpoint is a safetensors file. It holds the weights in the neutral layout, 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,8 +31,7 @@ VERSION = 1
 METADATA = "alexnet"  # the key under which a file says what it is
 VELOCITY = "velocity."
 DTYPES = ("float32", "float64")
-PICKLES = (b"\x80", b"PK\x03\x04")  # how a pickle begins, and a zip file, in which PyTorch puts one
-PROBES = 2  # random images on which a net must compute what its table says
+PROBES = (1.0, 16.0, 256.0)  # sizes of the values in the random images that try a net
 PROBE_TOLERANCE = 1e-4  # over the largest logit; what float32 leaves of another order of sums
 
 
@@ -77,15 +77,9 @@ class Checkpoint:
         about, tensors = _open(Path(path))
         try:
             table = Net.from_dict(about.get("net")).resolve()
-            training = about.get("training")
-            history = None if training is None else History.from_dict(training["history"])
-            scale = 1.0 if training is None else float(training["velocity_scale"])
+            history, scale = _training(about.get("training"))
         except (SpecError, DataError) as error:
             raise CheckpointError(f"{path}: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(
-                f"{path}: what it says of its training cannot be read ({error!r})"
-            ) from None
         velocity = {
             key.removeprefix(VELOCITY): tensors.pop(key)
             for key in list(tensors)
@@ -117,13 +111,30 @@ class Checkpoint:
                 )
 
 
+def _training(plain: Any) -> tuple[History | None, float]:
+    """The history and the scale of the velocities. Raises DataError if they are none."""
+    if plain is None:
+        return None, 1.0
+    if not isinstance(plain, dict) or plain.keys() != {"history", "velocity_scale"}:
+        raise DataError(
+            f"a training is written as history and velocity_scale, not as {plain!r:.60}"
+        )
+    scale = plain["velocity_scale"]
+    if type(scale) is not float or not math.isfinite(scale) or scale == 0:
+        raise DataError(
+            f"velocity_scale must be a finite number other than zero, not {scale!r:.60}"
+        )
+    return History.from_dict(plain["history"]), scale
+
+
 def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
     """What a file says of itself, and its arrays."""
     try:
-        with path.open("rb") as beginning:
-            like_a_pickle = beginning.read(4).startswith(PICKLES)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+        with path.open("rb") as file:
+            beginning = file.read(8)
+    except (OSError, ValueError) as error:  # the latter: a path that no file can have
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{path}: cannot be read ({why})") from None
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(METADATA)
@@ -135,7 +146,7 @@ def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
             about = _about(path, text)
             return about, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        if like_a_pickle:  # as may be, rarely, the length with which a safetensors file begins
+        if _is_pickle(beginning):
             raise CheckpointError(
                 f"{path}: is a pickle or a zip file, which are not opened here; "
                 "checkpoints are safetensors files"
@@ -148,13 +159,22 @@ def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
         raise CheckpointError(f"{path}: has tensors that NumPy cannot read ({error})") from None
 
 
+def _is_pickle(beginning: bytes) -> bool:
+    """Whether a file's first 8 bytes are a pickle's, or those of a zip file, as PyTorch writes.
+
+    A safetensors file begins with a length, most of whose bytes are zero.
+    """
+    protocol = beginning[:1] == b"\x80" and beginning[1:2] in (b"\2", b"\3", b"\4", b"\5")
+    return (protocol and any(beginning[3:])) or beginning.startswith(b"PK\x03\x04")
+
+
 def _about(path: Path, text: str) -> Mapping[str, Any]:
     try:
         about = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata is no JSON ({error})") from None
     version = about.get("version") if isinstance(about, dict) else None
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise CheckpointError(
             f"{path}: is of version {version!r}; this version of alexnet reads {VERSION}"
         )
@@ -170,8 +190,9 @@ def save(
 ) -> None:
     """Write a net of any framework to a file that `load` reads into any other.
 
-    Before anything is written, the net's logits of random images are compared with those of its
-    table, rendered in the same framework with the same weights: what is loaded predicts the same.
+    Before anything is written, the net's logits of random images, of small values and of large ones,
+    are compared with those of its table, rendered in the same framework with the same weights. (That
+    rendering draws from the framework's own random numbers.)
 
     Parameters
     ----------
@@ -183,7 +204,8 @@ def save(
     input_shape : (channels, height, width), if not the one that ``model`` is written for.
 
     Raises CheckpointError if the net is not known, does not fit or does not compute what ``model``
-    says, has values that are not finite, or if the file cannot be written.
+    says, has values that are not finite, or if the file cannot be written; SpecError for an unknown
+    model; BackendError for what is no net.
 
     >>> import tempfile
     >>> from alexnet import build
@@ -192,7 +214,9 @@ def save(
     >>> load(path, backend="numpy")(np.ones((1, 1, 28, 28))).shape
     (1, 10)
     """
-    name, backend = backends.backend_of(net)
+    _, backend = backends.backend_of(net)
+    if model is None and input_shape is not None:
+        raise CheckpointError("input_shape= is for a net that model= names")
     table = table_of(net) if model is None else zoo.get(model).resolve(input_shape)
     if table is None:
         raise CheckpointError(
@@ -200,39 +224,54 @@ def save(
             f"a name ({', '.join(zoo.ZOO)}) or an alexnet.Net"
         )
     try:
-        weights = in_order(backend.get_weights(net), table.parameters, table.name)
+        own = backend.get_weights(net)
+    except Exception as error:  # frameworks fail in many ways
+        raise CheckpointError(
+            f"{table.name}: this {type(net).__name__} does not give its arrays, which it may not have "
+            f"before it has been called on a batch ({_last_line(error)})"
+        ) from None
+    try:
+        weights = in_order(own, table.parameters, table.name)
     except WeightsError as error:
         raise CheckpointError(str(error)) from None
     checkpoint = Checkpoint(table, weights)
     checkpoint._check(table.name)
-    _check_predictions(net, checkpoint, name)
+    check_predictions(net, checkpoint)
     checkpoint.write(path)
 
 
-def _check_predictions(net: Any, checkpoint: Checkpoint, name: str) -> None:
-    """Raise CheckpointError unless the net computes what its table says."""
-    backend, table = backends.load(name), checkpoint.net
+def check_predictions(net: Any, checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError if the net computes something else than the checkpoint's would."""
+    name, backend = backends.backend_of(net)
+    table = checkpoint.net
     kind = f"{table.name}: this {type(net).__name__}"
     device = backend.device_of(net)
     source = np.random.Generator(np.random.PCG64(0))
-    images = source.standard_normal((PROBES, *table.input_shape)).astype(checkpoint.dtype)
-    X = backends.put_batch(name, images, device)
+    noise = source.standard_normal((len(PROBES), *table.input_shape))
+    images = np.stack([x * size for x, size in zip(noise, PROBES, strict=True)])
+    X = backends.put_batch(name, images.astype(checkpoint.dtype), device)
     expected = backend.to_numpy(backend.predict(rendered(checkpoint, name, device), X))
     try:
         found = backend.to_numpy(backend.predict(net, X))
     except Exception as error:  # frameworks fail in many ways
-        last = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise CheckpointError(
-            f"{kind} does not take inputs of {table.input_shape}: {last}"
+            f"{kind} does not take inputs of {table.input_shape} ({_last_line(error)})"
         ) from None
     if found.shape != expected.shape:
         raise CheckpointError(f"{kind} gives {found.shape[1:]}, not {expected.shape[1:]}")
-    difference = np.abs(found - expected).max() / np.abs(expected).max()
-    if not difference <= PROBE_TOLERANCE:
-        raise CheckpointError(
-            f"{kind} has the arrays of {table.name}, but computes something else: "
-            f"its logits differ by {difference:.1e} of the largest"
-        )
+    for a, b in zip(found, expected, strict=True):
+        largest = np.abs(b[np.isfinite(b)]).max(initial=0.0)
+        if not np.allclose(a, b, rtol=0, atol=PROBE_TOLERANCE * largest, equal_nan=True):
+            hint = " (or is a model class of Keras, whose order of features after a Flatten is unknown)"
+            raise CheckpointError(
+                f"{kind} has the arrays of {table.name}, but computes something else"
+                f"{hint if name == 'tensorflow' else ''}: on random images its logits differ "
+                f"by {np.abs(a - b).max():.1e}, the largest being {largest:.1e}"
+            )
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def load(path: str | os.PathLike[str], backend: str = "torch", *, device: Any = None) -> Any:
@@ -282,10 +321,10 @@ def convert(
     path : of the new file; default: beside the source, with the ending above.
 
     Returns the path. Raises CheckpointError if the source is not in order or the new file cannot be
-    written.
+    written; BackendError for a framework that is unknown or not installed.
     """
     source, backend = Path(source), backends.load(to)
-    path = source.with_suffix(backend.SUFFIX) if path is None else Path(path)
+    path = source.parent / (source.stem + backend.SUFFIX) if path is None else Path(path)
     ending = f".{backend.SUFFIX.rpartition('.')[2]}"
     if path.suffix != ending:
         raise CheckpointError(f"{path}: the name of a file for {to} must end in {ending}")
@@ -295,6 +334,7 @@ def convert(
     try:
         with replacing(path) as new:
             backend.export(net, str(new))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
+    except Exception as error:  # frameworks fail in many ways
+        why = error.strerror if isinstance(error, OSError) else None
+        raise CheckpointError(f"{path}: cannot be written ({why or _last_line(error)})") from None
     return path

@@ -102,17 +102,20 @@ class ImageLoader:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What decides the batches of an epoch, in plain types, and a checksum of the images."""
+        """What decides the batches of an epoch, but for the images, in plain types."""
         t = self.transform
         return {
-            "batch_size": self.batch_size,
+            "batch_size": int(self.batch_size),
             "image_shape": list(self.image_shape),
             "pixel_mean": t.mean,
             "pixel_std": t.std,
             "order_seed": self.seed if self.shuffle else None,
             "first_batches": self.first,
-            "images_crc32": f"{zlib.crc32(self.labels.tobytes(), zlib.crc32(self.pixels.tobytes())):08x}",
         }
+
+    def checksum(self) -> str:
+        """CRC-32 of the images and labels, in hexadecimal."""
+        return f"{zlib.crc32(self.labels.tobytes(), zlib.crc32(self.pixels.tobytes())):08x}"
 
     def on(self, backend: str, device: Any = None) -> ImageLoader:
         """The same batches as tensors of that framework, counting epochs on its own."""

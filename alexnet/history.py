@@ -96,18 +96,25 @@ class History:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> History:
-        """The reverse of `to_dict`. Raises DataError for another format."""
+        """The reverse of `to_dict`. Raises DataError for another format, and for what is no history."""
+        if not isinstance(saved, dict):
+            raise DataError(f"a history is a table of names and values, not {saved!r:.60}")
         if saved.get("format") != FORMAT:
             raise DataError(
                 f"a history of format {saved.get('format')!r}; this version reads {FORMAT}"
             )
         derived = ("format", "examples_per_sec")
         fields = {k: v for k, v in saved.items() if k not in derived}
-        nan = float("nan")
-        epochs = [
-            Epoch(**{k: nan if v is None else v for k, v in e.items()}) for e in saved["epochs"]
-        ]
-        steps = [{k: nan if v is None else v for k, v in s.items()} for s in saved["steps"]]
+        if fields.keys() != KINDS.keys():
+            wrong = sorted(fields.keys() ^ KINDS.keys())
+            raise DataError(
+                f"a history has {', '.join(KINDS)}; wrong or missing: {', '.join(wrong)}"
+            )
+        for name, kind in KINDS.items():
+            if not isinstance(fields[name], kind) or isinstance(fields[name], bool):
+                raise DataError(f"a history's {name} cannot be {fields[name]!r:.60}")
+        epochs = [Epoch(**e) for e in _numbers("epochs", saved["epochs"], EPOCH)]
+        steps = _numbers("steps", saved["steps"], STEP)
         return cls(**{**fields, "epochs": epochs, "steps": steps})
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -122,6 +129,33 @@ class History:
             return cls.from_dict(json.loads(Path(path).read_text()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: is no history that can be read ({error})") from None
+
+
+KINDS: dict[str, Any] = {
+    "model": str,
+    "backend": str,
+    "version": str,
+    "device": str,
+    "settings": dict,
+    "versions": dict,
+    "epochs": list,
+    "steps": list,
+    "warmup_seconds": int | float,
+    "timed_examples": int,
+    "timed_seconds": int | float,
+}
+EPOCH = ("loss", "train_accuracy", "test_accuracy", "seconds")
+STEP = ("examples", "loss", "accuracy")
+
+
+def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Rows of numbers by these names; what is None was no finite number."""
+    for row in rows:
+        if not isinstance(row, dict) or row.keys() != set(names):
+            raise DataError(f"a history's {what} have {', '.join(names)} each, not {row!r:.60}")
+        if not all(v is None or type(v) in (int, float) for v in row.values()):
+            raise DataError(f"a history's {what} are numbers, not {row!r:.60}")
+    return [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]
 
 
 def _finite(value: Any) -> Any:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
+from alexnet import backends
 from alexnet.backends import Backend
 from alexnet.backends.interface import Trainer
-from alexnet.checkpoint import Checkpoint
+from alexnet.checkpoint import Checkpoint, check_predictions
 from alexnet.errors import CheckpointError, RunError
 from alexnet.history import History
 from alexnet.rendering import table_of
-from alexnet.spec import ResolvedNet
+from alexnet.spec import STATISTICS, ResolvedNet
 
 MAY_DIFFER = ("num_epochs", "reinit")  # settings of a run in its second part
 
@@ -21,7 +23,8 @@ MAY_DIFFER = ("num_epochs", "reinit")  # settings of a run in its second part
 class RunFile:
     """The file that a run is kept in: what it goes on from, and where it stands after each epoch.
 
-    Raises CheckpointError for a net that was not built here, and so could not be built again.
+    Raises CheckpointError for a net that was not built here, or was changed since, and so could not be
+    built again. To find that out, random numbers of the framework's are drawn.
     """
 
     def __init__(self, path: str | os.PathLike[str], net: Any) -> None:
@@ -32,6 +35,7 @@ class RunFile:
                 "alexnet.build, or the name of a net, gives one of which it can"
             )
         self.path, self.table = path, table
+        check_predictions(net, Checkpoint(table, backends.get_weights(net)))
 
     def take_up(self, history: History) -> Checkpoint:
         """Read where the run stands that goes on under ``history``, and enter in it what has been.
@@ -54,12 +58,18 @@ class RunFile:
         return found
 
     def _require_same(self, table: ResolvedNet, past: History, history: History) -> None:
-        if table.net != self.table.net:
+        kept, own = ([row.layer.to_dict() for row in t.rows] for t in (table, self.table))
+        if (table.name, table.input_shape) != (self.table.name, self.table.input_shape):
             raise CheckpointError(
-                f"{self.path}: is of a net {table.name} at {table.input_shape} with "
-                f"{len(table.rows)} layers; this run is of {self.table.name} at "
-                f"{self.table.input_shape} with {len(self.table.rows)}, and they are not the same"
+                f"{self.path}: is of {table.name} at {table.input_shape}; "
+                f"this run is of {self.table.name} at {self.table.input_shape}"
             )
+        for index, (then, now) in enumerate(zip_longest(kept, own)):
+            if then != now:
+                raise CheckpointError(
+                    f"{self.path}: {table.name} has another layer {index}: {then or 'none'} there, "
+                    f"{now or 'none'} in this run"
+                )
         keys = dict.fromkeys([*past.settings, *history.settings])
         then, now = (
             {k: h.settings.get(k) for k in keys if k not in MAY_DIFFER} for h in (past, history)
@@ -81,12 +91,17 @@ class RunFile:
         """
         weights = backend.get_weights(history.net)
         lost = [key for key, w in weights.items() if not np.isfinite(w).all()]
+        if lost and not history.epochs:
+            raise RunError(f"{history.model}: {lost[0]} is not finite before the first step")
         if lost:
             raise RunError(
                 f"{history.model}: {lost[0]} is not finite after epoch {len(history.epochs)}, so "
                 f"the training stops; {self.path} keeps the epoch before"
             )
         velocity, scale = trainer.get_velocity(), trainer.velocity_scale
+        if velocity:  # layers that the user has frozen have none
+            learned = (key for key in weights if not key.endswith(STATISTICS))
+            velocity = {key: velocity.get(key, np.zeros_like(weights[key])) for key in learned}
         Checkpoint(self.table, weights, history, velocity, scale).write(self.path)
 
 

@@ -195,6 +195,7 @@ def new_history(
     for prefix, it in zip(("train", "test"), loaders, strict=True):
         if isinstance(it, ImageLoader):
             settings[f"{prefix}_examples"] = it.num_examples
+            settings[f"{prefix}_crc32"] = it.checksum()
     if isinstance(loaders[0], ImageLoader):
         settings |= loaders[0].settings()
     name, module = backend

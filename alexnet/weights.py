@@ -16,6 +16,8 @@ from alexnet.spec import STATISTICS, Shape
 
 Weights = dict[str, np.ndarray]
 
+KEYS_NAMED = 8  # in a message
+
 
 def initial_weights(shapes: Mapping[str, Shape], seed: int = 0) -> Weights:
     """Xavier-uniform weights and zero biases, float32, drawn by NumPy: bit for bit the same anywhere.
@@ -105,8 +107,8 @@ def check_weights(
     missing = [key for key in shapes if key not in weights]
     extra = [key for key in weights if key not in shapes]
     if missing or extra:
-        parts = [f"missing {', '.join(missing)}"] if missing else []
-        parts += [f"not in the net: {', '.join(extra)}"] if extra else []
+        parts = [f"missing {_some(missing)}"] if missing else []
+        parts += [f"not in the net: {_some(extra)}"] if extra else []
         raise WeightsError(f"{where}: {'; '.join(parts)}")
     for key, shape in shapes.items():
         array = np.asarray(weights[key])
@@ -116,3 +118,9 @@ def check_weights(
             )
         if not np.isfinite(array).all():
             raise WeightsError(f"{where}: {key} has values that are not finite")
+
+
+def _some(keys: list[str]) -> str:
+    """The first few of them."""
+    more = len(keys) - KEYS_NAMED
+    return ", ".join(keys[:KEYS_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -21,10 +21,10 @@ from test_backends import EVERY_LAYER, example, rendered
 import alexnet
 from alexnet import backends, zoo
 from alexnet.checkpoint import Checkpoint, convert
-from alexnet.errors import CheckpointError
+from alexnet.errors import CheckpointError, SpecError
 from alexnet.random_nets import random_net
 from alexnet.rendering import render
-from alexnet.spec import Dense, Dropout, Net, ReLU
+from alexnet.spec import Conv, Dense, Dropout, Flatten, LocalResponseNorm, Net, ReLU
 from alexnet.weights import initial_weights
 
 SMALL = Net("small", (4,), (Dense(3), ReLU(), Dense(2)))
@@ -166,6 +166,96 @@ def test_a_built_net_that_was_changed_is_refused(tmp_path):
         alexnet.save(net, tmp_path / "net.safetensors")
 
 
+def paper_norm(alpha):
+    from torch import nn
+
+    return nn.Sequential(nn.Conv2d(1, 8, 3), nn.LocalResponseNorm(5, alpha, k=2.0), nn.ReLU())
+
+
+@pytest.mark.needs("torch")
+def test_small_images_alone_would_not_tell(tmp_path):
+    """PyTorch divides alpha by size; with the paper's alpha, it is five times too small."""
+    table = Net("norm", (1, 9, 9), (Conv(8, 3), LocalResponseNorm(), ReLU(), Flatten()))
+    from torch import nn
+
+    alexnet.save(nn.Sequential(*paper_norm(5e-4), nn.Flatten()), tmp_path / "a", model=table)
+    with pytest.raises(CheckpointError, match="computes something else"):
+        alexnet.save(nn.Sequential(*paper_norm(1e-4), nn.Flatten()), tmp_path / "b", model=table)
+    relu6 = nn.Sequential(*paper_norm(5e-4)[:2], nn.ReLU6(), nn.Flatten())
+    with pytest.raises(CheckpointError, match="computes something else"):
+        alexnet.save(relu6, tmp_path / "b", model=table)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_net_whose_logits_are_zero_is_saved(name, tmp_path):
+    net = alexnet.build(SMALL, backend=name)
+    zeros = {key: np.zeros_like(w) for key, w in alexnet.get_weights(net).items()}
+    alexnet.set_weights(net, zeros)
+    alexnet.save(net, tmp_path / "net.safetensors")
+
+
+def test_a_net_without_parameters_is_saved(name, tmp_path):
+    table = Net("bare", (4,), (ReLU(),))
+    alexnet.save(alexnet.build(table, backend=name), tmp_path / "net.safetensors")
+    loaded = alexnet.load(tmp_path / "net.safetensors", backend=name)
+    assert logits(name, loaded, np.array([[-1.0, 2, -3, 4]])).tolist() == [[0, 2, 0, 4]]
+
+
+@pytest.mark.needs("mxnet")
+def test_a_net_that_has_no_arrays_yet_is_refused(tmp_path):
+    from mxnet.gluon import nn
+
+    net = nn.HybridSequential()
+    net.add(nn.Dense(3), nn.Activation("relu"), nn.Dense(2))
+    net.initialize()
+    with pytest.raises(CheckpointError, match="before it has been called on a batch"):
+        alexnet.save(net, tmp_path / "net.safetensors", model=SMALL)
+
+
+@pytest.mark.needs("tensorflow")
+def test_keras_tells_that_an_order_of_features_may_be_unknown(tmp_path):
+    import keras
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = [keras.layers.Flatten(), keras.layers.Dense(3)]
+
+        def call(self, x):
+            return self.inner[1](self.inner[0](x))
+
+    net = Own()
+    net(np.zeros((1, 2, 5, 4)))
+    with pytest.raises(CheckpointError, match="whose order of features after a Flatten is unknown"):
+        alexnet.save(net, tmp_path / "a", model=Net("own", (4, 2, 5), (Flatten(), Dense(3))))
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    class Mine(ReLU):
+        pass
+
+    net = alexnet.build(SMALL, backend="numpy")
+    with pytest.raises(CheckpointError, match="input_shape= is for a net that model= names"):
+        alexnet.save(net, tmp_path / "a", input_shape=(5,))
+    with pytest.raises(SpecError, match="a net's name must be text, not 5"):
+        Net(5, (4,), (Dense(3),))
+    with pytest.raises(SpecError, match="odd, layer 0: a Mine cannot be written down"):
+        Net("odd", (4,), (Mine(),)).to_dict()
+
+
+def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
+    target, link = tmp_path / "target.safetensors", tmp_path / "link.safetensors"
+    saved(target)
+    target.chmod(0o600)
+    link.symlink_to(target)
+    net = alexnet.build(SMALL, backend="numpy", seed=7)
+    alexnet.save(net, link)
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o600
+    found = alexnet.get_weights(alexnet.load(target, backend="numpy"))
+    np.testing.assert_array_equal(found["0.weight"], alexnet.get_weights(net)["0.weight"])
+
+
 @pytest.mark.needs("torch")
 def test_half_precision_is_refused(tmp_path):
     net = alexnet.build(SMALL, backend="torch").half()
@@ -219,6 +309,13 @@ def nest(about, *keys, value):
     about[keys[-1]] = value
 
 
+HISTORY = alexnet.History("small", "numpy", "1", "cpu", {}, {}).to_dict()
+
+
+def trained(history, scale=1.0):
+    return {"training": {"history": history, "velocity_scale": scale}}
+
+
 CHANGES = {
     r"missing 2\.bias": lambda a, _: a.pop("2.bias"),
     r"not in the net: 3\.weight": lambda a, _: a.update({"3.weight": np.ones(3, "f")}),
@@ -249,12 +346,47 @@ CHANGES = {
     ),
     r"input shape must be": lambda _, about: nest(about, "net", "input_shape", value=[4, 4]),
     r"a net is written as name, input_shape and layers": lambda _, about: about.pop("net"),
-    r"what it says of its training cannot be read": lambda _, about: about.update(training=[1]),
-    r"a history of format 9": lambda _, about: about.update(
-        training={"history": {"format": 9}, "velocity_scale": 1}
+    r"a training is written as history and velocity_scale": lambda _, about: about.update(
+        training=[1]
+    ),
+    r"a history of format 9": lambda _, about: about.update(trained({"format": 9})),
+    r"a history is a table of names and values": lambda _, about: about.update(trained([])),
+    r"wrong or missing: lr": lambda _, about: about.update(trained(HISTORY | {"lr": 1})),
+    r"a history's settings cannot be 'abc'": lambda _, about: about.update(
+        trained(HISTORY | {"settings": "abc"})
+    ),
+    r"a history's epochs have loss, train_accuracy": lambda _, about: about.update(
+        trained(HISTORY | {"epochs": [1]})
+    ),
+    r"a history's steps are numbers, not": lambda _, about: about.update(
+        trained(HISTORY | {"steps": [{"examples": 1, "loss": "a", "accuracy": 0.5}]})
+    ),
+    r"velocity_scale must be a finite number other than zero, not 0.0": lambda _, about: (
+        about.update(trained(HISTORY, 0.0))
+    ),
+    r"velocity_scale must be a finite number other than zero, not nan": lambda _, about: (
+        about.update(trained(HISTORY, float("nan")))
+    ),
+    r"velocity_scale must be a finite number other than zero, not 1000": lambda _, about: (
+        about.update(trained(HISTORY, 10**400))
+    ),
+    r"small, layer 0: .*'self'": lambda _, about: nest(about, "net", "layers", 0, "self", value=1),
+    r"small, layer 1: LocalResponseNorm\(.*: alpha must be a finite number": lambda _, about: nest(
+        about, "net", "layers", 1, value={"layer": "LocalResponseNorm", "alpha": 10**400}
+    ),
+    r"is of version True": lambda _, about: about.update(version=True),
+    r"3\.weight, .* and 2,992 more$": lambda a, _: a.update(
+        {f"{n}.weight": np.ones(1, "f") for n in range(3, 3003)}
     ),
     r"velocity: missing 0\.weight": lambda a, _: a.update({"velocity.0.bias": np.ones(3, "f")}),
 }
+
+
+def test_the_history_that_is_changed_below_is_itself_in_order(tmp_path):
+    path = tmp_path / "net.safetensors"
+    saved(path)
+    rewritten(path, lambda _, about: about.update(trained(HISTORY)))
+    assert Checkpoint.read(path).history.model == "small"
 
 
 @pytest.mark.parametrize("message", CHANGES)
@@ -288,6 +420,22 @@ def test_a_file_of_another_kind_is_refused(message, content, tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"^{re.escape(str(path))}: {message}"):
+        alexnet.load(path, backend="numpy")
+
+
+def test_metadata_without_end_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file({"a": np.ones(1)}, path, {"alexnet": "[" * 200_000})
+    with pytest.raises(CheckpointError, match="its metadata is no JSON"):
+        alexnet.load(path, backend="numpy")
+
+
+@pytest.mark.parametrize("length", [128, 640, 1408, 65_664, 66_176])
+def test_a_truncated_file_is_not_called_a_pickle(length, tmp_path):
+    """Even if the length of its header begins as a pickle does."""
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + b'{"a":')
+    with pytest.raises(CheckpointError, match="is no whole safetensors file"):
         alexnet.load(path, backend="numpy")
 
 
@@ -512,6 +660,23 @@ def test_a_conversion_that_cannot_be_is_one_sentence(tmp_path):
         convert(tmp_path / "net.safetensors", "numpy", tmp_path / "net.safetensors" / "a.npz")
     refused = command("convert", str(tmp_path / "none.safetensors"), "--to", "numpy")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+
+
+@pytest.mark.slow
+def test_a_conversion_that_finds_no_room_leaves_nothing(name, tmp_path):
+    """In a process whose files may be of 2,000 bytes at most, as on a disk that is nearly full."""
+    saved(tmp_path / "net.safetensors", zoo.LENET)
+    found = python(
+        "import resource, signal, sys\n"
+        "from alexnet import backends\n"
+        "from alexnet.checkpoint import convert\n"
+        f"backends.load({name!r})\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        f"convert({str(tmp_path / 'net.safetensors')!r}, {name!r})\n"
+    )
+    assert "CheckpointError" in found.stderr.splitlines()[-1], found.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
 
 
 @pytest.mark.needs("torch")

@@ -178,3 +178,29 @@ def test_log_handlers_made_during_an_import_still_speak_afterwards(tmp_path):
         PYTHONPATH=str(tmp_path),
     )
     assert found.stderr == "heard\n"
+
+
+def test_a_process_without_a_standard_error_loads_backends():
+    """As a windowed program's, or one whose terminal is gone."""
+    found = run(sys.executable, "-c", "import sys, os; os.close(2); sys.stderr = None\n" + LOADING)
+    assert (found.returncode, found.stdout) == (0, "True\n")
+
+
+LOADING = """
+from alexnet import backends
+print(backends.load("numpy").gpus() == [])
+"""
+
+
+def test_threads_that_load_at_once_leave_standard_error_as_it_was():
+    found = run(
+        sys.executable,
+        "-c",
+        "import os, sys\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from alexnet import backends\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    list(pool.map(backends.load, ['numpy'] * 64))\n"
+        "os.write(2, b'heard')\n",
+    )
+    assert (found.returncode, found.stderr) == (0, "heard")

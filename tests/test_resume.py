@@ -124,6 +124,69 @@ def test_velocities_are_kept_as_they_are(name, tmp_path):
     assert len(other.epochs) == 1
 
 
+def test_a_net_object_goes_on_after_it_was_interrupted(name, tmp_path):
+    """As in a notebook: a second run, and a second optimizer, on the same object."""
+
+    class Stop(Silent):
+        def step(self, history):
+            if len(history.steps) == 6:
+                raise KeyboardInterrupt
+
+    path = tmp_path / "run.safetensors"
+    net = alexnet.build(NET, backend=name)
+    with pytest.raises(KeyboardInterrupt):
+        train(None, path, net=net, display=Stop())
+    assert_same_run(train(None, path, net=net, resume=True), train(name, None))
+
+
+def freeze(name, net):
+    """Have the net's first layer not learn, in each framework's own way."""
+    match name:
+        case "torch":
+            for p in net[0].parameters():
+                p.requires_grad = False
+        case "mxnet":
+            net[0].collect_params().setattr("grad_req", "null")
+        case "paddle":
+            for p in net[0].parameters():
+                p.stop_gradient = True
+        case "tensorflow":
+            net.layers[0].trainable = False
+
+
+def test_layers_that_are_frozen_stay_so(framework, tmp_path):
+    path = tmp_path / "run.safetensors"
+
+    def part(num_epochs, **more):
+        net = alexnet.build(NET, backend=framework, seed=5)
+        freeze(framework, net)
+        return net, train(None, path, num_epochs, net=net, **more)
+
+    before = alexnet.get_weights(alexnet.build(NET, backend="numpy", seed=5))["0.weight"]
+    whole, unbroken = part(3)
+    part(2)
+    resumed, found = part(3, resume=True)
+    np.testing.assert_array_equal(alexnet.get_weights(resumed)["0.weight"], before)
+    assert_same_run(found, unbroken)
+    assert alexnet.get_weights(whole)["6.weight"].std() > 0
+
+
+def test_a_net_that_was_changed_after_it_was_built_is_not_kept(framework, tmp_path):
+    net = alexnet.build(WITHOUT_DROPOUT, backend=framework)
+    match framework:
+        case "torch" | "paddle":
+            net[1] = type(net[2])()  # a second Flatten in the rectifier's place
+        case "mxnet":
+            net[1]._act_type = "tanh"
+        case "tensorflow":
+            import keras
+
+            net.add(keras.layers.Softmax())
+    with pytest.raises(CheckpointError, match=r"steady: this .* computes something else"):
+        train(None, tmp_path / "run.safetensors", net=net)
+    assert not list(tmp_path.iterdir())
+
+
 def test_more_epochs_may_be_asked_for(tmp_path):
     path = tmp_path / "run.safetensors"
     train("numpy", path, 1)
@@ -170,10 +233,15 @@ def test_speed_counts_the_second_part_only(tmp_path):
         ({"seed": 6}, "its run has seed 5; this one has seed 6"),
         ({"momentum": 0.5}, "its run has momentum 0.9; this one has momentum 0.5"),
         ({"num_epochs": 1}, "has 2 epochs behind it, more than num_epochs 1"),
-        ({"net": WITHOUT_DROPOUT}, "is of a net dropping .* this run is of steady"),
+        ({"net": WITHOUT_DROPOUT}, "is of dropping at .* this run is of steady at"),
         ({"data": lambda: images(seed=1)}, "its run has order_seed 0; this one has order_seed 1"),
         ({"data": lambda: images(normalize=True)}, "its run has pixel_mean 0.0, pixel_std 1.0;"),
-        ({"data": lambda: images(subset=(90, 40))}, "its run has train_examples 100, images_crc32"),
+        ({"data": lambda: images(subset=(90, 40))}, "its run has train_examples 100, train_crc32"),
+        ({"data": lambda: images(subset=(100, 30))}, "its run has test_examples 40, test_crc32"),
+        (
+            {"net": Net("dropping", (1, 28, 28), (*NET.layers[:5], Dropout(0.3), *NET.layers[6:]))},
+            r"dropping has another layer 5: .*0\.4.* there, .*0\.3.* in this run",
+        ),
     ],
 )
 def test_another_run_is_not_taken_up(change, message, tmp_path):

@@ -18,6 +18,7 @@ import io
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,11 +96,14 @@ def load(name: str) -> Backend:
         raise MissingBackendError(
             f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
         )
+    module = f"alexnet.backends.{name}"
+    if module in sys.modules:
+        return cast(Backend, importlib.import_module(module))
     chatter = _Chatter(sys.stderr)
     try:
-        with contextlib.redirect_stderr(chatter), _muted_stderr():
+        with _importing, contextlib.redirect_stderr(chatter), _muted_stderr():
             prepare(name)
-            return cast(Backend, importlib.import_module(f"alexnet.backends.{name}"))
+            return cast(Backend, importlib.import_module(module))
     except BackendError:
         raise
     except Exception as error:  # frameworks fail in many ways: missing libraries, other versions
@@ -109,32 +113,35 @@ def load(name: str) -> Backend:
         chatter.muted = False
 
 
+_importing = threading.RLock()  # standard error is the whole process's
+
+
 class _Chatter(io.TextIOBase):
     """Standard error without what a framework prints while it is imported.
 
     Logging handlers that are made meanwhile hold on to it, so afterwards it passes everything on.
     """
 
-    def __init__(self, real: TextIO) -> None:
+    def __init__(self, real: TextIO | None) -> None:
         self.real, self.muted = real, True
 
     def write(self, text: str) -> int:
-        return len(text) if self.muted else self.real.write(text)
+        return len(text) if self.muted or self.real is None else self.real.write(text)
 
     def flush(self) -> None:
-        self.real.flush()
+        if self.real is not None:
+            self.real.flush()
 
 
 @contextlib.contextmanager
 def _muted_stderr() -> Iterator[None]:
     """The same for what a framework's compiled code writes; told after all if the import fails."""
-    sys.stderr.flush()
     try:
-        real = os.dup(2)
-    except OSError:  # there is none
+        real, said = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:  # there is no standard error, or no room for a file
         yield
         return
-    with tempfile.TemporaryFile() as said:
+    with said:
         os.dup2(said.fileno(), 2)
         try:
             yield

@@ -146,7 +146,7 @@ def place(net: gluon.Block, device: mx.Context) -> mx.Context:
 
 
 def device_of(net: gluon.Block) -> mx.Context:
-    return next(iter(net.collect_params().values())).list_ctx()[0]
+    return next((p.list_ctx()[0] for p in net.collect_params().values()), cpu())
 
 
 def _params(net: gluon.Block) -> dict[str, gluon.Parameter]:
@@ -179,6 +179,7 @@ SUFFIX = ".params"
 def export(net: gluon.Block, path: str) -> None:
     """What ``net.load_parameters`` reads."""
     net.save_parameters(path)
+    mx.nd.load(path)  # it does not tell that the disk is full, but then this does
 
 
 def seed(net: gluon.Block, number: int) -> None:

@@ -126,7 +126,9 @@ def place(net: nn.Layer, device: Any) -> Any:
 
 
 def device_of(net: nn.Layer) -> Any:
-    return net.parameters()[0].place
+    places = [p.place for p in net.parameters()]
+    on_gpu = bool(places) and places[0].is_gpu_place()
+    return paddle.CUDAPlace(places[0].gpu_device_id()) if on_gpu else cpu()
 
 
 def _variables(net: nn.Layer) -> dict[str, tuple[Any, bool]]:
@@ -220,26 +222,22 @@ class Trainer:
         return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
 
     def get_velocity(self) -> Weights:
-        state = self.optimizer.state_dict()
-        return {
-            key: _neutral(state[name], transposed)
-            for key, (name, transposed) in self._names().items()
-            if name in state
-        }
+        return {key: _neutral(v, transposed) for key, (v, transposed) in self._states().items()}
 
     def set_velocity(self, velocity: Weights) -> None:
-        self.optimizer.set_state_dict(
-            {
-                name: paddle.to_tensor(np.ascontiguousarray(v.T if transposed else v))
-                for key, (name, transposed) in self._names().items()
-                for v in [velocity[key]]
-            }
-        )
+        for key, (kept, transposed) in self._states().items():
+            v = velocity[key]
+            kept.set_value(np.ascontiguousarray(v.T if transposed else v))
 
-    def _names(self) -> dict[str, tuple[str, bool]]:
-        """What the optimizer calls its velocities, and whether they lie transposed."""
+    def _states(self) -> dict[str, tuple[Any, bool]]:
+        """The optimizer's own tensors, made now where the first step would have made them."""
+        if not isinstance(self.optimizer, paddle.optimizer.Momentum):
+            return {}
         learned = {k: v for k, v in _variables(self.net).items() if not v[0].stop_gradient}
-        return {key: (f"{v.name}_velocity_0", t) for key, (v, t) in learned.items()}
+        block = paddle.base.framework.default_main_program().global_block()
+        self.optimizer._create_accumulators(block, [v for v, _ in learned.values()])
+        states = self.optimizer._accumulators["velocity"]
+        return {key: (states[v.name], transposed) for key, (v, transposed) in learned.items()}
 
 
 def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:

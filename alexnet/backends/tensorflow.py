@@ -174,6 +174,8 @@ def place(net: keras.Model, device: str) -> str:
 
 
 def device_of(net: keras.Model) -> str:
+    if not net.variables:
+        return home()
     spec = tf.DeviceSpec.from_string(net.variables[0].value.device)
     return f"/{spec.device_type}:{spec.device_index}"
 

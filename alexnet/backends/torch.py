@@ -139,7 +139,7 @@ def place(net: nn.Module, device: torch.device) -> torch.device:
 
 
 def device_of(net: nn.Module) -> torch.device:
-    return next(net.parameters()).device
+    return next((p.device for p in net.parameters()), cpu())
 
 
 def get_weights(net: nn.Module) -> Weights:

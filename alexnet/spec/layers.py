@@ -106,10 +106,17 @@ class Layer:
 
     def _require_number(self, name: str, least: float, *, strict: bool = False) -> None:
         value = getattr(self, name)
-        good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        good = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
         if not good or value < least or (strict and value == least):
             bound = f"above {least}" if strict else f"of at least {least}"
             raise self._refuse(f"{name} must be a finite number {bound}, not {value!r}")
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 L = TypeVar("L", bound=Layer)

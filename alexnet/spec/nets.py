@@ -83,6 +83,8 @@ class Net:
     layers: tuple[Layer, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise SpecError(f"a net's name must be text, not {self.name!r}")
         if isinstance(self.layers, Layer):
             raise SpecError(
                 f"{self.name}: layers must be a sequence of layers, not {self.layers!r}"
@@ -101,10 +103,19 @@ class Net:
     def to_dict(self) -> dict[str, Any]:
         """Name, input shape and layers in plain types, as they stand in a checkpoint.
 
+        Raises SpecError for a layer that is none of `alexnet.spec`, and could not be read again.
+
         >>> from alexnet.zoo import LENET
         >>> LENET.to_dict()["layers"][1:3]
         [{'layer': 'Sigmoid'}, {'layer': 'AvgPool', 'kernel_size': 2, 'stride': 2, 'padding': 0}]
         """
+        for index, layer in enumerate(self.layers):
+            if type(layer) not in LAYERS.values():
+                kind = type(layer).__name__
+                raise SpecError(
+                    f"{self.name}, layer {index}: a {kind} cannot be written down, being none of "
+                    f"{', '.join(LAYERS)}"
+                )
         return {
             "name": self.name,
             "input_shape": list(self.input_shape),
@@ -135,7 +146,7 @@ class Net:
                 raise SpecError(f"{name}, layer {index}: there is no layer {kind!r}")
             try:
                 layers.append(LAYERS[kind](**arguments))
-            except SpecError as error:
+            except (SpecError, TypeError) as error:  # the latter: an argument called self
                 raise SpecError(f"{name}, layer {index}: {error}") from None
         return cls(name, plain["input_shape"], tuple(layers))
 
