@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.console import Console
 from alexnet import __version__, backends, zoo
 from alexnet.errors import AlexNetError, RunError
 from alexnet.spec import ResolvedNet
+
+if TYPE_CHECKING:
+    from alexnet.comparison import Comparison
 
 app = typer.Typer(
     help="AlexNet, written once as a table, in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
@@ -124,7 +127,7 @@ def train(
     ] = False,
 ) -> None:
     """Train one net in one framework."""
-    from alexnet.comparison import describe_data, plan
+    from alexnet.planning import describe_data, plan
     from alexnet.train import train_ch6
     from alexnet.worker import Job
 
@@ -185,13 +188,35 @@ def compare(
         Path | None,
         typer.Option("--out", help="The run's folder. Default: runs/…"),
     ] = None,
+    pythons: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--python",
+            help="An interpreter of its own for a backend, such as mxnet=~/mx/bin/python; or a TOML file "
+            "with a table [python].",
+        ),
+    ] = None,
+    parallel: Annotated[
+        int,
+        typer.Option(help="Backends at a time, each with a GPU and its share of the cores.", min=1),
+    ] = 1,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds of silence after which a backend is given up.")
+    ] = 600.0,
+    resumed: Annotated[
+        Path | None,
+        typer.Option("--resume", help="Go on with what that run lacks. All else is as it was."),
+    ] = None,
 ) -> None:
     """Train one net in every framework, from the same weights on the same images, side by side."""
     from alexnet.comparison import compare as run
-    from alexnet.comparison import describe_data, plan
+    from alexnet.comparison import resume
+    from alexnet.planning import describe_data, interpreters, plan
     from alexnet.progress import TerminalWatcher
-    from alexnet.table import comparison_table, problems, recipe_line
 
+    if resumed is not None:
+        _report(resume(resumed, TerminalWatcher()), None)
+        return
     names = [name.strip() for name in only.split(",")] if only else None
     planned = plan(
         model,
@@ -199,6 +224,9 @@ def compare(
         full,
         data,
         device,
+        pythons=interpreters(pythons or []),
+        parallel=parallel,
+        silence=timeout,
         num_epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -210,11 +238,20 @@ def compare(
     comparison = run(
         model, planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher()
     )
+    _report(comparison, names)
+
+
+def _report(comparison: Comparison, names: list[str] | None) -> None:
+    """Print what came of a comparison, in which these backends were asked for by name."""
+    from alexnet.table import comparison_table, problems, recipe_line
+
     out.print(recipe_line(comparison))
     out.print(comparison_table(comparison), soft_wrap=False)
     for line in problems(comparison):
         out.print(line)
     out.print(f"Run folder: {comparison.folder}")
+    if comparison.interrupted:
+        raise typer.Exit(130)
     failed = [row.backend for row in comparison.rows if row.problem and (names or not row.missing)]
     if failed:
         raise RunError(

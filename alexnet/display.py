@@ -18,6 +18,9 @@ class Display(Protocol):
     def step(self, history: History) -> None:
         """After each step."""
 
+    def test(self, history: History) -> None:
+        """After each batch of an evaluation."""
+
     def epoch(self, history: History) -> None:
         """After each epoch and its evaluation."""
 
@@ -45,6 +48,9 @@ class TerminalDisplay:
         self.bar.set_postfix_str(f"loss {history.steps[-1]['loss']:.3f}", refresh=False)
         self.bar.update()
 
+    def test(self, history: History) -> None:
+        pass
+
     def epoch(self, history: History) -> None:
         pass
 
@@ -69,6 +75,9 @@ class NotebookDisplay:
     def step(self, history: History) -> None:
         if time.monotonic() - self.drawn > self.INTERVAL:
             self._draw(history)
+
+    def test(self, history: History) -> None:
+        pass
 
     def epoch(self, history: History) -> None:
         self._draw(history)

@@ -1,10 +1,14 @@
-"""The progress of a comparison in a terminal: a line for each backend."""
+"""The progress of a comparison in a terminal: a line for each backend, all of them alive."""
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Sequence
 from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from alexnet.backends import framework
 from alexnet.comparison import Row
@@ -13,59 +17,101 @@ LONG = 600  # seconds; a run that will take longer says so
 STEPS_BEFORE_ESTIMATE = 3
 
 
+def _column(name: str, width: int, **options: Any) -> TextColumn:
+    text = f"{{task.fields[{name}]}}"
+    return TextColumn(text, markup=False, table_column=Column(width=width, no_wrap=True, **options))
+
+
 class TerminalWatcher:
-    """A tqdm bar for the backend that runs, where stderr is a terminal, and a line when it is done."""
+    """Where stdout is a terminal: a bar, loss, accuracy, speed and time left for each backend.
+
+    Anywhere else a line for each backend when it is done. What went wrong is a line in both.
+    """
 
     def __init__(self) -> None:
-        self.bar: Any = None  # of the backend that runs
-
-    def start(self, backend: str) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(
-            desc=f"{backend:10}", unit="batch", disable=None, dynamic_ncols=True, leave=False
+        self.console = Console(highlight=False, soft_wrap=True, markup=False)
+        self.progress = Progress(
+            _column("name", 10),
+            BarColumn(bar_width=None),
+            _column("steps", 9, justify="right"),
+            _column("loss", 10),
+            _column("test", 10),
+            _column("speed", 12, justify="right"),
+            _column("left", 13, justify="right"),
+            console=self.console,
+            transient=True,
+            expand=True,
+            refresh_per_second=4,
+            disable=not self.console.is_terminal,
         )
-        self.begun = time.monotonic()
-        self.estimated = False
+        self.bars: dict[str, TaskID] = {}
+        self.begun: dict[str, float] = {}
+        self.estimated: set[str] = set()
+
+    def begin(self, names: Sequence[str]) -> None:
+        empty: dict[str, Any] = dict.fromkeys(("steps", "loss", "test", "speed"), "")
+        for name in names:
+            self.bars[name] = self.progress.add_task("", total=1, name=name, left="waits", **empty)
+        self.progress.start()
 
     def event(self, backend: str, event: dict[str, Any]) -> None:
         match event["event"]:
+            case "start":
+                self.begun[backend] = time.monotonic()
+                self._show(backend, left="starts")
             case "begin":
-                self.bar.reset(event["steps"])
+                self._show(backend, total=event["steps"], left="compiles")
             case "step":
-                self.bar.set_postfix_str(f"loss {event['loss']:.3f}", refresh=False)
-                self.bar.update(event["done"] - self.bar.n)
+                speed, left = event["examples_per_sec"], event["seconds_left"]
+                self._show(
+                    backend,
+                    completed=event["done"],
+                    steps=f"{event['done']}",
+                    loss=f"loss {event['loss']:.3f}",
+                    speed=f"{speed:.1f} ex/s",
+                    left=f"{duration(left)} left" if left is not None else "",
+                )
                 self._estimate(backend, event)
-            case _:
-                self.bar.refresh()
+            case "test":
+                self._show(backend, left="tests")
+            case "epoch":
+                self._show(backend, test=f"test {event['test_accuracy']:.3f}")
+
+    def finish(self, row: Row) -> None:
+        title = framework(row.backend).title
+        took = duration(time.monotonic() - self.begun.get(row.backend, time.monotonic()))
+        if row.history is None:
+            self._show(row.backend, left="no result")
+            self.say(f"{title}: {row.problem}")
+        elif not self.progress.disable:
+            self._show(row.backend, left=took)
+        else:
+            summary = row.history.summary().replace("\n", ", ")
+            self.say(f"{title} {row.version}, {took}: {summary}")
+
+    def end(self) -> None:
+        self.progress.stop()
+
+    def say(self, line: str) -> None:
+        self.console.print(line)
+
+    def _show(self, backend: str, **fields: Any) -> None:
+        self.progress.update(self.bars[backend], **fields)
 
     def _estimate(self, backend: str, event: dict[str, Any]) -> None:
         """Before a long run: how long it will take at the speed measured in its first steps."""
-        if self.estimated or event["done"] < STEPS_BEFORE_ESTIMATE or not event["seconds_left"]:
+        if (
+            backend in self.estimated
+            or event["done"] < STEPS_BEFORE_ESTIMATE
+            or not event["seconds_left"]
+        ):
             return
-        self.estimated = True
+        self.estimated.add(backend)
         if event["seconds_left"] > LONG:
             self.say(
                 f"{backend}: about {duration(event['seconds_left'])} of training to come, "
                 f"at {event['examples_per_sec']:.1f} examples/sec"
             )
-
-    def finish(self, row: Row) -> None:
-        title = framework(row.backend).title
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-        if row.history is None:
-            self.say(f"{title}: {row.problem}")
-            return
-        took = duration(time.monotonic() - self.begun)
-        self.say(f"{title} {row.version}, {took}: {row.history.summary().replace(chr(10), ', ')}")
-
-    def say(self, line: str) -> None:
-        if self.bar is not None and not self.bar.disable:
-            self.bar.write(line, file=sys.stdout)
-        else:
-            print(line, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -137,12 +137,19 @@ def train_ch6(
         module.seed(net, _epoch_seed(seed, number))
         return train_epoch(number)
 
+    display = display or default_display()
+
+    def predict(X: Any) -> Any:
+        logits = module.predict(net, X)
+        display.test(history)
+        return logits
+
     Run(module, where, trainer, history).epochs(
         num_epochs,
         num_batches(train_iter),
         batches,
-        lambda n: accuracy(partial(module.predict, net), test_epoch(n)),
-        display or default_display(),
+        lambda n: accuracy(predict, test_epoch(n)),
+        display,
         keep,
     )
     return history

@@ -1,7 +1,8 @@
-"""One backend's part of a comparison, in a process of its own: ``python -m alexnet.worker``.
+"""One backend's part of a comparison, in a process of its own, started by `alexnet.processes`.
 
-Reads a `Job` as JSON from standard input and writes events to standard output, one JSON object a
-line, each with its kind under ``"event"``. Whatever a framework prints goes to standard error.
+Reads a `Job` as a line of JSON from standard input and writes events to standard output, one JSON object
+a line, each with its kind under ``"event"``. Whatever a framework prints goes to standard error. It ends
+when its input is closed. It needs NumPy, safetensors and its framework, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import platform
 import resource
 import sys
+import threading
 import time
 import traceback
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +45,7 @@ class Job:
     root: str | None  # folder of the four files; None: the sample
     device: str | None = None
     only_report_device: bool = False
+    checkpoint: str | None = None  # the file to keep the run in, and to go on from if it is there
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -103,6 +106,11 @@ class EventDisplay:
             seconds_left=left,
         )
 
+    def test(self, history: History) -> None:
+        if time.monotonic() - self.sent >= self.INTERVAL:
+            self.sent = time.monotonic()
+            self.send("test")
+
     def epoch(self, history: History) -> None:
         self.send("epoch", done=len(history.epochs), test_accuracy=history.last.test_accuracy)
 
@@ -135,6 +143,8 @@ def run(job: Job, send: Any) -> None:
         momentum=job.recipe.momentum,
         seed=job.seed,
         display=EventDisplay(send),
+        checkpoint=job.checkpoint,
+        resume=job.checkpoint is not None and Path(job.checkpoint).exists(),
     )
     peak = backend.peak_gpu_memory(device) or peak_host_memory()
     send("result", history=history.to_dict(), peak_memory=peak)
@@ -170,7 +180,16 @@ def keep_freed_memory() -> None:
             mallopt(parameter, value)
 
 
+def _end_with_the_parent() -> None:
+    """Leave at once when our input is closed, as it is when whoever started us ends, killed or not."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 def main() -> int:
+    job = sys.stdin.readline()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     keep_freed_memory()
     events = _claim_stdout()
 
@@ -178,7 +197,7 @@ def main() -> int:
         events.write(json.dumps({"event": event, **fields}) + "\n")
 
     try:
-        run(Job.from_json(sys.stdin.read()), send)
+        run(Job.from_json(job), send)
     except AlexNetError as error:
         send("error", message=str(error))
         return 1
@@ -190,7 +209,3 @@ def main() -> int:
         )
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import alexnet, python
+from helpers import alexnet
 from matplotlib.image import imread
 
-from alexnet import History, backends, comparison
-from alexnet.comparison import Plan, compare, plan
+from alexnet import History, backends, planning, processes
+from alexnet.comparison import Unwatched, compare
+from alexnet.planning import Plan, plan
 from alexnet.progress import TerminalWatcher
 from alexnet.recipes import QUICK, Recipe
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
 
 
-class Watcher:
+class Watcher(Unwatched):
     """Keeps all events; does something at one of them."""
 
     def __init__(self, when=None, do=None):
         self.events, self.rows = [], []
         self.when, self.do = when, do
 
-    def start(self, backend):
-        self.events.append((backend, "start"))
-
     def event(self, backend, event):
         self.events.append((backend, event["event"]))
-        if self.when == (backend, event["event"]):
-            self.do(event)
         if event["event"] == "ready":
             self.pid = event["pid"]
+        if self.when == (backend, event["event"]):
+            self.do(event)
 
     def finish(self, row):
         self.rows.append(row)
+
+
+def worker_that(code):
+    """A worker that runs this instead of its job."""
+    return f"import json, os, signal, sys, time\njob = sys.stdin.readline()\n{code}"
 
 
 @pytest.mark.needs("torch")
@@ -57,7 +64,7 @@ def test_two_backends_get_the_same_run(tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     kinds = [kind for name, kind in watcher.events if name == "torch"]
     assert kinds[:4] == ["start", "ready", "initial_logits", "begin"]
-    assert kinds[-2:] == ["epoch", "result"]
+    assert kinds[-3:] == ["epoch", "result", "end"]
 
 
 def test_the_run_folder_holds_everything(tmp_path):
@@ -68,7 +75,7 @@ def test_the_run_folder_holds_everything(tmp_path):
         (tmp_path / "run" / "comparison.json").read_text(), parse_constant=pytest.fail
     )
     assert saved["model"] == "lenet"
-    assert saved["recipe"]["lr"] == 0.5
+    assert saved["plan"]["recipe"]["lr"] == 0.5
     (row,) = saved["rows"]
     assert History.from_dict(row["history"]).backend == "numpy"
     assert "numpy" in (tmp_path / "run" / "table.txt").read_text()
@@ -95,19 +102,67 @@ def test_a_killed_worker_costs_its_own_row(tmp_path):
 
 
 def test_a_worker_killed_within_a_line_costs_its_own_row(tmp_path, monkeypatch):
-    code = """import os; os.write(1, b'{"event": "ste'); os.kill(os.getpid(), 9)"""
-    monkeypatch.setattr(comparison, "_command", lambda: [sys.executable, "-c", code])
+    code = """os.write(1, b'{"event": "ste'); os.kill(os.getpid(), 9)"""
+    monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
     found = compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
     assert found.rows[0].problem.startswith("killed by SIGKILL")
 
 
 def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
     """Brackets and all: a table that reads them as markup would lose or choke on them."""
-    code = "import sys; print('fault in [/usr/lib/libc.so] [red]', file=sys.stderr); sys.exit(3)"
-    monkeypatch.setattr(comparison, "_command", lambda: [sys.executable, "-c", code])
+    code = "print('fault in [/usr/lib/libc.so] [red]', file=sys.stderr); sys.exit(3)"
+    monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
     compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
     text = (tmp_path / "run" / "table.txt").read_text()
     assert "NumPy: ended with exit status 3 | fault in [/usr/lib/libc.so] [red]" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", r"killed by SIGKILL \(as when memory runs out\)"),
+        ("sys.exit(7)", "ended with exit status 7"),
+        ("sys.exit(0)", "ended without a result"),
+        ("print('garbage', flush=True); time.sleep(1000)", "sent what is no event: 'garbage'"),
+        ("print('[1]', flush=True); time.sleep(1000)", r"sent what is no event: '\[1\]'"),
+        pytest.param("signal.pause()", "said nothing for 20 s", marks=pytest.mark.slow),
+        ("os.close(0); os.close(1); os.fork(); signal.pause()", "killed by|ended"),
+    ],
+)
+def test_a_worker_that_misbehaves_costs_its_own_row(code, problem, tmp_path, monkeypatch):
+    """Its last words stand in the row; the backend after it has its result; nothing is left running."""
+    monkeypatch.setattr(processes, "EXIT_SECONDS", 2)
+    pid = tmp_path / "pid"
+    bad = f"open({str(pid)!r}, 'w').write(str(os.getpid()))\n"
+    bad += "print('last words', file=sys.stderr, flush=True)\n" + code
+    real = processes.LAUNCH
+    both = f"if 'torch' in job: exec({bad!r})\n"
+    both += "sys.stdin = __import__('io').StringIO(job)\n" + real
+    monkeypatch.setattr(processes, "LAUNCH", worker_that(both))
+    monkeypatch.setattr(backends, "installed", lambda name: True)
+    found = compare(
+        "lenet", Plan(SMALL, None, ("torch", "numpy"), silence=20), out=tmp_path / "run"
+    )
+    dead, alive = found.rows
+    assert re.match(problem, dead.problem)
+    assert dead.problem.endswith("| last words")
+    assert dead.history is None
+    assert alive.history is not None
+    session = int(pid.read_text())
+    assert not all(of_session(session) for _ in range(1000))  # the killed take a moment to go
+
+
+def of_session(number):
+    """The living processes that belong to a session: a worker and all that it has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            name, _, rest = stat.read_text().rpartition(")")
+            state, _, _, session = rest.split()[:4]
+            if int(session) == number and state not in "ZX":
+                found.append(name)
+    return found
 
 
 def test_a_framework_that_is_missing_is_a_row_with_its_command(tmp_path, monkeypatch):
@@ -124,53 +179,62 @@ def test_a_framework_that_is_missing_is_a_row_with_its_command(tmp_path, monkeyp
     assert present.history is not None
 
 
-def test_what_a_framework_prints_does_not_disturb_the_events():
+def own_worker(run):
+    """What a worker writes to its two outputs, and its status, if its job is this function's body."""
     code = (
         "import os, sys\n"
         "from alexnet import worker\n"
-        "def noisy(job, send):\n"
-        "    print('garbage'); os.write(1, b'more garbage\\n'); send('ready'); os.system('echo child')\n"
-        "worker.run = noisy\n"
+        f"def run(job, send): {run}\n"
+        "worker.run = run\n"
         "worker.Job.from_json = classmethod(lambda cls, text: None)\n"
-        "sys.stdin = __import__('io').StringIO('{}')\n"
-        "worker.main()"
+        "sys.exit(worker.main())"
     )
-    found = python(code)
-    assert found.stdout == '{"event": "ready"}\n'
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdin.write("{}\n")
+    process.stdin.flush()  # and left open
+    said, err = process.stdout.read(), process.stderr.read()
+    process.stdin.close()
+    return said, err, process.wait()
+
+
+def test_what_a_framework_prints_does_not_disturb_the_events():
+    said, err, _ = own_worker(
+        "print('garbage'); os.write(1, b'more garbage\\n'); send('ready'); os.system('echo child')"
+    )
+    assert said == '{"event": "ready"}\n'
     for garbage in ("garbage", "more garbage", "child"):
-        assert garbage in found.stderr
+        assert garbage in err
 
 
 def test_a_fault_inside_a_framework_is_one_line_and_a_traceback_in_the_log():
-    code = (
-        "import sys\n"
-        "from alexnet import worker\n"
-        "def faulty(job, send): raise ValueError('first line\\nlast line')\n"
-        "worker.run = faulty\n"
-        "worker.Job.from_json = classmethod(lambda cls, text: None)\n"
-        "sys.stdin = __import__('io').StringIO('{}')\n"
-        "sys.exit(worker.main())"
-    )
-    found = python(code)
-    assert found.returncode == 1
-    assert json.loads(found.stdout) == {"event": "error", "message": "last line"}
-    assert "Traceback" in found.stderr
+    said, err, status = own_worker("raise ValueError('first line\\nlast line')")
+    assert status == 1
+    assert json.loads(said) == {"event": "error", "message": "last line"}
+    assert "Traceback" in err
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(19_980, True), (300, False)])
 def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, said):
     watcher = TerminalWatcher()
-    watcher.start("torch")
+    watcher.begin(["torch"])
+    watcher.event("torch", {"event": "start"})
     watcher.event("torch", {"event": "begin", "steps": 4690})
     for done in (1, 2, 3, 4):
         step = {"event": "step", "done": done, "loss": 2.3, "examples_per_sec": 30.0}
         watcher.event("torch", step | {"seconds_left": seconds if done > 1 else None})
+    watcher.end()
     line = "torch: about 5 h 33 min of training to come, at 30.0 examples/sec\n"
     assert capsys.readouterr().out == (line if said else "")
 
 
 def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
-    monkeypatch.setattr(comparison, "gpu_hardware", lambda: False)
+    monkeypatch.setattr(planning, "gpu_hardware", lambda: False)
     assert plan("alexnet", data="sample").recipe.train_examples < 5000
     assert plan("alexnet", full=True, data="sample").recipe.train_examples == 60_000
 
@@ -181,8 +245,8 @@ def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
 def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
     monkeypatch, on_gpu, examples
 ):
-    monkeypatch.setattr(comparison, "gpu_hardware", lambda: True)
-    monkeypatch.setattr(comparison, "_uses_gpu", lambda model, b: on_gpu or b != "paddle")
+    monkeypatch.setattr(planning, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: on_gpu or b != "paddle")
     assert plan("alexnet", data="sample").recipe.train_examples == examples
 
 
@@ -193,8 +257,8 @@ def test_numpy_alone_does_all_the_work(monkeypatch):
 
 
 def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
-    monkeypatch.setattr(comparison, "gpu_hardware", lambda: True)
-    monkeypatch.setattr(comparison, "_uses_gpu", lambda model, b: b == "torch")
+    monkeypatch.setattr(planning, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: b == "torch")
     for names, device, full in (
         (["torch"], None, True),
         (["torch"], "cpu", False),
@@ -214,12 +278,12 @@ def test_numpy_is_left_out_of_a_full_run_unless_it_is_named():
 @pytest.mark.needs("torch")
 def test_a_worker_reports_its_device_without_training():
     """Here: a CPU, in a real process."""
-    assert comparison._uses_gpu("lenet", "torch") is False
+    assert planning._uses_gpu("lenet", "torch", sys.executable) is False
 
 
 def test_a_quick_run_takes_the_sample_where_there_is_nothing_else(monkeypatch):
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
-    monkeypatch.setattr(comparison, "find", lambda dataset: None)
+    monkeypatch.setattr(planning, "find", lambda dataset: None)
     assert plan("alexnet", full=False).root is None
 
 

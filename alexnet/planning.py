@@ -1,0 +1,151 @@
+"""What a comparison will do: which recipe, which images, which backends, which interpreters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from alexnet import backends, processes, zoo
+from alexnet.data import limits
+from alexnet.errors import RunError
+from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate, sample_is_named
+from alexnet.recipes import Recipe, recipe_for
+from alexnet.worker import Job
+
+SILENCE = 600.0  # seconds after which a worker that says nothing is given up
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do."""
+
+    recipe: Recipe
+    root: str | None  # folder of the images; None: the sample
+    names: tuple[str, ...]  # of the backends
+    pythons: Mapping[str, str] = field(default_factory=dict)  # interpreters other than this one
+    parallel: int = 1  # workers at a time
+    silence: float = SILENCE
+
+    def to_dict(self) -> dict[str, Any]:
+        return vars(self) | {"recipe": vars(self.recipe), "pythons": dict(self.pythons)}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Plan:
+        recipe = Recipe(**plain["recipe"])
+        return cls(**{**plain, "recipe": recipe, "names": tuple(plain["names"])})
+
+
+def plan(
+    model: str,
+    names: Sequence[str] | None = None,
+    full: bool | None = None,
+    data: str | None = None,
+    device: str | None = None,
+    *,
+    pythons: Mapping[str, str] | None = None,
+    parallel: int = 1,
+    silence: float = SILENCE,
+    **overrides: Any,
+) -> Plan:
+    """Fill in what the user left open.
+
+    ``full=None`` means the book's recipe if every framework that is to run and is there sees a GPU,
+    else the quick one. NumPy, which would take days, is left out of a full run unless it is named. A
+    quick run takes the images that it finds here, else the sample; a full run downloads them. ``data``
+    names a folder, or is ``"sample"``. ``overrides`` are fields of the recipe.
+    """
+    model, pythons = zoo.get(model).name, dict(pythons or {})
+    for name in (*(names or ()), *pythons):
+        backends.framework(name)
+    if parallel < 1:
+        raise RunError(f"parallel must be at least 1, not {parallel}")
+    if not silence > 0:
+        raise RunError(f"timeout must be above 0 seconds, not {silence:g}")
+    there = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
+    if full is None:
+        here = [n for n in names or there if n != "numpy" and n in there]
+        may_use_gpu = device != "cpu" and bool(here) and gpu_hardware()
+        full = may_use_gpu and all(
+            _uses_gpu(model, name, pythons.get(name, sys.executable)) for name in here
+        )
+    recipe = recipe_for(model, full)
+    recipe = replace(recipe, **{key: v for key, v in overrides.items() if v is not None})
+    train, test = limits((recipe.train_examples, recipe.test_examples))
+    recipe = replace(
+        recipe,
+        train_examples=train or recipe.train_examples,
+        test_examples=test or recipe.test_examples,
+    )
+    chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != "numpy" or not full))
+    if not any(name in there for name in chosen if name != "numpy"):
+        recipe = replace(recipe, numpy_batches=None)  # it is alone, and has the time
+    return Plan(recipe, _images(data, full), chosen, pythons, parallel, silence)
+
+
+def _images(data: str | None, full: bool) -> str | None:
+    """The folder of the images; None for the sample."""
+    if data == "sample" or (data is None and sample_is_named()):
+        return None
+    if data is not None or full or os.environ.get(ENVIRONMENT):
+        return str(locate(FASHION_MNIST, data))
+    found = find(FASHION_MNIST)
+    return str(found) if found else None
+
+
+def interpreters(options: Sequence[str]) -> dict[str, str]:
+    """The interpreter of each backend that is to have one of its own.
+
+    An option is ``name=path``, or a TOML file with such lines in a table ``[python]``. Raises
+    RunError for anything else, and for a path that is no program.
+    """
+    found: dict[str, str] = {}
+    for option in options:
+        name, equals, path = option.partition("=")
+        found |= {name: path} if equals else _interpreters_of(Path(option))
+    for name, path in found.items():
+        backends.framework(name)
+        found[name] = str(
+            Path(path).expanduser()
+        )  # not resolved: an environment's link is its name
+        if shutil.which(found[name]) is None:
+            raise RunError(f"--python {name}={path}: there is no program of that name")
+    return found
+
+
+def _interpreters_of(file: Path) -> dict[str, str]:
+    try:
+        table = tomllib.loads(file.read_text()).get("python")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"--python {file}: is neither name=path nor a TOML file ({why})") from None
+    if not isinstance(table, dict) or not all(isinstance(path, str) for path in table.values()):
+        raise RunError(
+            f'--python {file}: must have a table [python] with lines such as torch = "…"'
+        )
+    return table
+
+
+def describe_data(root: str | None) -> str:
+    """One line that says where a run's images come from."""
+    if root is None:
+        return "the sample of Fashion-MNIST in this package (5,000 and 1,000 images)"
+    return f"Fashion-MNIST in {root}"
+
+
+def gpu_hardware() -> bool:
+    """Whether there may be a GPU, seen without loading any framework."""
+    nodes = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+    return sys.platform == "darwin" or any(Path(node).exists() for node in nodes)
+
+
+def _uses_gpu(model: str, backend: str, python: str) -> bool:
+    job = Job(model, backend, recipe_for(model, False), 0, None, only_report_device=True)
+    with closing(processes.run([processes.Task(job, python)], SILENCE)) as events:
+        return any(event.get("on_gpu") for _, event in events)

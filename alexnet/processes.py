@@ -1,0 +1,195 @@
+"""Worker processes: started, listened to, and always ended.
+
+A worker costs its own row only, whatever becomes of it: it may be killed, crash, run out of memory, fall
+silent or send what is no event. It runs in a session of its own, so that Ctrl-C is this process's to
+handle, and it ends by itself when this process is gone, however that came about.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from alexnet.backends import TRY_GPU
+from alexnet.startup import usable_cores
+from alexnet.worker import Job
+
+LOG_LINES = 3  # of a worker that died
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+# Another environment has its own NumPy, so of this one's folders it gets to see this package only.
+LAUNCH = """
+import json, sys
+sys.path[:] = [folder for folder in sys.path if folder]
+if sys.version_info < (3, 11):
+    message = f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 is needed"
+    print(json.dumps({"event": "error", "message": message}))
+    sys.exit(1)
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location(
+    "alexnet", sys.argv[1] + "/__init__.py", submodule_search_locations=[sys.argv[1]]
+)
+sys.modules["alexnet"] = package = module_from_spec(spec)
+spec.loader.exec_module(package)
+from alexnet.worker import main
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, the interpreter that is to do it, and the file for what is said meanwhile."""
+
+    job: Job
+    python: str
+    log: Path | None = None
+
+
+def run(
+    tasks: Sequence[Task], silence: float, parallel: int = 1
+) -> Generator[tuple[Task, dict[str, Any]]]:
+    """Do tasks, ``parallel`` of them at a time, and give each with its events as they come.
+
+    A task's first event is ``start``, its last ``end``, whose ``problem`` says how it died, if it did,
+    and whose ``said`` are the last lines of its log. Each worker gets its share of the cores as
+    threads, unless the user has set them; and where several run, a GPU of its own, unless the job
+    names a device. A worker that says nothing for ``silence`` seconds is ended. Close the generator,
+    and no worker is left.
+    """
+    waiting, running = list(tasks), list[_Worker]()
+    heard: SimpleQueue[tuple[_Worker, str]] = SimpleQueue()
+    threads = max(1, usable_cores() // parallel)
+    gpus = set(range(parallel))  # that no worker has
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                task = waiting.pop(0)
+                yield task, {"event": "start"}
+                gpu = min(gpus.difference(worker.gpu for worker in running))
+                try:
+                    running.append(_Worker(task, threads, gpu, parallel > 1, heard))
+                except OSError as error:
+                    problem = f"{task.python} cannot be started ({error.strerror})"
+                    yield task, _end(task, problem)
+            for worker, event in _hear(running, heard, silence):
+                if event["event"] == "end":
+                    running.remove(worker)
+                yield worker.task, event
+    finally:
+        for worker in running:
+            worker.end()
+
+
+def _hear(
+    running: list[_Worker], heard: SimpleQueue[tuple[_Worker, str]], silence: float
+) -> Iterator[tuple[_Worker, dict[str, Any]]]:
+    """Wait for the next line of any worker, but for none longer than ``silence``."""
+    if not running:
+        return
+    quietest = min(running, key=lambda worker: worker.last_heard)
+    left = quietest.last_heard + silence - time.monotonic()
+    try:
+        worker, line = heard.get(timeout=max(0.0, left))
+    except Empty:
+        yield quietest, _end(quietest.task, quietest.end(f"said nothing for {silence:g} s"))
+        return
+    if worker not in running:  # ended meanwhile
+        return
+    worker.last_heard = time.monotonic()
+    if not line.endswith("\n"):  # it has closed its side, perhaps within a line
+        yield worker, _end(worker.task, worker.end())
+        return
+    event = _event(line)
+    if event is None:
+        yield worker, _end(worker.task, worker.end(f"sent what is no event: {line.strip()[:60]!r}"))
+    else:
+        yield worker, event
+
+
+def _end(task: Task, problem: str) -> dict[str, Any]:
+    log = task.log.read_text(errors="replace") if task.log and task.log.exists() else ""
+    said = [line.strip() for line in log.splitlines() if line.strip()]
+    return {"event": "end", "problem": problem, "said": said[-LOG_LINES:]}
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    with suppress(ValueError):
+        event = json.loads(line)
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            return event
+    return None
+
+
+class _Worker:
+    """A running process."""
+
+    def __init__(
+        self,
+        task: Task,
+        threads: int,
+        gpu: int,
+        shared: bool,
+        heard: SimpleQueue[tuple[_Worker, str]],
+    ) -> None:
+        self.task, self.gpu, self.last_heard = task, gpu, time.monotonic()
+        job = task.job
+        if shared and job.device is None:
+            job = replace(job, device=TRY_GPU.format(gpu))
+        with task.log.open("a") if task.log else open(os.devnull, "a") as log:  # noqa: PTH123
+            self.process = subprocess.Popen(
+                [task.python, "-c", LAUNCH, str(Path(__file__).parent)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                errors="replace",
+                env={**dict.fromkeys(THREADS, str(threads)), **os.environ},
+                start_new_session=True,
+            )
+        with suppress(BrokenPipeError):  # it died at once; its exit status will say how
+            assert self.process.stdin is not None
+            self.process.stdin.write(job.to_json() + "\n")
+            self.process.stdin.flush()  # and left open: when it closes, the worker ends
+        threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
+
+    def _listen(self, heard: SimpleQueue[tuple[_Worker, str]]) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            heard.put((self, line))
+        heard.put((self, ""))
+
+    def end(self, problem: str | None = None) -> str:
+        """End it and all that it has started. Returns what went wrong, by default how it died."""
+        if problem is None:  # it is about to exit by itself; nobody waits for one that is not
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(EXIT_SECONDS)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        status = self.process.wait()
+        with suppress(BrokenPipeError):
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+        return _cause_of_death(status) if problem is None else problem
+
+
+EXIT_SECONDS = 30  # for a worker that has closed its output; frameworks tidy up
+
+
+def _cause_of_death(status: int) -> str:
+    if status == 0:
+        return ""
+    if status > 0:
+        return f"ended with exit status {status}"
+    names = {s.value: s.name for s in signal.Signals}
+    hint = " (as when memory runs out)" if status == -signal.SIGKILL else ""
+    return f"killed by {names.get(-status, f'signal {-status}')}{hint}"

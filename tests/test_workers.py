@@ -1,0 +1,294 @@
+"""Workers in other environments, several at a time, broken off, and taken up again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import uuid
+import venv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import alexnet
+from test_compare import SMALL, Watcher
+
+from alexnet.comparison import Comparison, compare, resume
+from alexnet.errors import BackendError, RunError
+from alexnet.planning import Plan, interpreters, plan
+from alexnet.recipes import Recipe
+
+LONGER = Recipe(96, 32, 3, 16, 0.5, normalize=True)
+LENET = ["lenet", "--data", "sample", "--examples", "64", "--epochs", "2"]
+
+
+# --- environments ---------------------------------------------------------------------------------
+
+
+def closure(*names):
+    """Distributions and all that they require here, extras left out."""
+    found, waiting = {}, list(names)
+    while waiting:
+        name = re.sub("[-_.]+", "-", waiting.pop()).lower()
+        if name in found:
+            continue
+        try:
+            found[name] = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:  # for another platform or another Python
+            continue
+        for requirement in found[name].requires or ():
+            if "extra ==" not in requirement:
+                waiting.append(re.match(r"[\w.-]+", requirement)[0])
+    return found.values()
+
+
+def environment(folder, *names):
+    """The Python of a new virtual environment with these distributions, linked to those here."""
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for distribution in closure(*names):
+        for file in distribution.files:
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (site / top).exists():
+                (site / top).symlink_to(distribution.locate_file(top))
+    return folder / "bin" / "python"
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch")
+def test_a_worker_needs_only_numpy_safetensors_and_its_framework(tmp_path):
+    python = environment(tmp_path / "env", "torch", "numpy", "safetensors")
+    for module in ("rich", "typer", "matplotlib", "alexnet"):
+        look = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is not None)"
+        assert subprocess.run([python, "-c", look], cwd=tmp_path).returncode == 0, module
+    done = alexnet(
+        "compare", *LENET, "--backends", "numpy,torch", "--python", f"torch={python}",
+        "--out", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    mine, other = Comparison.load(tmp_path / "run").rows
+    assert other.backend == "torch"
+    losses = [[s["loss"] for s in row.history.steps] for row in (mine, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_an_interpreter_without_numpy_is_a_row_that_says_so(tmp_path):
+    python = environment(tmp_path / "env")
+    found = compare(
+        "lenet", Plan(SMALL, None, ("numpy",), pythons={"numpy": str(python)}), out=tmp_path / "run"
+    )
+    assert "No module named 'numpy'" in found.rows[0].problem
+
+
+def test_memory_that_runs_out_costs_a_row(tmp_path):
+    """AlexNet in a process that may have 200 MB, which is enough for LeNet."""
+    script = tmp_path / "little"
+    script.write_text(f'#!/bin/sh\nulimit -v 200000\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    recipe = replace(SMALL, resize=65)
+    found = compare(
+        "alexnet",
+        Plan(recipe, None, ("numpy",), pythons={"numpy": str(script)}),
+        out=tmp_path / "run",
+    )
+    assert "Unable to allocate" in found.rows[0].problem
+    assert found.rows[0].history is None
+
+
+def test_interpreters_are_named_one_by_one_or_in_a_file(tmp_path):
+    file = tmp_path / "pythons.toml"
+    file.write_text(f'[python]\nmxnet = "{sys.executable}"\n')
+    assert interpreters([f"torch={sys.executable}", str(file)]) == {
+        "torch": sys.executable,
+        "mxnet": sys.executable,
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("torch=/no/such/python", "--python torch=/no/such/python: there is no program"),
+        ("jax=python", "unknown backend 'jax'"),
+        ("no-such.toml", r"is neither name=path nor a TOML file \(No such file"),
+        ("{broken}", r"is neither name=path nor a TOML file"),
+        ("{empty}", r"must have a table \[python\]"),
+    ],
+)
+def test_a_wrong_interpreter_is_refused(option, message, tmp_path):
+    (tmp_path / "broken.toml").write_text("[python")
+    (tmp_path / "empty.toml").write_text("[pythons]")
+    files = {name: str(tmp_path / f"{name}.toml") for name in ("broken", "empty")}
+    with pytest.raises((RunError, BackendError), match=message):
+        interpreters([option.format(**files)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"parallel": 0}, "parallel must be at least 1"), ({"silence": 0}, "timeout must be above 0")],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(RunError, match=message):
+        plan("lenet", ["numpy"], False, "sample", **settings)
+
+
+# --- several at a time ----------------------------------------------------------------------------
+
+
+@pytest.mark.needs("torch")
+def test_workers_run_side_by_side(tmp_path):
+    watcher = Watcher()
+    plan = Plan(SMALL, None, ("numpy", "torch"), parallel=2)
+    found = compare("lenet", plan, out=tmp_path / "run", watcher=watcher)
+    assert [row.problem for row in found.rows] == ["", ""]
+    assert [row.backend for row in found.rows] == ["numpy", "torch"]
+    kinds = [kind for _, kind in watcher.events]
+    assert kinds[:2] == ["start", "start"]
+    assert kinds.count("end") == 2
+
+
+def test_two_comparisons_at_once_do_not_disturb_each_other(tmp_path):
+    command = [sys.executable, "-m", "alexnet", "compare", *LENET, "--backends", "numpy"]
+    both = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert [process.communicate()[0].count("NumPy 1") for process in both] == [1, 1]
+    assert [process.returncode for process in both] == [0, 0]
+    folders = list((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        assert Comparison.load(folder).rows[0].history is not None
+
+
+def test_a_run_folder_is_not_used_twice(tmp_path):
+    compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    before = (tmp_path / "run" / "comparison.json").read_bytes()
+    with pytest.raises(
+        RunError, match=r"holds a comparison already; --resume .*run goes on with it"
+    ):
+        compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    assert (tmp_path / "run" / "comparison.json").read_bytes() == before
+
+
+# --- broken off, and taken up ---------------------------------------------------------------------
+
+
+class KillInSecondEpoch(Watcher):
+    """Kills a backend's worker once it has an epoch behind it and is in the next."""
+
+    def event(self, backend, event):
+        super().event(backend, event)
+        if (backend, "epoch") in self.events and event["event"] == "epoch":
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_done_from_the_last_epoch(name, tmp_path):
+    """And nothing else: the run ends as if nobody had been killed."""
+    whole = compare("lenet", Plan(LONGER, None, (name,)), out=tmp_path / "whole")
+    broken = compare(
+        "lenet", Plan(LONGER, None, (name,)), out=tmp_path / "run", watcher=KillInSecondEpoch()
+    )
+    assert broken.rows[0].problem.startswith("killed by SIGKILL")
+    assert (tmp_path / "run" / f"{name}.safetensors").exists()
+    watcher = Watcher()
+    (row,) = resume(tmp_path / "run", watcher).rows
+    assert watcher.events.count((name, "epoch")) < 3
+    assert row.problem == ""
+    expected = whole.rows[0].history
+    assert [s["loss"] for s in row.history.steps] == [s["loss"] for s in expected.steps]
+    assert [e.test_accuracy for e in row.history.epochs] == [
+        e.test_accuracy for e in expected.epochs
+    ]
+    assert not (tmp_path / "run" / f"{name}.safetensors").exists()
+    again = Watcher()
+    resume(tmp_path / "run", again)
+    assert again.events == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"is no comparison that can be read \(No such file"),
+        ("{", "is no comparison that can be read"),
+        ('{"format": 1}', "is of format 1; this version reads 2"),
+        ('{"format": 2}', "is no comparison that can be read"),
+    ],
+)
+def test_what_is_no_run_is_not_taken_up(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "comparison.json").write_text(content)
+    found = alexnet("compare", "--resume", str(tmp_path))
+    assert found.returncode == 1
+    assert re.search(message, found.stderr)
+    assert found.stderr.count("\n") == 1
+
+
+def marked(mark):
+    """Handles of the living processes that have inherited this mark."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in environ.read_bytes():
+                found.append(os.pidfd_open(int(environ.parent.name)))
+        except OSError:  # it has ended, or is somebody else's
+            continue
+    return found
+
+
+def comparing(tmp_path):
+    """A command that is in the middle of its second backend's training; its output so far, its mark."""
+    mark = f"ALEXNET_TEST={uuid.uuid4()}"
+    name, _, value = mark.partition("=")
+    examples = ["--data", "sample", "--examples", "640", "--epochs", "2000", "--batch-size", "32"]
+    command = ["compare", "lenet", *examples, "--backends", "numpy", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alexnet", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, name: value},
+    )
+    said = process.stdout.readline()  # where the images are from
+    wanted = time_in_training(tmp_path / "run" / "numpy.safetensors", process)
+    assert wanted
+    return process, said, mark
+
+
+def time_in_training(checkpoint, process):
+    """Wait for the worker's first checkpoint, by looking: it stands before its first step."""
+    while process.poll() is None:
+        if checkpoint.exists():
+            return True
+    return False
+
+
+def test_ctrl_c_ends_all_workers_and_prints_what_there_is(tmp_path):
+    process, _, mark = comparing(tmp_path)
+    workers = marked(mark)
+    assert len(workers) == 2  # the command itself is one
+    process.send_signal(signal.SIGINT)
+    said, err = process.communicate()
+    assert process.returncode == 130, err
+    assert f"NumPy: interrupted; --resume {tmp_path / 'run'} goes on with it" in said
+    assert "Traceback" not in err
+    assert not marked(mark)
+    (row,) = json.loads((tmp_path / "run" / "comparison.json").read_text())["rows"]
+    assert row["problem"].startswith("interrupted")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_its_command(number, tmp_path):
+    process, _, mark = comparing(tmp_path)
+    workers = marked(mark)
+    process.send_signal(number)
+    process.communicate()
+    for handle in workers:
+        assert select.select([handle], [], [], 60)[0], "a worker lives on"
+        os.close(handle)
+    assert not marked(mark)
