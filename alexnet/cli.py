@@ -49,6 +49,17 @@ Seed = Annotated[int, typer.Option(help="Of the weights, the images' order and d
 
 
 Size = Annotated[int | None, typer.Option(help="Pixels a side. Default: the net's own.")]
+Pythons = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--python",
+        help="An interpreter of its own for a backend, such as mxnet=~/mx/bin/python; or a TOML file "
+        "with a table [python].",
+    ),
+]
+Timeout = Annotated[
+    float, typer.Option(help="Seconds of silence after which a backend is given up.")
+]
 Epochs = Annotated[int | None, typer.Option(help=f"Times through the images. {RECIPE}")]
 BatchSize = Annotated[int | None, typer.Option(help=f"Images in a batch. {RECIPE}")]
 LearningRate = Annotated[float | None, typer.Option(help=f"Learning rate. {RECIPE}")]
@@ -188,21 +199,12 @@ def compare(
         Path | None,
         typer.Option("--out", help="The run's folder. Default: runs/…"),
     ] = None,
-    pythons: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--python",
-            help="An interpreter of its own for a backend, such as mxnet=~/mx/bin/python; or a TOML file "
-            "with a table [python].",
-        ),
-    ] = None,
+    pythons: Pythons = None,
     parallel: Annotated[
         int,
         typer.Option(help="Backends at a time, each with a GPU and its share of the cores.", min=1),
     ] = 1,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds of silence after which a backend is given up.")
-    ] = 600.0,
+    timeout: Timeout = 600.0,
     resumed: Annotated[
         Path | None,
         typer.Option("--resume", help="Go on with what that run lacks. All else is as it was."),
@@ -217,7 +219,7 @@ def compare(
     if resumed is not None:
         _report(resume(resumed, TerminalWatcher()), None)
         return
-    names = [name.strip() for name in only.split(",")] if only else None
+    names = _names(only)
     planned = plan(
         model,
         names,
@@ -271,8 +273,11 @@ def parity(
     ] = 20,
     batch_size: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 4,
     dtype: Annotated[
-        str, typer.Option(help="float64, or float32, in which rounding shows (see the README).")
-    ] = "float64",
+        str,
+        typer.Option(
+            help="float32, on images that stand away from the net's edges (see the README), or float64."
+        ),
+    ] = "float32",
     dropout: Annotated[
         bool, typer.Option(help="Compare dropout too, with masks that NumPy draws.")
     ] = False,
@@ -286,7 +291,7 @@ def parity(
     from alexnet import parity as checks
     from alexnet.table import parity_table
 
-    wanted = [n.strip() for n in only.split(",")] if only else None
+    wanted = _names(only)
     if nets is not None:
         run = checks.Settings(3, seed=seed, dtype="float64", dropout=True)
         names = checks.backends_to_compare(wanted)
@@ -312,6 +317,36 @@ def parity(
 
 
 @app.command()
+def doctor(
+    only: Annotated[
+        str | None,
+        typer.Option("--backends", help="Such as torch,paddle. Default: all."),
+    ] = None,
+    pythons: Pythons = None,
+    timeout: Timeout = 600.0,
+) -> None:
+    """Say of every backend whether it is there, what it can use, and whether it computes rightly."""
+    from alexnet.doctor import examine
+    from alexnet.planning import interpreters
+
+    names = _names(only)
+    ill = []
+    for finding in examine(
+        names or list(backends.FRAMEWORKS), interpreters(pythons or []), timeout
+    ):
+        out.print(f"{backends.framework(finding.backend).title} {finding.version}".rstrip())
+        for title in ("problem", "self_test", "gpu", "threads", "python"):
+            if text := getattr(finding, title):
+                out.print(f"  {title.replace('_', '-')}: {text}")
+        for trap in finding.traps:
+            out.print(f"  trap: {trap}")
+        if not finding.well and (names or not finding.missing):
+            ill.append(finding.backend)
+    if ill:
+        raise RunError(f"{', '.join(ill)} cannot be used as it is")
+
+
+@app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="A checkpoint of alexnet.save or alexnet train.")],
     to: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))],
@@ -323,6 +358,14 @@ def convert(
     from alexnet.checkpoint import convert
 
     out.print(str(convert(source, to, path)))
+
+
+def _names(only: str | None) -> list[str] | None:
+    """The backends of an option such as ``torch,paddle``; None if it was not given."""
+    names = [name.strip() for name in only.split(",")] if only else None
+    for name in names or ():
+        backends.framework(name)
+    return names
 
 
 def _require_writable(path: Path) -> None:

@@ -71,7 +71,7 @@ def plan(
     there = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
         here = [n for n in names or there if n != "numpy" and n in there]
-        may_use_gpu = device != "cpu" and bool(here) and gpu_hardware()
+        may_use_gpu = device != "cpu" and bool(here) and backends.gpu_hardware()
         full = may_use_gpu and all(
             _uses_gpu(model, name, pythons.get(name, sys.executable)) for name in here
         )
@@ -139,13 +139,7 @@ def describe_data(root: str | None) -> str:
     return f"Fashion-MNIST in {root}"
 
 
-def gpu_hardware() -> bool:
-    """Whether there may be a GPU, seen without loading any framework."""
-    nodes = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
-    return sys.platform == "darwin" or any(Path(node).exists() for node in nodes)
-
-
 def _uses_gpu(model: str, backend: str, python: str) -> bool:
-    job = Job(model, backend, recipe_for(model, False), 0, None, only_report_device=True)
+    job = Job(model, backend, recipe_for(model, False), 0, None, kind="report")
     with closing(processes.run([processes.Task(job, python)], SILENCE)) as events:
         return any(event.get("on_gpu") for _, event in events)

@@ -23,6 +23,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from alexnet import backends
+from alexnet.checkup import look
 from alexnet.data import load_fashion_mnist
 from alexnet.errors import AlexNetError
 from alexnet.history import History
@@ -44,7 +45,7 @@ class Job:
     seed: int
     root: str | None  # folder of the four files; None: the sample
     device: str | None = None
-    only_report_device: bool = False
+    kind: str = "train"  # or "report" the device, or "examine" the framework
     checkpoint: str | None = None  # the file to keep the run in, and to go on from if it is there
 
     def to_json(self) -> str:
@@ -120,11 +121,14 @@ class EventDisplay:
 
 def run(job: Job, send: Any) -> None:
     """Do the job, sending events."""
+    if job.kind == "examine":
+        send("examined", **look(job.backend))
+        return
     backend = backends.load(job.backend)
     device = backends.resolve_device(backend, job.backend, job.device)
     on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
     send("ready", pid=os.getpid(), version=backend.version(), device=str(device), on_gpu=on_gpu)
-    if job.only_report_device:
+    if job.kind == "report":
         return
     train_iter, test_iter = job.load_data()
     if job.backend == "numpy":

@@ -234,7 +234,7 @@ def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, sai
 
 
 def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
-    monkeypatch.setattr(planning, "gpu_hardware", lambda: False)
+    monkeypatch.setattr(backends, "gpu_hardware", lambda: False)
     assert plan("alexnet", data="sample").recipe.train_examples < 5000
     assert plan("alexnet", full=True, data="sample").recipe.train_examples == 60_000
 
@@ -245,7 +245,7 @@ def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
 def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
     monkeypatch, on_gpu, examples
 ):
-    monkeypatch.setattr(planning, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
     monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: on_gpu or b != "paddle")
     assert plan("alexnet", data="sample").recipe.train_examples == examples
 
@@ -257,7 +257,7 @@ def test_numpy_alone_does_all_the_work(monkeypatch):
 
 
 def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
-    monkeypatch.setattr(planning, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
     monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: b == "torch")
     for names, device, full in (
         (["torch"], None, True),

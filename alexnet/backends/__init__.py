@@ -86,7 +86,12 @@ def framework(name: str) -> Framework:
 
 def installed(name: str) -> bool:
     """Whether the framework can be found, without importing it."""
-    return importlib.util.find_spec(framework(name).module) is not None
+    return has_module(framework(name).module)
+
+
+def has_module(name: str) -> bool:
+    """Whether a module can be found, without importing it."""
+    return importlib.util.find_spec(name) is not None
 
 
 def load(name: str) -> Backend:
@@ -187,7 +192,7 @@ def _avoid_crashes(name: str) -> None:
     if name in ("torch", "tensorflow") and "triton" not in sys.modules:
         if tensorflow_is_here:
             sys.modules["triton"] = cast(Any, None)  # an import of it now raises ImportError
-        elif importlib.util.find_spec("triton") is not None:
+        elif has_module("triton"):
             importlib.import_module("triton")
 
 
@@ -233,6 +238,12 @@ def owner(net: object) -> str | None:
 
 NET_CLASSES = ("Module", "Block", "Layer", "Sequential")
 """Base classes of all nets: torch's Module, Gluon's Block, Keras' and Paddle's Layer, NumPy's here."""
+
+
+def gpu_hardware() -> bool:
+    """Whether there may be a GPU, seen without loading any framework."""
+    nodes = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+    return sys.platform == "darwin" or any(Path(node).exists() for node in nodes)
 
 
 def resolve_device(backend: Backend, name: str, device: Any) -> Any:

@@ -59,6 +59,9 @@ class Backend(Protocol):
     def gpus(self) -> list[Any]:
         """The GPUs that the framework can use here, as its own devices."""
 
+    def gpu_build(self) -> str | None:
+        """What GPUs the framework was built for, such as CUDA 12.9; None if it is for CPUs only."""
+
     def cpu(self) -> Any:
         """The CPU, as the framework's own device."""
 

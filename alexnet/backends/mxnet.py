@@ -30,6 +30,10 @@ def gpus() -> list[mx.Context]:
     return [mx.gpu(i) for i in range(mx.context.num_gpus())]
 
 
+def gpu_build() -> str | None:
+    return "CUDA" if mx.runtime.Features().is_enabled("CUDA") else None
+
+
 def cpu() -> mx.Context:
     return mx.cpu()
 

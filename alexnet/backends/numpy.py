@@ -32,6 +32,10 @@ def gpus() -> list[str]:
     return []
 
 
+def gpu_build() -> str | None:
+    return None
+
+
 def cpu() -> str:
     return "cpu"
 
@@ -138,14 +142,19 @@ class Conv(Module):
 class MaxPool(Module):
     layer: spec.MaxPool
 
-    def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
+    def taps(self, x: Array) -> Iterator[Array]:
+        """The values at each place of all windows, padding as minus infinity: of (B, C, H', W')."""
         x = _pad(x, self.layer.padding, -np.inf)
         self.shape = x.shape
         k, stride = self.layer.kernel_size, self.layer.step
         height, width = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
-        y = np.full((*x.shape[:2], height, width), -np.inf, x.dtype)  # (B, C, H', W')
+        return _taps(x, k, stride, height, width)
+
+    def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
+        taps = self.taps(x)
+        y = next(taps).copy()  # (B, C, H', W')
         self.winner = np.zeros(y.shape, np.int16)  # which tap won; the first of equals
-        for n, tap in enumerate(_taps(x, k, stride, height, width)):
+        for n, tap in enumerate(taps, 1):
             larger = tap > y
             np.copyto(y, tap, where=larger)
             np.copyto(self.winner, n, where=larger)

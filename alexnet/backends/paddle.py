@@ -34,6 +34,12 @@ def gpus() -> list[paddle.CUDAPlace]:
     return [paddle.CUDAPlace(i) for i in range(paddle.device.cuda.device_count())]
 
 
+def gpu_build() -> str | None:
+    if paddle.is_compiled_with_cuda():
+        return f"CUDA {paddle.version.cuda()}"
+    return "ROCm" if paddle.is_compiled_with_rocm() else None
+
+
 def cpu() -> paddle.CPUPlace:
     return paddle.CPUPlace()
 

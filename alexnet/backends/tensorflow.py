@@ -37,6 +37,13 @@ def gpus() -> list[str]:
 gpus()  # sets how memory is taken, before anything is put on a GPU
 
 
+def gpu_build() -> str | None:
+    build = tf.sysconfig.get_build_info()
+    if build.get("is_cuda_build"):
+        return f"CUDA {build.get('cuda_version', '')}".rstrip()
+    return "ROCm" if build.get("is_rocm_build") else None
+
+
 def cpu() -> str:
     return "/CPU:0"
 

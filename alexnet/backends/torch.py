@@ -31,6 +31,14 @@ def gpus() -> list[torch.device]:
     return [torch.device("mps")] if torch.backends.mps.is_available() else []
 
 
+def gpu_build() -> str | None:
+    if torch.version.cuda:
+        return f"CUDA {torch.version.cuda}"
+    if torch.version.hip:
+        return f"ROCm {torch.version.hip}"
+    return "Metal" if torch.backends.mps.is_built() else None
+
+
 def cpu() -> torch.device:
     return torch.device("cpu")
 

@@ -1,0 +1,79 @@
+"""What a worker finds out about its framework: version, GPUs, threads, traps, and a self-test."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from alexnet import backends
+from alexnet.backends import Backend
+from alexnet.parity import TOLERANCE, Settings, parity
+from alexnet.startup import usable_cores
+
+SELF_TEST = Settings(steps=1, batch_size=2, dtype="float32")
+
+
+def look(name: str) -> dict[str, Any]:
+    """What a worker says of its framework: the fields of an ``examined`` event."""
+    backend = backends.load(name)
+    begun = time.perf_counter()
+    (found,) = parity("lenet", [name], SELF_TEST)
+    seconds = time.perf_counter() - begun
+    finding = {
+        "backend": name,
+        "version": backend.version(),
+        "python": f"{sys.executable} ({platform.python_version()}, NumPy {np.__version__})",
+        "gpu": _gpu(backend),
+        "threads": f"{os.environ.get('OMP_NUM_THREADS', 'its own choice')} of {usable_cores()} cores",
+    }
+    if found.agrees(SELF_TEST.dtype):
+        finding["self_test"] = (
+            f"a training step agrees with the reference ({found.largest:.1e}, in {seconds:.1f} s)"
+        )
+    else:
+        limit = TOLERANCE[SELF_TEST.dtype]
+        why = found.problem or f"{found.worst} differs by {found.largest:.1e}, more than {limit:g}"
+        finding["problem"] = f"a training step is not the reference's: {why}"
+    return {"finding": finding, "traps": _traps(name, backend)}
+
+
+def _gpu(backend: Backend) -> str:
+    """The GPUs that a framework sees; or why it sees none."""
+    found, build = backend.gpus(), backend.gpu_build()
+    if found:
+        return f"{', '.join(map(str, found))} ({build})"
+    if build is None:
+        return "none: this is a build for CPUs"
+    if not backends.gpu_hardware():
+        return f"none: a build for {build}, but this machine has no GPU, or no driver for it"
+    return f"none: a build for {build}, and a GPU's driver is there, but the two do not go together"
+
+
+def _traps(name: str, backend: Backend) -> list[str]:
+    """The known traps that lie here, and what is done about them."""
+    found = []
+    if name == "mxnet":
+        found.append(
+            f"NumPy against MXNet: it asks for np.bool, which NumPy {np.__version__} "
+            "does not have; put back when it is imported"
+        )
+    if name in ("tensorflow", "paddle") and all(map(backends.installed, ("tensorflow", "paddle"))):
+        found.append(
+            "import order: Paddle after TensorFlow in one process kills Python; refused with a sentence"
+        )
+    if name in ("torch", "tensorflow") and backends.has_module("triton"):
+        found.append(
+            "Triton: PyTorch's first optimizer after TensorFlow's import kills Python; handled"
+        )
+    if name == "paddle" and os.environ.get("MKL_DEBUG_CPU_TYPE") == "5":
+        found.append(
+            "Paddle's matrix library is slow on AMD's processors; MKL_DEBUG_CPU_TYPE=5 is set"
+        )
+    if backend.gpu_build() is not None and not backends.gpu_hardware():
+        found.append("a CUDA build without a driver: it runs on the CPU, and takes more disk")
+    return found

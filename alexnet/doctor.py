@@ -1,0 +1,56 @@
+"""``alexnet doctor``: what is installed, what it can use here, and whether it computes rightly."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from alexnet import backends, processes
+from alexnet.recipes import recipe_for
+from alexnet.worker import Job
+
+
+@dataclass
+class Finding:
+    """What was found of one backend."""
+
+    backend: str
+    problem: str = ""  # why it cannot be used
+    missing: bool = False  # it is not installed
+    version: str = ""
+    python: str = ""  # the interpreter, and its version
+    gpu: str = ""  # those that it sees, or why it sees none
+    threads: str = ""
+    self_test: str = ""
+    traps: tuple[str, ...] = ()
+
+    @property
+    def well(self) -> bool:
+        return not self.problem
+
+
+def examine(names: Sequence[str], pythons: Mapping[str, str], silence: float) -> Iterator[Finding]:
+    """Look at each backend in a process of its own, which may crash."""
+    tasks = []
+    for name in names:
+        if name not in pythons and not backends.installed(name):
+            command = backends.framework(name).install_command
+            yield Finding(name, f"not installed; {command}", missing=True)
+        else:
+            job = Job("lenet", name, recipe_for("lenet", False), 0, None, kind="examine")
+            tasks.append(processes.Task(job, pythons.get(name, sys.executable)))
+    with closing(processes.run(tasks, silence)) as events:
+        for task, event in events:
+            match event["event"]:
+                case "start":
+                    finding = Finding(task.job.backend, python=task.python)
+                case "examined":
+                    finding = Finding(**event["finding"], traps=tuple(event["traps"]))
+                case "error":
+                    finding.problem = event["message"]
+                case "end":
+                    if not finding.version and not finding.problem:
+                        finding.problem = event["problem"] or "ended without a result"
+                    yield finding

@@ -1,0 +1,81 @@
+"""doctor: what is said of a backend, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from helpers import alexnet
+
+from alexnet import backends, checkup, doctor, parity
+
+
+def test_a_backend_that_works_is_said_to(name):
+    found = alexnet("doctor", "--backends", name)
+    assert found.returncode == 0, found.stdout + found.stderr
+    title, *lines = found.stdout.splitlines()
+    assert title == f"{backends.framework(name).title} {backends.load(name).version()}"
+    said = dict(line.strip().split(": ", 1) for line in lines)
+    assert said["self-test"].startswith("a training step agrees with the reference (")
+    assert f"{sys.executable} (" in said["python"]
+    assert said["gpu"]
+    assert said["threads"].endswith("cores")
+
+
+def test_what_is_missing_names_its_command(monkeypatch):
+    monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
+    missing, there = doctor.examine(["mxnet", "numpy"], {}, 600)
+    assert missing.problem == "not installed; pip install -e '.[mxnet]'"
+    assert missing.missing
+    assert there.well
+
+
+def test_a_backend_that_computes_something_else_is_ill(monkeypatch):
+    backend = backends.load("numpy")
+    right = backend.gradients
+    monkeypatch.setattr(
+        backend, "gradients", lambda net, X, y: (right(net, X, y)[0] + 1, right(net, X, y)[1])
+    )
+    monkeypatch.setattr(parity, "_compute", only_once_right(parity._compute, backend, right))
+    said = checkup.look("numpy")["finding"]
+    assert said["problem"].startswith("a training step is not the reference's: ")
+    assert "self_test" not in said
+
+
+def only_once_right(compute, backend, right):
+    """The reference is computed by the backend as it is; what is compared with it, by the wrong one."""
+    wrong, calls = backend.gradients, []
+
+    def patched(*arguments):
+        calls.append(arguments)
+        backend.gradients = right if len(calls) == 1 else wrong
+        return compute(*arguments)
+
+    return patched
+
+
+@pytest.mark.parametrize(
+    ("gpus", "build", "hardware", "said"),
+    [
+        ([], None, False, "none: this is a build for CPUs"),
+        ([], "CUDA 13.0", False, "none: a build for CUDA 13.0, but this machine has no GPU"),
+        ([], "CUDA 13.0", True, "none: a build for CUDA 13.0, and a GPU's driver is there, but"),
+        (["cuda:0", "cuda:1"], "CUDA 13.0", True, "cuda:0, cuda:1 (CUDA 13.0)"),
+    ],
+)
+def test_why_no_gpu_is_seen(gpus, build, hardware, said, monkeypatch):
+    backend = backends.load("numpy")
+    monkeypatch.setattr(backend, "gpus", lambda: gpus)
+    monkeypatch.setattr(backend, "gpu_build", lambda: build)
+    monkeypatch.setattr(backends, "gpu_hardware", lambda: hardware)
+    assert checkup.look("numpy")["finding"]["gpu"].startswith(said)
+
+
+def test_an_interpreter_that_cannot_run_is_a_finding(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    script.chmod(0o755)
+    found = alexnet("doctor", "--backends", "numpy", "--python", f"numpy={script}")
+    assert found.returncode == 1
+    assert "problem: killed by SIGSEGV" in found.stdout
+    assert found.stderr == "error: numpy cannot be used as it is\n"
