@@ -8,6 +8,8 @@ TensorFlow and Paddle models and a NumPy reference, trained by one `train_ch6` o
 from alexnet._version import __version__
 from alexnet.backends import get_weights, set_weights, try_gpu
 from alexnet.checkpoint import load, save
+from alexnet.comparing import compare
+from alexnet.comparison import Comparison
 from alexnet.data import label_names, load_fashion_mnist, load_mnist
 from alexnet.errors import (
     AlexNetError,
@@ -31,6 +33,7 @@ __all__ = [
     "AlexNetError",
     "BackendError",
     "CheckpointError",
+    "Comparison",
     "DataError",
     "Epoch",
     "History",
@@ -41,6 +44,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "build",
+    "compare",
     "evaluate",
     "get_weights",
     "label_names",

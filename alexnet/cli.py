@@ -211,8 +211,7 @@ def compare(
     ] = None,
 ) -> None:
     """Train one net in every framework, from the same weights on the same images, side by side."""
-    from alexnet.comparison import compare as run
-    from alexnet.comparison import resume
+    from alexnet.comparing import carry_out, resume
     from alexnet.planning import describe_data, interpreters, plan
     from alexnet.progress import TerminalWatcher
 
@@ -237,7 +236,7 @@ def compare(
         train_examples=examples,
     )
     out.print(f"Images: {describe_data(planned.root)}")
-    comparison = run(
+    comparison = carry_out(
         model, planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher()
     )
     _report(comparison, names)

@@ -1,30 +1,18 @@
-"""``alexnet compare``: one process per backend, one table, one picture."""
+"""What a comparison was and what came of it: rows, a table, a picture, a folder."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import sys
-from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from alexnet import backends, processes, zoo
 from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.errors import RunError
 from alexnet.history import History
 from alexnet.planning import Plan, describe_data
 from alexnet.recipes import Recipe
-from alexnet.spec import Net, Shape
-from alexnet.train import check_settings
-from alexnet.weights import initial_weights
-from alexnet.worker import Job, initial_logits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +43,7 @@ class Row:
         return cls(**{**plain, "history": history})
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """What a comparison was and what came of it."""
 
@@ -79,6 +67,18 @@ class Comparison:
     @property
     def histories(self) -> list[History]:
         return [row.history for row in self.rows if row.history is not None]
+
+    def __repr__(self) -> str:
+        """The table, as text."""
+        from alexnet.table import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """The table and the curves, as a notebook shows them."""
+        from alexnet.notebook import as_html
+
+        return as_html(self)
 
     def plot(self) -> Figure:
         """The loss and accuracy curves of all backends."""
@@ -126,190 +126,3 @@ class Comparison:
         if self.histories:
             with replacing(self.folder / "curves.png") as new:
                 self.plot().savefig(new, dpi=150)
-
-
-class Watcher(Protocol):
-    """Told of a comparison as it goes."""
-
-    def begin(self, names: Sequence[str]) -> None: ...
-
-    def event(self, backend: str, event: dict[str, Any]) -> None:
-        """An event of `alexnet.worker`, or ``start`` or ``end``."""
-
-    def finish(self, row: Row) -> None: ...
-
-    def end(self) -> None: ...
-
-
-class Unwatched:
-    """Looks away."""
-
-    def begin(self, names: Sequence[str]) -> None:
-        pass
-
-    def event(self, backend: str, event: dict[str, Any]) -> None:
-        pass
-
-    def finish(self, row: Row) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-
-def compare(
-    model: str,
-    plan: Plan,
-    *,
-    seed: int = 0,
-    device: str | None = None,
-    out: Path | None = None,
-    watcher: Watcher | None = None,
-) -> Comparison:
-    """Train a net in every backend, each in a process of its own, and set them side by side.
-
-    All get the same images in the same order and the same initial weights. A backend that is not
-    installed or that dies is a row that says why; the others go on. The run's folder (default:
-    ``runs/<model>-<time>``) is written anew after each backend. Ctrl-C ends all workers and gives
-    what there is.
-    """
-    net, recipe = zoo.get(model), plan.recipe
-    # Refuse here what every worker would refuse.
-    net.resolve(_image_shape(net, recipe))
-    check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
-    rows = [Row(name) for name in plan.names]
-    comparison = Comparison(net.name, plan, seed, device, out or Path("runs"), rows)
-    _job(comparison, "numpy").load_data()
-    comparison.folder = _new_folder(net.name, out)
-    return _fill(comparison, watcher or Unwatched())
-
-
-def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
-    """Go on with what a run lacks: each backend without a result, from its last epoch's checkpoint."""
-    return _fill(Comparison.load(folder), watcher or Unwatched())
-
-
-def _new_folder(model: str, out: Path | None) -> Path:
-    """A folder that no other run has, not even one that begins in the same second."""
-    name = f"{model}-{datetime.now():%Y%m%d-%H%M%S}"
-    for number in itertools.count(1):
-        folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True, exist_ok=out is not None)
-        except FileExistsError:
-            if out is None:
-                continue
-            raise RunError(f"{folder}: is a file; a run needs a folder") from None
-        except OSError as error:
-            raise RunError(
-                f"{folder}: the run's folder cannot be made ({error.strerror})"
-            ) from None
-        if (folder / "comparison.json").exists():
-            raise RunError(
-                f"{folder}: holds a comparison already; --resume {folder} goes on with it"
-            )
-        return folder
-    raise AssertionError("there is always another number")
-
-
-def _fill(comparison: Comparison, watcher: Watcher) -> Comparison:
-    """Run every backend that has no history yet."""
-    plan = comparison.plan
-    rows = {row.backend: row for row in comparison.rows if row.history is None}
-    for row in rows.values():
-        row.problem, row.missing = "", False
-    comparison.save()
-    tasks = []
-    watcher.begin(list(rows))
-    try:
-        for name, row in rows.items():
-            if name not in plan.pythons and not backends.installed(name):
-                row.problem = f"not installed; {backends.framework(name).install_command}"
-                row.missing = True
-                watcher.finish(row)
-            else:
-                python = plan.pythons.get(name, sys.executable)
-                log = comparison.folder / f"{name}.log"
-                tasks.append(processes.Task(_job(comparison, name), python, log))
-        reference = _reference(comparison) if tasks else None
-        with closing(processes.run(tasks, plan.silence, plan.parallel)) as events:
-            for task, event in events:
-                row = rows[task.job.backend]
-                watcher.event(row.backend, event)
-                _note(row, event, reference)
-                if event["event"] == "end":
-                    _finish(comparison, row)
-                    watcher.finish(row)
-    except KeyboardInterrupt:
-        comparison.interrupted = True
-        for row in rows.values():
-            if row.history is None and not row.problem:
-                row.problem = f"interrupted; --resume {comparison.folder} goes on with it"
-        comparison.save()
-    finally:
-        watcher.end()
-    return comparison
-
-
-def _image_shape(net: Net, recipe: Recipe) -> Shape:
-    return net.input_shape[0], recipe.resize or 28, recipe.resize or 28
-
-
-def _job(comparison: Comparison, name: str) -> Job:
-    """What a backend's worker is to do."""
-    return Job(
-        comparison.model,
-        name,
-        comparison.recipe,
-        comparison.seed,
-        comparison.plan.root,
-        comparison.device if name != "numpy" else None,
-        checkpoint=str(_checkpoint(comparison, name)),
-    )
-
-
-def _checkpoint(comparison: Comparison, name: str) -> Path:
-    """Where a worker keeps its run until it is done."""
-    return (comparison.folder / f"{name}.safetensors").absolute()
-
-
-def _reference(comparison: Comparison) -> np.ndarray:
-    """The initial logits in double precision."""
-    job = _job(comparison, "numpy")
-    table, reference = zoo.get(job.model), backends.load("numpy")
-    resolved = table.resolve(_image_shape(table, job.recipe))
-    net = reference.render(resolved, "cpu", "float64")
-    reference.set_weights(net, initial_weights(resolved.parameters, job.seed))
-    return initial_logits(job, net, "cpu")
-
-
-def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None:
-    """Write down in a row what an event says."""
-    match event["event"]:
-        case "ready":
-            row.version, row.device = event["version"], event["device"]
-        case "initial_logits" if reference is not None:
-            difference = np.abs(np.array(event["logits"]) - reference).max()
-            if np.isfinite(difference):
-                row.logits_difference = float(difference / np.abs(reference).max())
-            else:
-                row.note = "its initial logits are not finite"
-        case "result":
-            row.history = History.from_dict(event["history"])
-            row.peak_memory = event["peak_memory"]
-        case "error":
-            row.problem = event["message"]
-        case "end" if row.history is None:
-            how = event["problem"] or "ended without a result"
-            row.problem = row.problem or " | ".join([how, *event["said"]])
-
-
-def _finish(comparison: Comparison, row: Row) -> None:
-    """Keep a row whose worker is no more."""
-    recipe = comparison.recipe
-    if row.history is not None:
-        _checkpoint(comparison, row.backend).unlink(missing_ok=True)
-        batches = recipe.numpy_batches if row.backend == "numpy" else None
-        if batches is not None and batches * recipe.batch_size < recipe.train_examples:
-            row.note = f"trained on the first {batches} batches of every epoch only"
-    comparison.save()

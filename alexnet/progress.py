@@ -75,7 +75,7 @@ class TerminalWatcher:
             case "test":
                 self._show(backend, left="tests")
             case "epoch":
-                self._show(backend, test=f"test {event['test_accuracy']:.3f}")
+                self._show(backend, test=f"test {event['epoch']['test_accuracy']:.3f}")
 
     def finish(self, row: Row) -> None:
         title = framework(row.backend).title

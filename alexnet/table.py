@@ -127,7 +127,12 @@ def _cells(row: Row) -> list[str]:
 def as_text(comparison: Comparison, width: int = 120) -> str:
     """A comparison as plain text, for a file."""
     console = Console(
-        file=io.StringIO(), width=width, color_system=None, markup=False, soft_wrap=True
+        file=io.StringIO(),
+        force_jupyter=False,  # it would show by itself what is printed
+        width=width,
+        color_system=None,
+        markup=False,
+        soft_wrap=True,
     )
     console.print(f"Images: {comparison.data}")
     console.print(recipe_line(comparison))

@@ -90,7 +90,8 @@ class EventDisplay:
 
     def begin(self, history: History, steps: int | None) -> None:
         self.steps, self.before = steps, len(history.steps)
-        self.send("begin", steps=steps)
+        self.told = len(history.steps)
+        self.send("begin", steps=steps, history=history.to_dict())
 
     def step(self, history: History) -> None:
         done = len(history.steps)
@@ -102,10 +103,12 @@ class EventDisplay:
         self.send(
             "step",
             done=done,
+            steps=history.steps[self.told :],
             loss=history.steps[-1]["loss"],
             examples_per_sec=history.examples_per_sec,
             seconds_left=left,
         )
+        self.told = done
 
     def test(self, history: History) -> None:
         if time.monotonic() - self.sent >= self.INTERVAL:
@@ -113,7 +116,7 @@ class EventDisplay:
             self.send("test")
 
     def epoch(self, history: History) -> None:
-        self.send("epoch", done=len(history.epochs), test_accuracy=history.last.test_accuracy)
+        self.send("epoch", done=len(history.epochs), epoch=asdict(history.last))
 
     def end(self, history: History) -> None:
         pass

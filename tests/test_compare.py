@@ -17,7 +17,8 @@ from helpers import alexnet
 from matplotlib.image import imread
 
 from alexnet import History, backends, planning, processes
-from alexnet.comparison import Unwatched, compare
+from alexnet.comparing import Unwatched
+from alexnet.comparing import carry_out as compare
 from alexnet.planning import Plan, plan
 from alexnet.progress import TerminalWatcher
 from alexnet.recipes import QUICK, Recipe

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+import alexnet
+from alexnet import History
+from alexnet.comparison import Row
+from alexnet.errors import RunError
+from alexnet.notebook import NotebookWatcher
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -32,3 +39,55 @@ def test_a_notebook_is_committed_with_the_outputs_of_a_whole_run(path):
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not any(o.output_type == "error" for cell in cells for o in cell.outputs)
+
+
+# --- compare in a notebook ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_comparison_shows_its_table_and_curves(tmp_path):
+    code = (
+        "import alexnet\n"
+        "alexnet.compare('lenet', ['numpy'], data='sample', train_examples=64, test_examples=32, "
+        f"num_epochs=2, out={str(tmp_path / 'run')!r})"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    (result,) = (o for o in notebook.cells[0].outputs if o.output_type == "execute_result")
+    page = result["data"]["text/html"]
+    assert "lenet at 28×28: 64 images" in page
+    assert 'src="data:image/png;base64,' in page
+    assert "numpy" in result["data"]["text/plain"]
+    assert "numpy" in (tmp_path / "run" / "table.txt").read_text()
+    live = [o for o in notebook.cells[0].outputs if o.output_type == "display_data"]
+    assert [o["data"]["text/html"] for o in live] == [""]  # taken away at the end
+
+
+def test_the_table_and_the_curves_follow_the_run(monkeypatch):
+    pages = []
+    handle = SimpleNamespace(update=lambda html: pages.append(html.data))
+    monkeypatch.setattr("IPython.display.display", lambda html, display_id: handle)
+    watcher = NotebookWatcher()
+    watcher.INTERVAL = -1.0
+    watcher.begin(["torch", "mxnet"])
+    watcher.event("torch", {"event": "start"})
+    assert "starts" in pages[-1] and "waits" in pages[-1] and "<img" not in pages[-1]
+    history = History("lenet", "torch", "2", "cpu", {"train_examples": 64}, {})
+    watcher.event("torch", {"event": "begin", "steps": 4, "history": history.to_dict()})
+    steps = [{"examples": 16, "loss": 2.25, "accuracy": 0.5}] * 2
+    step = {"event": "step", "done": 2, "loss": 2.25, "examples_per_sec": 31.5, "steps": steps}
+    watcher.event("torch", step | {"seconds_left": 75.0})
+    for text in ("2.250", "31.5", "1 min 15 s left", "<img", "waits"):
+        assert text in pages[-1]
+    epoch = {"loss": 2.0, "train_accuracy": 0.5, "test_accuracy": 0.625, "seconds": 1.0}
+    watcher.event("torch", {"event": "epoch", "done": 1, "epoch": epoch})
+    assert "0.625" in pages[-1]
+    watcher.finish(Row("mxnet", problem="not installed"))
+    assert "no result" in pages[-1]
+    watcher.end()
+    assert pages[-1] == ""
+
+
+def test_compare_refuses_what_is_no_part_of_a_recipe():
+    with pytest.raises(RunError, match="a recipe has no epochs; it has train_examples, "):
+        alexnet.compare("lenet", ["numpy"], epochs=3)

@@ -19,7 +19,9 @@ import pytest
 from helpers import alexnet
 from test_compare import SMALL, Watcher
 
-from alexnet.comparison import Comparison, compare, resume
+from alexnet.comparing import carry_out as compare
+from alexnet.comparing import resume
+from alexnet.comparison import Comparison
 from alexnet.errors import BackendError, RunError
 from alexnet.planning import Plan, interpreters, plan
 from alexnet.recipes import Recipe

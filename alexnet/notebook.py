@@ -1,0 +1,119 @@
+"""A comparison in a notebook: a table and the curves, while it runs and afterwards."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from alexnet.backends import framework
+from alexnet.comparison import Comparison, Row
+from alexnet.history import Epoch, History
+from alexnet.plotting import plot_histories
+from alexnet.progress import duration
+from alexnet.table import LAYOUT, comparison_table, problems, recipe_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PRE = '<pre style="line-height:1.2;font-family:monospace;overflow-x:auto">{code}</pre>'
+
+
+class NotebookWatcher:
+    """Draws the table and the curves again about once a second; takes both away at the end."""
+
+    INTERVAL = 1.0  # seconds
+
+    def begin(self, names: Sequence[str]) -> None:
+        from IPython.display import HTML, display
+
+        self.html = HTML
+        self.states = dict.fromkeys(names, "waits")
+        self.histories: dict[str, History] = {}
+        self.figures: dict[str, list[str]] = {name: [""] * 4 for name in names}
+        self.handle = display(HTML(self._page()), display_id=True)
+        self.drawn = time.monotonic()
+
+    def event(self, backend: str, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "start":
+                self.states[backend] = "starts"
+            case "begin":
+                self.states[backend] = "compiles"
+                self.histories[backend] = History.from_dict(event["history"])
+            case "step":
+                self.histories[backend].steps += event["steps"]
+                left = event["seconds_left"]
+                self.states[backend] = f"{duration(left)} left" if left is not None else "trains"
+                self.figures[backend] = [
+                    f"{event['done']}",
+                    f"{event['loss']:.3f}",
+                    self.figures[backend][2],
+                    f"{event['examples_per_sec']:.1f}",
+                ]
+            case "test":
+                self.states[backend] = "tests"
+            case "epoch":
+                self.histories[backend].epochs.append(Epoch(**event["epoch"]))
+                self.figures[backend][2] = f"{event['epoch']['test_accuracy']:.3f}"
+        if time.monotonic() - self.drawn > self.INTERVAL:
+            self._draw()
+
+    def finish(self, row: Row) -> None:
+        self.states[row.backend] = "done" if row.history is not None else "no result"
+        if row.problem:
+            print(f"{framework(row.backend).title}: {row.problem}")
+        self._draw()
+
+    def end(self) -> None:
+        self.handle.update(self.html(""))  # the comparison itself shows what came of it
+
+    def _draw(self) -> None:
+        self.handle.update(self.html(self._page()))
+        self.drawn = time.monotonic()
+
+    def _page(self) -> str:
+        table = Table(**LAYOUT)
+        for name in ("backend", "steps", "loss", "test", "ex/s", ""):
+            table.add_column(name, justify="left" if name == "backend" else "right", no_wrap=True)
+        for name, state in self.states.items():
+            table.add_row(name, *self.figures[name], state)
+        histories = [history for history in self.histories.values() if history.steps]
+        return _html([table]) + (_picture(plot_histories(histories)) if histories else "")
+
+
+def as_html(comparison: Comparison) -> str:
+    """The table and the curves of a comparison."""
+    parts = [recipe_line(comparison), comparison_table(comparison), *problems(comparison)]
+    histories = comparison.histories
+    return _html(parts) + (_picture(plot_histories(histories)) if histories else "")
+
+
+def _html(parts: Sequence[object]) -> str:
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        force_jupyter=False,  # it would show by itself what is printed
+        width=110,
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    for part in parts:
+        console.print(part)
+    return console.export_html(code_format=PRE, inline_styles=True)
+
+
+def _picture(figure: Figure) -> str:
+    import matplotlib.pyplot as plt
+
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=100)
+    plt.close(figure)  # or a notebook shows it once more, by itself
+    data = base64.b64encode(png.getvalue()).decode()
+    return f'<img alt="loss and accuracy over the epochs" src="data:image/png;base64,{data}">'
