@@ -2,8 +2,8 @@
 
 A rectifier whose input is next to zero, or a pool's window with two largest values next to equal, takes
 one branch or the other as sums are rounded, and then that unit's gradient is another one. A net of
-millions of units has a few such in almost every image. To compare gradients in single precision, it is
-asked about images that stand away from all its edges.
+millions of units has a few such for every image. To compare gradients in single precision, it is asked
+about images that stand away from all its edges.
 """
 
 from __future__ import annotations
@@ -12,34 +12,38 @@ import numpy as np
 
 from alexnet.backends.numpy import MaxPool, ReLU, Sequential
 
-WIDTH = 4e-6
-"""Of an edge, over the root mean square of a layer's input: float32 is seldom further off there."""
+WIDTH = 1e-5
+"""Of an edge, over the root mean square of a layer's input: in float32 few sums are further off."""
+
+PATCH = 0.1
+"""Side of what is marked for an edge, over the image's side."""
 
 
-def on_an_edge(net: Sequential, X: np.ndarray) -> np.ndarray:
-    """Which images (B, C, H, W) stand on an edge of a net of the reference, in training: bool (B,).
+def edges(net: Sequential, X: np.ndarray) -> np.ndarray:
+    """The parts of images (B, C, H, W) on which a net of the reference stands on an edge, in training.
 
-    Values that are exactly zero or equal do not count: dropout and padding make them so in any
-    precision.
+    bool (B, H, W), true around the place of each unit that does; another draw of those pixels moves it
+    away, and leaves most others as they are. Units without a place mark their whole image; for vectors
+    it is bool (B,). Values that are exactly zero or equal do not count: dropout and padding make them
+    so in any precision.
 
     >>> from alexnet import Net, build, spec
     >>> net = build(Net("tiny", (2,), (spec.ReLU(),)), backend="numpy")
-    >>> on_an_edge(net, np.array([[1.0, -2.0], [1.0, -1e-9], [1.0, 0.0]]))
+    >>> edges(net, np.array([[1.0, -2.0], [1.0, -1e-9], [1.0, 0.0]]))
     array([False,  True, False])
     """
-    found = np.zeros(len(X), bool)
+    found = np.zeros((len(X), *X.shape[2:]), bool)
     for layer in net.layers:
         if isinstance(layer, ReLU):
-            found |= _near_zero(X, X)
+            _mark(found, _near_zero(X, X))
         elif isinstance(layer, MaxPool):
-            found |= _near_zero(_lead(layer, X), X)
+            _mark(found, _near_zero(_lead(layer, X), X))
         X = layer.forward(X, True, net.rng)
     return found
 
 
 def _near_zero(values: np.ndarray, X: np.ndarray) -> np.ndarray:
-    near = np.abs(values) < WIDTH * np.sqrt(np.mean(X**2))
-    return (near & (values != 0)).reshape(len(X), -1).any(axis=1)  # (B,)
+    return (np.abs(values) < WIDTH * np.sqrt(np.mean(X**2))) & (values != 0)
 
 
 def _lead(layer: MaxPool, X: np.ndarray) -> np.ndarray:
@@ -48,4 +52,17 @@ def _lead(layer: MaxPool, X: np.ndarray) -> np.ndarray:
     for tap in layer.taps(X):
         second = np.maximum(second, np.minimum(first, tap))
         first = np.maximum(first, tap)
-    return np.where(np.isfinite(second), first - second, np.inf)
+    return np.subtract(first, second, where=np.isfinite(second), out=np.full(first.shape, np.inf))
+
+
+def _mark(found: np.ndarray, near: np.ndarray) -> None:
+    """Set ``found`` (B, H, W) to true around the places of the units in ``near`` (B, C, H', W')."""
+    if near.ndim < 4 or found.ndim < 3:
+        found[near.reshape(len(near), -1).any(axis=1)] = True
+        return
+    sizes = np.array(found.shape[1:])
+    half = np.maximum(sizes * PATCH / 2, 1)
+    for image, *place in np.argwhere(near.any(axis=1)):
+        centre = (np.array(place) + 0.5) / near.shape[2:] * sizes
+        low, high = np.maximum(centre - half, 0).astype(int), (centre + half).astype(int)
+        found[image, low[0] : high[0] + 1, low[1] : high[1] + 1] = True

@@ -16,7 +16,7 @@ import numpy as np
 
 from alexnet import backends, zoo
 from alexnet.backends import numpy as reference
-from alexnet.edges import on_an_edge
+from alexnet.edges import edges
 from alexnet.errors import RunError
 from alexnet.masks import Masks
 from alexnet.random_nets import random_net
@@ -29,7 +29,7 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
 In float64 too the frameworks keep constants in float32: learning rates, momenta, one over an area.
 """
 
-MOST_DRAWS = 1000  # of images for one batch, before a net is said to be all edges
+MOST_DRAWS = 1000  # for one batch, before a net is said to be all edges
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -201,7 +201,7 @@ def _start(net: ResolvedNet, seed: int) -> Weights:
 
 
 def _away_from_edges(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) -> list[Batch]:
-    """The batches, with others in place of images on which single precision could take another branch.
+    """The batches, but with no pixels on which single precision could take another branch.
 
     Each is judged by the reference's weights at its own step (see `alexnet.edges`).
     """
@@ -215,10 +215,10 @@ def _away_from_edges(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) 
         if masks is not None:
             masks.step = step
         for _ in range(MOST_DRAWS):
-            edgy = on_an_edge(native, X.astype("float64"))
-            if not edgy.any():
+            where = edges(native, X.astype("float64"))  # (B, H, W)
+            if not where.any():
                 break
-            X[edgy] = source.standard_normal((edgy.sum(), *net.input_shape), np.float32)
+            X = np.where(where[:, None], source.standard_normal(X.shape, np.float32), X)
         else:
             raise RunError(
                 f"{net.name}: no images found that stand away from its edges; use float64"

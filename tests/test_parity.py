@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from alexnet import backends, build, set_weights, zoo
-from alexnet.edges import on_an_edge
+from alexnet.edges import edges
 from alexnet.errors import BackendError, RunError, SpecError, WeightsError
 from alexnet.masks import Masks
 from alexnet.parity import Settings, parity, parity_of_nets, worst_of_random
@@ -303,7 +303,9 @@ def test_an_unknown_backend_is_refused():
 
 
 def edgy(layer, X):
-    return on_an_edge(build(Net("edge", X.shape[1:], (layer,)), backend="numpy"), X).tolist()
+    """Which of some inputs stand on an edge of a layer."""
+    found = edges(build(Net("edge", X.shape[1:], (layer,)), backend="numpy"), X)
+    return found.reshape(len(X), -1).any(axis=1).tolist()
 
 
 def test_a_rectifiers_edge_is_zero_but_for_zero_itself():
@@ -322,7 +324,20 @@ def test_a_pools_edge_is_a_window_whose_two_largest_are_next_to_equal():
 def test_an_edge_deep_in_a_net_is_found():
     net = build(Net("deep", (2,), (Dense(2), ReLU())), backend="numpy")
     set_weights(net, {"0.weight": np.eye(2), "0.bias": np.array([0.0, -1.0])})
-    assert on_an_edge(net, np.array([[2.0, 2.0], [2.0, 1 + 1e-7]])).tolist() == [False, True]
+    assert edges(net, np.array([[2.0, 2.0], [2.0, 1 + 1e-7]])).tolist() == [False, True]
+
+
+def test_only_the_pixels_around_an_edge_are_marked():
+    X = np.ones((2, 3, 40, 20))
+    X[1, 2, 30, 5] = 1e-9
+    net = build(
+        Net("edge", X.shape[1:], (ReLU(), MaxPool(2), Flatten(), Dense(2))), backend="numpy"
+    )
+    set_weights(net, {"3.weight": np.ones((2, 600)), "3.bias": np.zeros(2)})
+    marked = np.argwhere(edges(net, X))
+    assert set(marked[:, 0]) == {1}
+    assert marked[:, 1].min() in range(27, 31) and marked[:, 1].max() in range(30, 34)
+    assert marked[:, 2].min() in range(3, 6) and marked[:, 2].max() in range(5, 8)
 
 
 @pytest.mark.slow
