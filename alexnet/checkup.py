@@ -59,8 +59,8 @@ def _traps(name: str, backend: Backend) -> list[str]:
     found = []
     if name == "mxnet":
         found.append(
-            f"NumPy against MXNet: it asks for np.bool, which NumPy {np.__version__} "
-            "does not have; put back when it is imported"
+            f"NumPy {np.__version__} against MXNet, which asks for names that NumPy 1.24 took out: "
+            "put back when it is imported"
         )
     if name in ("tensorflow", "paddle") and all(map(backends.installed, ("tensorflow", "paddle"))):
         found.append(

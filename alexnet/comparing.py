@@ -6,7 +6,8 @@ import itertools
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,14 +17,16 @@ import numpy as np
 from alexnet import backends, processes, zoo
 from alexnet.comparison import Comparison, Row
 from alexnet.display import in_notebook
-from alexnet.errors import RunError
-from alexnet.history import History
+from alexnet.errors import AlexNetError, RunError
+from alexnet.history import Epoch, History
 from alexnet.planning import SILENCE, Plan, plan
 from alexnet.recipes import Recipe
 from alexnet.spec import Net, Shape
 from alexnet.train import check_settings
 from alexnet.weights import initial_weights
 from alexnet.worker import Job, initial_logits
+
+CHECKPOINTS = "checkpoints"  # in a run's folder, of the backends that have no result yet
 
 
 class Watcher(Protocol):
@@ -149,7 +152,7 @@ def carry_out(
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
     """Go on with what a run lacks: each backend without a result, from its last epoch's checkpoint."""
-    return _fill(Comparison.load(folder), watcher or Unwatched())
+    return _fill(Comparison.load(folder), watcher or Unwatched(), resumed=True)
 
 
 def _new_folder(model: str, out: Path | None) -> Path:
@@ -167,7 +170,7 @@ def _new_folder(model: str, out: Path | None) -> Path:
             raise RunError(
                 f"{folder}: the run's folder cannot be made ({error.strerror})"
             ) from None
-        if (folder / "comparison.json").exists():
+        if (folder / "comparison.json").exists() or (folder / CHECKPOINTS).exists():
             raise RunError(
                 f"{folder}: holds a comparison already; --resume {folder} goes on with it"
             )
@@ -175,8 +178,23 @@ def _new_folder(model: str, out: Path | None) -> Path:
     raise AssertionError("there is always another number")
 
 
-def _fill(comparison: Comparison, watcher: Watcher) -> Comparison:
-    """Run every backend that has no history yet."""
+def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:
+    """Run every backend that has no history yet. Raises RunError if another process is doing so."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(comparison.folder / ".lock", timeout=0)
+    try:
+        with lock:
+            return _fill_alone(comparison, watcher, resumed)
+    except Timeout:
+        raise RunError(f"{comparison.folder}: another process is at work on this run") from None
+    except OSError as error:
+        raise RunError(
+            f"{comparison.folder}: cannot be written to ({error.strerror or error})"
+        ) from None
+
+
+def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
     plan = comparison.plan
     rows = {row.backend: row for row in comparison.rows if row.history is None}
     for row in rows.values():
@@ -193,13 +211,18 @@ def _fill(comparison: Comparison, watcher: Watcher) -> Comparison:
             else:
                 python = plan.pythons.get(name, sys.executable)
                 log = comparison.folder / f"{name}.log"
-                tasks.append(processes.Task(_job(comparison, name), python, log))
+                job = replace(_job(comparison, name), resume=resumed)
+                tasks.append(processes.Task(job, python, log))
         reference = _reference(comparison) if tasks else None
         with closing(processes.run(tasks, plan.silence, plan.parallel)) as events:
             for task, event in events:
                 row = rows[task.job.backend]
+                try:
+                    _note(row, event, reference)
+                except (AlexNetError, ValueError, TypeError, KeyError) as error:
+                    row.problem = f"sent the event {event['event']}, which cannot be read ({error})"
+                    continue
                 watcher.event(row.backend, event)
-                _note(row, event, reference)
                 if event["event"] == "end":
                     _finish(comparison, row)
                     watcher.finish(row)
@@ -233,7 +256,7 @@ def _job(comparison: Comparison, name: str) -> Job:
 
 def _checkpoint(comparison: Comparison, name: str) -> Path:
     """Where a worker keeps its run until it is done."""
-    return (comparison.folder / f"{name}.safetensors").absolute()
+    return (comparison.folder / CHECKPOINTS / f"{name}.safetensors").absolute()
 
 
 def _reference(comparison: Comparison) -> np.ndarray:
@@ -251,6 +274,10 @@ def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None
     match event["event"]:
         case "ready":
             row.version, row.device = event["version"], event["device"]
+        case "begin":
+            History.from_dict(event["history"])
+        case "epoch":
+            Epoch(**event["epoch"])
         case "initial_logits" if reference is not None:
             difference = np.abs(np.array(event["logits"]) - reference).max()
             if np.isfinite(difference):
@@ -271,7 +298,10 @@ def _finish(comparison: Comparison, row: Row) -> None:
     """Keep a row whose worker is no more."""
     recipe = comparison.recipe
     if row.history is not None:
-        _checkpoint(comparison, row.backend).unlink(missing_ok=True)
+        kept = _checkpoint(comparison, row.backend)
+        kept.unlink(missing_ok=True)
+        with suppress(OSError):  # there are others in it
+            kept.parent.rmdir()
         batches = recipe.numpy_batches if row.backend == "numpy" else None
         if batches is not None and batches * recipe.batch_size < recipe.train_examples:
             row.note = f"trained on the first {batches} batches of every epoch only"

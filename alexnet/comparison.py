@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,9 +121,11 @@ class Comparison:
         from alexnet.table import as_text
 
         with replacing(self.folder / "comparison.json") as new:
-            new.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+            new.write_text(
+                json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+            )
         with replacing(self.folder / "table.txt") as new:
-            new.write_text(as_text(self))
-        if self.histories:
-            with replacing(self.folder / "curves.png") as new:
+            new.write_text(as_text(self), encoding="utf-8")
+        if self.histories:  # the figures are worth more than their picture
+            with suppress(Exception), replacing(self.folder / "curves.png") as new:
                 self.plot().savefig(new, dpi=150)

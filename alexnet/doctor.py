@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from alexnet import backends, processes
+from alexnet.planning import check_silence
 from alexnet.recipes import recipe_for
 from alexnet.worker import Job
 
@@ -31,8 +33,12 @@ class Finding:
         return not self.problem
 
 
+FIELDS = ("backend", "problem", "version", "python", "gpu", "threads", "self_test")
+
+
 def examine(names: Sequence[str], pythons: Mapping[str, str], silence: float) -> Iterator[Finding]:
     """Look at each backend in a process of its own, which may crash."""
+    check_silence(silence)
     tasks = []
     for name in names:
         if name not in pythons and not backends.installed(name):
@@ -47,7 +53,10 @@ def examine(names: Sequence[str], pythons: Mapping[str, str], silence: float) ->
                 case "start":
                     finding = Finding(task.job.backend, python=task.python)
                 case "examined":
-                    finding = Finding(**event["finding"], traps=tuple(event["traps"]))
+                    known: dict[str, Any] = {
+                        k: str(v) for k, v in event["finding"].items() if k in FIELDS
+                    }
+                    finding = Finding(**known, traps=tuple(map(str, event["traps"])))
                 case "error":
                     finding.problem = event["message"]
                 case "end":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -19,6 +20,7 @@ from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate, sample_is_na
 from alexnet.recipes import Recipe, recipe_for
 from alexnet.worker import Job
 
+LONGEST_SILENCE = 7 * 24 * 3600.0
 SILENCE = 600.0  # seconds after which a worker that says nothing is given up
 
 
@@ -66,8 +68,12 @@ def plan(
         backends.framework(name)
     if parallel < 1:
         raise RunError(f"parallel must be at least 1, not {parallel}")
-    if not silence > 0:
-        raise RunError(f"timeout must be above 0 seconds, not {silence:g}")
+    check_silence(silence)
+    twice = sorted({name for name in names or () if list(names or ()).count(name) > 1})
+    if twice:
+        raise RunError(f"backends: {', '.join(twice)} is named more than once")
+    if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", device):
+        raise RunError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
     there = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
         here = [n for n in names or there if n != "numpy" and n in there]
@@ -94,9 +100,17 @@ def _images(data: str | None, full: bool) -> str | None:
     if data == "sample" or (data is None and sample_is_named()):
         return None
     if data is not None or full or os.environ.get(ENVIRONMENT):
-        return str(locate(FASHION_MNIST, data))
+        return str(locate(FASHION_MNIST, data).absolute())
     found = find(FASHION_MNIST)
-    return str(found) if found else None
+    return str(found.absolute()) if found else None
+
+
+def check_silence(seconds: float) -> None:
+    """Raise RunError unless a worker can be waited for that long."""
+    if not 0 < seconds <= LONGEST_SILENCE:
+        raise RunError(
+            f"timeout must be above 0 and at most {LONGEST_SILENCE:,.0f} seconds, not {seconds:g}"
+        )
 
 
 def interpreters(options: Sequence[str]) -> dict[str, str]:
@@ -111,9 +125,9 @@ def interpreters(options: Sequence[str]) -> dict[str, str]:
         found |= {name: path} if equals else _interpreters_of(Path(option))
     for name, path in found.items():
         backends.framework(name)
-        found[name] = str(
-            Path(path).expanduser()
-        )  # not resolved: an environment's link is its name
+        given = os.path.expanduser(path)  # noqa: PTH111  (pathlib would drop ./, which has a meaning)
+        # Made absolute, but not resolved: an environment is known by its link.
+        found[name] = os.path.abspath(given) if os.sep in given else given  # noqa: PTH100
         if shutil.which(found[name]) is None:
             raise RunError(f"--python {name}={path}: there is no program of that name")
     return found

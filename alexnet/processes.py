@@ -17,20 +17,23 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Any
 
+from alexnet import backends
 from alexnet.backends import TRY_GPU
 from alexnet.startup import usable_cores
 from alexnet.worker import Job
 
-LOG_LINES = 3  # of a worker that died
+LOG_LINES, LOG_LINE, LOG_TAIL = 3, 200, 10_000  # of a worker that died: lines, characters, bytes
+LINES_AHEAD, LONGEST_LINE = 1000, 2**26  # that are read before they are needed; characters of one
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 # Another environment has its own NumPy, so of this one's folders it gets to see this package only.
 LAUNCH = """
-import json, sys
-sys.path[:] = [folder for folder in sys.path if folder]
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]  # the working directory's files are no modules
+import json
 if sys.version_info < (3, 11):
     message = f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 is needed"
     print(json.dumps({"event": "error", "message": message}))
@@ -67,8 +70,8 @@ def run(
     and no worker is left.
     """
     waiting, running = list(tasks), list[_Worker]()
-    heard: SimpleQueue[tuple[_Worker, str]] = SimpleQueue()
-    threads = max(1, usable_cores() // parallel)
+    heard: Queue[tuple[_Worker, str]] = Queue(LINES_AHEAD)
+    threads = max(1, usable_cores() // max(1, min(parallel, len(tasks))))
     gpus = set(range(parallel))  # that no worker has
     try:
         while waiting or running:
@@ -79,19 +82,19 @@ def run(
                 try:
                     running.append(_Worker(task, threads, gpu, parallel > 1, heard))
                 except OSError as error:
-                    problem = f"{task.python} cannot be started ({error.strerror})"
-                    yield task, _end(task, problem)
+                    problem = f"{task.python} or {task.log} cannot be opened ({error.strerror})"
+                    yield task, _end(problem, [])
             for worker, event in _hear(running, heard, silence):
                 if event["event"] == "end":
                     running.remove(worker)
                 yield worker.task, event
     finally:
         for worker in running:
-            worker.end()
+            worker.end("broken off")
 
 
 def _hear(
-    running: list[_Worker], heard: SimpleQueue[tuple[_Worker, str]], silence: float
+    running: list[_Worker], heard: Queue[tuple[_Worker, str]], silence: float
 ) -> Iterator[tuple[_Worker, dict[str, Any]]]:
     """Wait for the next line of any worker, but for none longer than ``silence``."""
     if not running:
@@ -99,33 +102,58 @@ def _hear(
     quietest = min(running, key=lambda worker: worker.last_heard)
     left = quietest.last_heard + silence - time.monotonic()
     try:
-        worker, line = heard.get(timeout=max(0.0, left))
+        try:
+            worker, line = heard.get(timeout=max(0.0, left))
+        except Empty:  # if this process was itself stopped for a while, there may be something now
+            worker, line = heard.get(timeout=1.0)
     except Empty:
-        yield quietest, _end(quietest.task, quietest.end(f"said nothing for {silence:g} s"))
+        yield quietest, _end(quietest.end(f"said nothing for {silence:g} s"), quietest.last_words())
         return
     if worker not in running:  # ended meanwhile
         return
     worker.last_heard = time.monotonic()
-    if not line.endswith("\n"):  # it has closed its side, perhaps within a line
-        yield worker, _end(worker.task, worker.end())
-        return
     event = _event(line)
-    if event is None:
-        yield worker, _end(worker.task, worker.end(f"sent what is no event: {line.strip()[:60]!r}"))
-    else:
+    if event is not None:
         yield worker, event
+        return
+    if line.endswith("\n") or len(line) >= LONGEST_LINE:
+        problem = worker.end(f"sent what is no event: {line.strip()[:60]!r}")
+    else:  # it has closed its side, perhaps within a line
+        problem = worker.end()
+    yield worker, _end(problem, worker.last_words())
 
 
-def _end(task: Task, problem: str) -> dict[str, Any]:
-    log = task.log.read_text(errors="replace") if task.log and task.log.exists() else ""
-    said = [line.strip() for line in log.splitlines() if line.strip()]
-    return {"event": "end", "problem": problem, "said": said[-LOG_LINES:]}
+def _end(problem: str, said: list[str]) -> dict[str, Any]:
+    return {"event": "end", "problem": problem, "said": said}
+
+
+NUMBER = int | float
+EVENTS: dict[str, dict[str, Any]] = {
+    "ready": {"pid": int, "version": str, "device": str, "on_gpu": bool},
+    "initial_logits": {"logits": list},
+    "begin": {"steps": int | None, "history": dict},
+    "step": {
+        "done": int,
+        "loss": NUMBER,
+        "examples_per_sec": NUMBER,
+        "seconds_left": NUMBER | None,
+        "steps": list,
+    },
+    "test": {},
+    "epoch": {"done": int, "epoch": dict},
+    "result": {"history": dict, "peak_memory": int | None},
+    "error": {"message": str},
+    "examined": {"finding": dict, "traps": list},
+}
+"""What a worker may send: each kind of event, and the fields that it has."""
 
 
 def _event(line: str) -> dict[str, Any] | None:
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         event = json.loads(line)
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
+        kind = event.get("event") if isinstance(event, dict) else None
+        fields = EVENTS.get(kind) if isinstance(kind, str) else None
+        if fields is not None and all(isinstance(event.get(k), t) for k, t in fields.items()):
             return event
     return None
 
@@ -139,13 +167,14 @@ class _Worker:
         threads: int,
         gpu: int,
         shared: bool,
-        heard: SimpleQueue[tuple[_Worker, str]],
+        heard: Queue[tuple[_Worker, str]],
     ) -> None:
         self.task, self.gpu, self.last_heard = task, gpu, time.monotonic()
         job = task.job
         if shared and job.device is None:
             job = replace(job, device=TRY_GPU.format(gpu))
         with task.log.open("a") if task.log else open(os.devnull, "a") as log:  # noqa: PTH123
+            self.log_before = log.tell()  # of an earlier attempt
             self.process = subprocess.Popen(
                 [task.python, "-c", LAUNCH, str(Path(__file__).parent)],
                 stdin=subprocess.PIPE,
@@ -153,7 +182,7 @@ class _Worker:
                 stderr=log,
                 text=True,
                 errors="replace",
-                env={**dict.fromkeys(THREADS, str(threads)), **os.environ},
+                env={**dict.fromkeys(THREADS, str(threads)), **_users_environment()},
                 start_new_session=True,
             )
         with suppress(BrokenPipeError):  # it died at once; its exit status will say how
@@ -162,17 +191,19 @@ class _Worker:
             self.process.stdin.flush()  # and left open: when it closes, the worker ends
         threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
 
-    def _listen(self, heard: SimpleQueue[tuple[_Worker, str]]) -> None:
+    def _listen(self, heard: Queue[tuple[_Worker, str]]) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
+        while line := self.process.stdout.readline(LONGEST_LINE):
             heard.put((self, line))
         heard.put((self, ""))
 
     def end(self, problem: str | None = None) -> str:
         """End it and all that it has started. Returns what went wrong, by default how it died."""
-        if problem is None:  # it is about to exit by itself; nobody waits for one that is not
-            with suppress(subprocess.TimeoutExpired):
+        if problem is None:  # it is about to exit by itself
+            try:
                 self.process.wait(EXIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                problem = "closed its output and did not end"
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         status = self.process.wait()
@@ -181,8 +212,25 @@ class _Worker:
             self.process.stdin.close()
         return _cause_of_death(status) if problem is None else problem
 
+    def last_words(self) -> list[str]:
+        """The last lines that it has written to its log, or their beginnings."""
+        if self.task.log is None:
+            return []
+        with suppress(OSError), self.task.log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self.log_before, size - LOG_TAIL))
+            said = file.read().decode(errors="replace").splitlines()
+            printable = ("".join(c for c in line if c.isprintable()).strip() for line in said)
+            return [line[:LOG_LINE] for line in printable if line][-LOG_LINES:]
+        return []
 
-EXIT_SECONDS = 30  # for a worker that has closed its output; frameworks tidy up
+
+def _users_environment() -> dict[str, str]:
+    """The environment, but for the threads that this library has set for its own process."""
+    return {k: v for k, v in os.environ.items() if k not in THREADS or k not in backends.SET_HERE}
+
+
+EXIT_SECONDS = 10  # for a worker that has closed its output; frameworks tidy up
 
 
 def _cause_of_death(status: int) -> str:

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ from alexnet.rendering import build
 from alexnet.train import train_ch6
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 PROBED_IMAGES = 32  # of the test set, whose logits are compared before training
 
 
@@ -46,7 +48,8 @@ class Job:
     root: str | None  # folder of the four files; None: the sample
     device: str | None = None
     kind: str = "train"  # or "report" the device, or "examine" the framework
-    checkpoint: str | None = None  # the file to keep the run in, and to go on from if it is there
+    checkpoint: str | None = None  # the file to keep the run in
+    resume: bool = False  # go on from that file, if it is there
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -151,7 +154,7 @@ def run(job: Job, send: Any) -> None:
         seed=job.seed,
         display=EventDisplay(send),
         checkpoint=job.checkpoint,
-        resume=job.checkpoint is not None and Path(job.checkpoint).exists(),
+        resume=job.resume and job.checkpoint is not None and Path(job.checkpoint).exists(),
     )
     peak = backend.peak_gpu_memory(device) or peak_host_memory()
     send("result", history=history.to_dict(), peak_memory=peak)
@@ -197,6 +200,8 @@ def _end_with_the_parent() -> None:
 def main() -> int:
     job = sys.stdin.readline()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    if sys.platform == "linux":  # also while Python cannot run that thread
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     keep_freed_memory()
     events = _claim_stdout()
 

@@ -16,9 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import alexnet
+from helpers import alexnet, run
 from test_compare import SMALL, Watcher
 
+from alexnet import build, save
 from alexnet.comparing import carry_out as compare
 from alexnet.comparing import resume
 from alexnet.comparison import Comparison
@@ -132,11 +133,18 @@ def test_a_wrong_interpreter_is_refused(option, message, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"parallel": 0}, "parallel must be at least 1"), ({"silence": 0}, "timeout must be above 0")],
+    [
+        ({"parallel": 0}, "parallel must be at least 1"),
+        ({"silence": 0}, "timeout must be above 0"),
+        ({"silence": float("inf")}, "timeout must be above 0 and at most 604,800 seconds, not inf"),
+        ({"silence": float("nan")}, "timeout must be above 0"),
+        ({"device": "tpu"}, "unknown device 'tpu'; devices are cpu, gpu"),
+        ({"names": ["numpy", "numpy"]}, "backends: numpy is named more than once"),
+    ],
 )
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(RunError, match=message):
-        plan("lenet", ["numpy"], False, "sample", **settings)
+        plan("lenet", full=False, data="sample", **{"names": ["numpy"], **settings})
 
 
 # --- several at a time ----------------------------------------------------------------------------
@@ -165,6 +173,44 @@ def test_two_comparisons_at_once_do_not_disturb_each_other(tmp_path):
     assert len(folders) == 2
     for folder in folders:
         assert Comparison.load(folder).rows[0].history is not None
+
+
+def test_two_processes_do_not_work_on_one_run(tmp_path):
+    """The second is refused, and the first goes on."""
+    refused = []
+
+    class Meddler(Watcher):
+        def event(self, backend, event):
+            if event["event"] == "begin":
+                refused.append(alexnet("compare", "--resume", str(tmp_path / "run")))
+
+    found = compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run", watcher=Meddler())
+    assert found.rows[0].history is not None
+    assert refused[0].returncode == 1
+    assert "another process is at work on this run" in refused[0].stderr
+
+
+def test_a_checkpoint_of_the_users_own_is_left_alone(tmp_path):
+    mine = tmp_path / "run" / "numpy.safetensors"
+    save(build("lenet", backend="numpy"), mine)
+    before = mine.read_bytes()
+    found = compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    assert found.rows[0].problem == ""
+    assert mine.read_bytes() == before
+
+
+def test_files_in_the_working_directory_are_no_modules(tmp_path):
+    for name in ("json", "torch", "numpy", "alexnet"):
+        (tmp_path / f"{name}.py").write_text(f"print('hello from {name}.py')")
+    command = f"cd {tmp_path} && exec alexnet compare {' '.join(LENET)} --backends numpy --out run"
+    done = run("sh", "-c", command, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_relative_interpreter_is_the_one_that_is_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "python").symlink_to(sys.executable)
+    assert interpreters(["numpy=./python"]) == {"numpy": str(tmp_path / "python")}
 
 
 def test_a_run_folder_is_not_used_twice(tmp_path):
@@ -197,7 +243,7 @@ def test_what_is_missing_is_done_from_the_last_epoch(name, tmp_path):
         "lenet", Plan(LONGER, None, (name,)), out=tmp_path / "run", watcher=KillInSecondEpoch()
     )
     assert broken.rows[0].problem.startswith("killed by SIGKILL")
-    assert (tmp_path / "run" / f"{name}.safetensors").exists()
+    assert (tmp_path / "run" / "checkpoints" / f"{name}.safetensors").exists()
     watcher = Watcher()
     (row,) = resume(tmp_path / "run", watcher).rows
     assert watcher.events.count((name, "epoch")) < 3
@@ -207,7 +253,7 @@ def test_what_is_missing_is_done_from_the_last_epoch(name, tmp_path):
     assert [e.test_accuracy for e in row.history.epochs] == [
         e.test_accuracy for e in expected.epochs
     ]
-    assert not (tmp_path / "run" / f"{name}.safetensors").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
     again = Watcher()
     resume(tmp_path / "run", again)
     assert again.events == []
@@ -257,7 +303,7 @@ def comparing(tmp_path):
         env={**os.environ, name: value},
     )
     said = process.stdout.readline()  # where the images are from
-    wanted = time_in_training(tmp_path / "run" / "numpy.safetensors", process)
+    wanted = time_in_training(tmp_path / "run" / "checkpoints" / "numpy.safetensors", process)
     assert wanted
     return process, said, mark
 
@@ -268,6 +314,21 @@ def time_in_training(checkpoint, process):
         if checkpoint.exists():
             return True
     return False
+
+
+def test_a_watcher_that_fails_leaves_no_worker(tmp_path):
+    class Failing(Watcher):
+        def event(self, backend, event):
+            if event["event"] == "ready":
+                self.handle = os.pidfd_open(event["pid"])
+            if event["event"] == "begin":
+                raise ZeroDivisionError
+
+    watcher = Failing()
+    with pytest.raises(ZeroDivisionError):
+        compare("lenet", Plan(LONGER, None, ("numpy",)), out=tmp_path / "run", watcher=watcher)
+    assert select.select([watcher.handle], [], [], 60)[0]
+    os.close(watcher.handle)
 
 
 def test_ctrl_c_ends_all_workers_and_prints_what_there_is(tmp_path):

@@ -206,11 +206,17 @@ def _set_defaults(entry: Framework) -> None:
     halves their speed; so it says: as many as this process may use.
     """
     if entry.module not in sys.modules:
-        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+        if "OMP_NUM_THREADS" not in os.environ:
+            os.environ["OMP_NUM_THREADS"] = str(usable_cores())
+            SET_HERE.add("OMP_NUM_THREADS")
         for variable, value in entry.settings:
             os.environ.setdefault(variable, value)
         if entry.name == "paddle" and _is_amd_with_avx2():
             os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+
+SET_HERE: set[str] = set()
+"""Variables that hold this library's own choice of threads, which is not for other processes."""
 
 
 def _is_amd_with_avx2() -> bool:

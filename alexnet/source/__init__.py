@@ -39,8 +39,9 @@ def source(net: ResolvedNet, backend: str) -> str:
         shape = row.output_shape
     helpers = [helper for helper in column.HELPERS if any(helper.name in line for line in lines)]
     kind = "images" if len(net.input_shape) == 3 else "vectors"
+    title = f"{' '.join(net.name.split())}, for {kind} of {shape_text(net.input_shape)}"
     return (
-        f"# {net.name}, for {kind} of {shape_text(net.input_shape)}: {net.parameter_count:,} parameters\n"
+        f"# {title}: {net.parameter_count:,} parameters\n"
         f"{column.imports(net, helpers)}\n"
         + "".join(f"\n\n{helper.code.strip()}\n" for helper in helpers)
         + ("\n\n" if helpers else "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from textwrap import indent
 
@@ -25,6 +26,6 @@ def imports(net: ResolvedNet, helpers: Sequence[Helper]) -> str:
 
 
 def program(net: ResolvedNet, lines: list[str]) -> str:
-    head = [f'"{net.name}",', f"{net.input_shape!r},"]
+    head = [f"{json.dumps(net.name)},", f"{net.input_shape!r},"]
     table = indent(block("Net(", [*head, block("(", lines, "),")], "),"), "    ")
     return f'net = build(\n{table}\n    backend="numpy",\n)'
