@@ -1,0 +1,44 @@
+"""What is installed from a built wheel, as opposed to a checkout."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from helpers import run
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with the contents of a wheel that is built now."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    built = run("sh", "-c", f'cd "{ROOT}" && exec "$@"', "sh", *build)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_it_can_be_imported_and_has_its_sample(installed, tmp_path):
+    program = (
+        f"import sys; sys.path.insert(0, {str(installed)!r})\n"
+        "import alexnet\n"
+        f"assert alexnet.__file__.startswith({str(installed)!r})\n"
+        "data = alexnet.load_fashion_mnist(64, resize=None, source='sample', subset=(64, 64))\n"
+        "print(alexnet.evaluate(alexnet.build('lenet', 'numpy'), data[1]))\n"
+    )
+    found = run("sh", "-c", f'cd "{tmp_path}" && exec "$@"', "sh", sys.executable, "-c", program)
+    assert found.returncode == 0, found.stderr
+    assert 0 <= float(found.stdout) <= 1
+
+
+def test_what_python_runs_at_its_start_is_a_copy(installed):
+    copy = (installed / "_alexnet_startup.py").read_bytes()
+    assert copy == (installed / "alexnet" / "startup.py").read_bytes()
+    assert (installed / "_alexnet_startup.pth").read_text() == "import _alexnet_startup\n"

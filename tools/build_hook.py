@@ -1,0 +1,25 @@
+"""Puts a copy of alexnet/startup.py beside the package; its docstring says what for.
+
+``force-include`` alone would take the file out of the package, where it is needed too.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class CopyStartup(BuildHookInterface):
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        package = Path(self.root) / "alexnet"
+        for name in ("startup.py", "startup.pth"):
+            copy = shutil.copy(package / name, self.folder / name)
+            build_data["force_include"][str(copy)] = f"_alexnet_{name}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        shutil.rmtree(self.folder)
