@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet import backends, data, files, load_fashion_mnist, load_mnist
-from alexnet.comparison import plan
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError
+from alexnet.planning import plan
 from alexnet.resize import ImageTransform
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
