@@ -172,8 +172,11 @@ def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndar
 def _epoch_seed(seed: int, number: int) -> int:
     """The seed of what is drawn in an epoch, so that any epoch can be the first after a break.
 
-    31 bits, which every framework takes.
+    The first epoch's is the run's own: dropout is then that of a reader's loop that begins with
+    ``torch.manual_seed(seed)``. 31 bits, which every framework takes.
     """
+    if number == 0 and seed < 2**31:
+        return seed
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
