@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 
 from alexnet import backends, zoo
 from alexnet.atomic import replacing
-from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError
+from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
 from alexnet.history import History
 from alexnet.rendering import render, table_of
 from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape
@@ -228,7 +228,7 @@ def save(
     except Exception as error:  # frameworks fail in many ways
         raise CheckpointError(
             f"{table.name}: this {type(net).__name__} does not give its arrays, which it may not have "
-            f"before it has been called on a batch ({_last_line(error)})"
+            f"before it has been called on a batch ({last_line(error)})"
         ) from None
     try:
         weights = in_order(own, table.parameters, table.name)
@@ -255,7 +255,7 @@ def check_predictions(net: Any, checkpoint: Checkpoint) -> None:
         found = backend.to_numpy(backend.predict(net, X))
     except Exception as error:  # frameworks fail in many ways
         raise CheckpointError(
-            f"{kind} does not take inputs of {table.input_shape} ({_last_line(error)})"
+            f"{kind} does not take inputs of {table.input_shape} ({last_line(error)})"
         ) from None
     if found.shape != expected.shape:
         raise CheckpointError(f"{kind} gives {found.shape[1:]}, not {expected.shape[1:]}")
@@ -268,10 +268,6 @@ def check_predictions(net: Any, checkpoint: Checkpoint) -> None:
                 f"{hint if name == 'tensorflow' else ''}: on random images its logits differ "
                 f"by {np.abs(a - b).max():.1e}, the largest being {largest:.1e}"
             )
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def load(path: str | os.PathLike[str], backend: str = "torch", *, device: Any = None) -> Any:
@@ -336,5 +332,5 @@ def convert(
             backend.export(net, str(new))
     except Exception as error:  # frameworks fail in many ways
         why = error.strerror if isinstance(error, OSError) else None
-        raise CheckpointError(f"{path}: cannot be written ({why or _last_line(error)})") from None
+        raise CheckpointError(f"{path}: cannot be written ({why or last_line(error)})") from None
     return path

@@ -31,3 +31,12 @@ class MissingBackendError(BackendError, ImportError):
 
 class RunError(AlexNetError, RuntimeError):
     """A run (of ``compare`` or ``train``) that was asked for wrongly or could not be carried out."""
+
+
+def last_line(error: BaseException) -> str:
+    """What another library's error says at its end, where the cause stands; else its kind.
+
+    >>> last_line(ValueError("Traceback:\\n  no such kernel")), last_line(KeyError())
+    ('  no such kernel', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]

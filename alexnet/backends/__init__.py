@@ -27,7 +27,7 @@ from typing import Any, TextIO, cast
 import numpy as np
 
 from alexnet.backends.interface import Backend
-from alexnet.errors import BackendError, MissingBackendError
+from alexnet.errors import BackendError, MissingBackendError, last_line
 from alexnet.startup import prepare_mxnet, usable_cores
 from alexnet.weights import Weights, check_weights
 
@@ -112,8 +112,9 @@ def load(name: str) -> Backend:
     except BackendError:
         raise
     except Exception as error:  # frameworks fail in many ways: missing libraries, other versions
-        last = (str(error).strip() or type(error).__name__).splitlines()[-1]
-        raise BackendError(f"{entry.title} is installed but cannot be imported: {last}") from error
+        raise BackendError(
+            f"{entry.title} is installed but cannot be imported: {last_line(error)}"
+        ) from error
     finally:
         chatter.muted = False
 
@@ -142,7 +143,7 @@ class _Chatter(io.TextIOBase):
 def _muted_stderr() -> Iterator[None]:
     """The same for what a framework's compiled code writes; told after all if the import fails."""
     try:
-        real, said = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
+        said, real = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  (closed below)
     except OSError:  # there is no standard error, or no room for a file
         yield
         return
