@@ -15,7 +15,7 @@ from alexnet.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -33,9 +33,9 @@ class History:
     """A training run: its settings, its steps and epochs, its speed.
 
     >>> history = History("lenet", "numpy", "1.26.4", "cpu", {"lr": 0.9}, {})
-    >>> history.record_step(examples=4, loss_sum=8.0, correct=1)
+    >>> history.record_step(examples=4, loss_sum=8.0, correct=1, seconds=0.5)
     >>> history.steps
-    [{'examples': 4, 'loss': 2.0, 'accuracy': 0.25}]
+    [{'examples': 4, 'loss': 2.0, 'accuracy': 0.25, 'seconds': 0.5}]
     """
 
     model: str
@@ -45,15 +45,20 @@ class History:
     settings: dict[str, Any]
     versions: dict[str, str]
     epochs: list[Epoch] = field(default_factory=list)
-    steps: list[dict[str, float]] = field(default_factory=list)  # of each batch, before its step
+    steps: list[dict[str, float]] = field(default_factory=list)  # loss and accuracy: before each
     warmup_seconds: float = 0.0  # the first step, in which frameworks compile and allocate
     timed_examples: int = 0  # without the first step's
     timed_seconds: float = 0.0
     net: Any = field(default=None, repr=False, compare=False)  # the trained net; not saved
 
-    def record_step(self, examples: int, loss_sum: float, correct: int) -> None:
+    def record_step(self, examples: int, loss_sum: float, correct: int, seconds: float) -> None:
         self.steps.append(
-            {"examples": examples, "loss": loss_sum / examples, "accuracy": correct / examples}
+            {
+                "examples": examples,
+                "loss": loss_sum / examples,
+                "accuracy": correct / examples,
+                "seconds": seconds,
+            }
         )
 
     @property
@@ -92,7 +97,7 @@ class History:
         fields = {k: v for k, v in vars(self).items() if k != "net"}
         fields["epochs"] = [asdict(e) for e in self.epochs]
         speed = {"examples_per_sec": self.examples_per_sec}
-        return {"format": FORMAT, **_finite(fields | speed)}
+        return {"format": FORMAT, **finite(fields | speed)}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> History:
@@ -145,7 +150,7 @@ KINDS: dict[str, Any] = {
     "timed_seconds": int | float,
 }
 EPOCH = ("loss", "train_accuracy", "test_accuracy", "seconds")
-STEP = ("examples", "loss", "accuracy")
+STEP = ("examples", "loss", "accuracy", "seconds")
 
 
 def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -158,9 +163,10 @@ def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[st
     return [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain types in which every number that is not finite has become None, as JSON would have it."""
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,10 +12,11 @@ from alexnet.errors import DataError
 from alexnet.history import History
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STYLES: dict[str, dict[str, Any]] = {
-    "numpy": {"color": "#555555", "linestyle": (0, (1, 1)), "marker": "s"},
+    "numpy": {"color": "#808080", "linestyle": (0, (1, 1)), "marker": "s"},
     "torch": {"color": "#d1495b", "linestyle": "-", "marker": "o"},
     "mxnet": {"color": "#2e86ab", "linestyle": (0, (6, 2)), "marker": "^"},
     "tensorflow": {"color": "#e08e00", "linestyle": (0, (3, 1, 1, 1)), "marker": "D"},
@@ -24,6 +25,8 @@ STYLES: dict[str, dict[str, Any]] = {
 """One look for each backend in every picture, told apart by more than colour."""
 
 POINTS_PER_EPOCH = 40  # of a smoothed curve, at most
+RAW_POINTS = 600  # of the curve behind it, at most
+CLOCK = 1e-6  # seconds; less than any step, more than what is lost in adding them up
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -40,66 +43,127 @@ def new_figure(width: float, height: float) -> Figure:
 def plot_histories(histories: Sequence[History]) -> Figure:
     """Loss and accuracy of one or more runs over the epochs, laid over each other.
 
-    Lines are training figures, a running mean over an eighth of an epoch; markers are the test
-    accuracy after each epoch.
+    Where there are several of one framework, the runs of each net have pictures of their own. Lines are
+    training figures, a running mean over an eighth of an epoch; markers are the test accuracy after each
+    epoch.
     """
     if not histories:
         raise DataError("there is no history to plot")
-    figure = new_figure(10, 4)
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    groups: dict[str, list[tuple[str, History]]] = {}
+    alone = len({h.backend for h in histories}) == len(histories)
     for history in histories:
-        if not history.steps:
-            continue
-        style = dict(
-            STYLES.get(history.backend, {"color": "black", "linestyle": "-", "marker": "o"})
-        )
-        marker = style.pop("marker")
-        epochs, loss, accuracy = _curves(history)
-        loss_axes.plot(epochs, loss, label=history.backend, **style)
-        accuracy_axes.plot(epochs, accuracy, **style)
-        tested = [e.test_accuracy for e in history.epochs]
-        accuracy_axes.plot(
-            epochs[-1] * np.arange(1, len(tested) + 1) / max(len(tested), 1),
-            tested,
-            marker,
-            color=style["color"],
-            markersize=8,
-            markerfacecolor="none",
-            markeredgewidth=1.8,
-            clip_on=False,
-            label=history.backend,
-        )
-    for axes, title in ((loss_axes, "training loss"), (accuracy_axes, "accuracy")):
-        axes.set(xlabel="epoch", title=title)
-        axes.set_xlim(left=0)
-        axes.grid(alpha=0.3)
-    loss_axes.set_ylim(bottom=0)
-    accuracy_axes.set_ylim(0, 1)
-    loss_axes.legend(title="training")
-    if any(history.epochs for history in histories):
-        accuracy_axes.legend(title="test, after the epoch", loc="upper left")
-    names = {h.model for h in histories}
-    if len(names) == 1:  # nets that were given as such go by the names of their classes
-        figure.suptitle(names.pop())
+        group = groups.setdefault("" if alone else history.model, [])
+        group.append((history.backend, history))
+    figure = new_figure(10, 4 * len(groups))
+    parts = figure.subfigures(len(groups), 1, squeeze=False)
+    for part, group in zip(parts.flat, groups.values(), strict=True):
+        loss_axes, accuracy_axes = part.subplots(1, 2)
+        draw_loss(loss_axes, group)
+        draw_accuracy(accuracy_axes, group)
+        names = {history.model for _, history in group}
+        if len(names) == 1:  # nets that were given as such go by the names of their classes
+            part.suptitle(names.pop())
     return figure
 
 
-def _curves(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Epochs gone by, loss and accuracy, smoothed and thinned."""
+UNITS = {
+    "step": "step",
+    "epoch": "epoch",
+    "second": "seconds of training",
+    "example": "training images",
+}
+"""What a run can be measured in."""
+
+
+def draw_loss(axes: Axes, histories: Sequence[tuple[str, History]], unit: str = "epoch") -> None:
+    """The training loss of runs, each with its label, over one of `UNITS`."""
+    for label, history in histories:
+        _draw_line(axes, history, "loss", unit, label)
+    _furnish(axes, "training loss", unit)
+    axes.set_ylim(bottom=0)
+    axes.legend(title="training")
+
+
+def draw_accuracy(
+    axes: Axes, histories: Sequence[tuple[str, History]], unit: str = "epoch"
+) -> None:
+    """The training accuracy of runs, and the test accuracy after each epoch."""
+    for label, history in histories:
+        style = _draw_line(axes, history, "accuracy", unit)
+        if history.steps and history.epochs:
+            axes.plot(
+                positions(history, unit)[_last_steps(history)],
+                [e.test_accuracy for e in history.epochs],
+                style["marker"],
+                color=style["color"],
+                markersize=8,
+                markerfacecolor="none",
+                markeredgewidth=1.8,
+                clip_on=False,
+                label=label,
+            )
+    _furnish(axes, "accuracy", unit)
+    axes.set_ylim(0, 1)
+    if any(history.epochs for _, history in histories):
+        axes.legend(title="test, after the epoch", loc="upper left")
+
+
+def _draw_line(
+    axes: Axes, history: History, figure: str, unit: str, label: str | None = None
+) -> dict[str, Any]:
+    """A smoothed line, with what each batch had of its own behind it where steps are the unit."""
+    style = STYLES.get(history.backend, {"color": "black", "linestyle": "-", "marker": "o"})
+    if not history.steps:
+        return style
+    where = positions(history, unit)
+    kept, means = smoothed(history, figure)
+    look = {key: style[key] for key in ("color", "linestyle")}
+    axes.plot(where[kept], means, label=label, **look)
+    if unit == "step":
+        thin = -(-len(where) // RAW_POINTS)
+        raw = np.array([s[figure] for s in history.steps])
+        axes.plot(where[::thin], raw[::thin], color=style["color"], alpha=0.2, linewidth=0.7)
+    return style
+
+
+def _furnish(axes: Axes, title: str, unit: str) -> None:
+    axes.set(xlabel=UNITS[unit], title=title)
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3)
+
+
+def positions(history: History, unit: str) -> np.ndarray:
+    """Where a run stood after each step, in one of `UNITS`: float64 (steps,)."""
+    if unit == "step":
+        return np.arange(1.0, len(history.steps) + 1)
+    gone = np.cumsum(
+        [s["seconds" if unit == "second" else "examples"] for s in history.steps], dtype=float
+    )
+    return gone / _epoch_examples(history) if unit == "epoch" else gone
+
+
+def _epoch_examples(history: History) -> float:
+    """The images of a whole epoch, also where a run stops before its end."""
+    seen = sum(s["examples"] for s in history.steps)
+    return history.settings.get("train_examples") or seen / max(len(history.epochs), 1)
+
+
+def _last_steps(history: History) -> np.ndarray:
+    """The index of each epoch's last step, found by the clock: int64 (epochs,)."""
+    gone = np.cumsum([s["seconds"] for s in history.steps])
+    ends = np.cumsum([e.seconds for e in history.epochs])
+    return np.minimum(np.searchsorted(gone, ends - CLOCK), len(gone) - 1)
+
+
+def smoothed(history: History, figure: str) -> tuple[np.ndarray, np.ndarray]:
+    """The steps that a thinned curve has, and the running mean of a figure there."""
     examples = np.array([s["examples"] for s in history.steps], float)
-    total = history.settings.get("train_examples") or examples.sum() / max(len(history.epochs), 1)
-    per_epoch = total / examples.max()  # batches, also where a run stops before the epoch's end
+    per_epoch = _epoch_examples(history) / examples.max()  # batches
     window = max(1, int(per_epoch // 8))
     thin = max(1, int(per_epoch // POINTS_PER_EPOCH))
     kept = np.arange(len(examples) - 1, min(window, len(examples)) - 2, -thin)[::-1]
-    weight = _running(examples, window)
-    curves = (
-        _running(examples * np.array([s[k] for s in history.steps]), window) / weight
-        for k in ("loss", "accuracy")
-    )
-    epochs = (np.cumsum(examples) / total)[kept]
-    loss, accuracy = (curve[kept] for curve in curves)
-    return epochs, loss, accuracy
+    sums = _running(examples * np.array([s[figure] for s in history.steps]), window)
+    return kept, (sums / _running(examples, window))[kept]
 
 
 def _running(values: np.ndarray, window: int) -> np.ndarray:

@@ -263,9 +263,9 @@ class Run:
         clock = time.perf_counter()
         for X, y in batches:
             loss_sum, correct = self.trainer.step(X, y)
-            history.record_step(len(y), float(loss_sum), int(correct))
             self.backend.synchronize(self.device)
             seconds = time.perf_counter() - clock
+            history.record_step(len(y), float(loss_sum), int(correct), seconds)
             if not self.seconds:  # the first step here; of an earlier part the speed is not known
                 history.warmup_seconds = seconds
                 history.timed_examples, history.timed_seconds = 0, 0.0

@@ -359,7 +359,7 @@ CHANGES = {
         trained(HISTORY | {"epochs": [1]})
     ),
     r"a history's steps are numbers, not": lambda _, about: about.update(
-        trained(HISTORY | {"steps": [{"examples": 1, "loss": "a", "accuracy": 0.5}]})
+        trained(HISTORY | {"steps": [{"examples": 1, "loss": "a", "accuracy": 0.5, "seconds": 1}]})
     ),
     r"velocity_scale must be a finite number other than zero, not 0.0": lambda _, about: (
         about.update(trained(HISTORY, 0.0))

@@ -540,7 +540,7 @@ def test_a_history_comes_back_from_its_file(tmp_path):
 
 def test_a_diverged_run_is_still_valid_json(tmp_path):
     history = History("lenet", "numpy", "1", "cpu", {}, {}, [Epoch(float("inf"), 0.1, 0.1, 1.0)])
-    history.record_step(4, float("nan"), 0)
+    history.record_step(4, float("nan"), 0, 0.25)
     history.timed_examples, history.timed_seconds = 4, 1.0
     history.save(tmp_path / "history.json")
     json.loads((tmp_path / "history.json").read_text(), parse_constant=pytest.fail)
