@@ -1,4 +1,4 @@
-"""The command line: ``alexnet summary``, ``show``, ``train``, ``compare``, ``parity``, ``convert``."""
+"""The command line: ``alexnet summary``, ``show``, ``train``, ``compare``, ``report`` and so on."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ out = Console(highlight=False, soft_wrap=True, markup=False)
 
 RECIPE = "Default: the recipe's."
 Model = Annotated[str, typer.Argument(help=f"A net of the zoo: {', '.join(zoo.ZOO)}.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(help=f"Nets of the zoo: {', '.join(zoo.ZOO)}. Default: alexnet."),
+]
 Full = Annotated[
     bool | None,
     typer.Option(
@@ -146,7 +150,7 @@ def train(
     if save:
         _require_writable(save)
     planned = plan(
-        model,
+        [model],
         [backend],
         full,
         data,
@@ -159,7 +163,7 @@ def train(
         train_examples=examples,
     )
     out.print(f"Images: {describe_data(planned.root)}")
-    recipe = planned.recipe
+    (recipe,) = planned.recipes.values()
     train_iter, test_iter = Job(model, backend, recipe, seed, planned.root).load_data()
     history = train_ch6(
         model,
@@ -180,7 +184,7 @@ def train(
 
 @app.command()
 def compare(
-    model: Model = "alexnet",
+    models: Models = None,
     only: Annotated[
         str | None,
         typer.Option("--backends", help="Such as torch,paddle. Default: all."),
@@ -210,18 +214,17 @@ def compare(
         typer.Option("--resume", help="Go on with what that run lacks. All else is as it was."),
     ] = None,
 ) -> None:
-    """Train one net in every framework, from the same weights on the same images, side by side."""
+    """Train nets in every framework, from the same weights on the same images, side by side."""
     from alexnet.comparing import carry_out, resume
     from alexnet.planning import describe_data, interpreters, plan
     from alexnet.progress import TerminalWatcher
 
     if resumed is not None:
-        _report(resume(resumed, TerminalWatcher()), None)
+        _conclude(resume(resumed, TerminalWatcher()))
         return
-    names = _names(only)
     planned = plan(
-        model,
-        names,
+        models or ["alexnet"],
+        _names(only),
         full,
         data,
         device,
@@ -236,28 +239,50 @@ def compare(
         train_examples=examples,
     )
     out.print(f"Images: {describe_data(planned.root)}")
-    comparison = carry_out(
-        model, planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher()
-    )
-    _report(comparison, names)
+    comparison = carry_out(planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher())
+    _conclude(comparison)
 
 
-def _report(comparison: Comparison, names: list[str] | None) -> None:
-    """Print what came of a comparison, in which these backends were asked for by name."""
-    from alexnet.table import comparison_table, problems, recipe_line
+def _conclude(comparison: Comparison) -> None:
+    """Print what came of a comparison, and write its report."""
+    from alexnet.comparison import titles
+    from alexnet.report import REPORT, write_report
+    from alexnet.table import comparison_table, problems, recipe_lines
 
-    out.print(recipe_line(comparison))
+    for line in recipe_lines(comparison):
+        out.print(line)
     out.print(comparison_table(comparison), soft_wrap=False)
     for line in problems(comparison):
         out.print(line)
-    out.print(f"Run folder: {comparison.folder}")
+    write_report([comparison], comparison.folder / REPORT)
+    out.print(f"Run folder: {comparison.folder}, with all of it in {REPORT}")
     if comparison.interrupted:
         raise typer.Exit(130)
-    failed = [row.backend for row in comparison.rows if row.problem and (names or not row.missing)]
-    if failed:
+    ill = [r for r in comparison.rows if r.problem and (comparison.plan.named or not r.missing)]
+    if ill:
+        failed = [titles(comparison.rows)[row.name] for row in ill]
         raise RunError(
             f"{', '.join(failed)} did not come through; the logs are in {comparison.folder}"
         )
+
+
+@app.command()
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of comparisons, such as runs/alexnet-….")
+    ],
+    path: Annotated[
+        Path | None,
+        typer.Option("--out", help="Default: report.html in the run's folder; of several, here."),
+    ] = None,
+) -> None:
+    """Write the report of a comparison anew, or one of several, side by side."""
+    from alexnet.comparison import Comparison
+    from alexnet.report import REPORT, write_report
+
+    comparisons = [Comparison.load(folder) for folder in runs]
+    own = runs[0] / REPORT if len(runs) == 1 else Path(REPORT)
+    out.print(str(write_report(comparisons, path or own)))
 
 
 @app.command()

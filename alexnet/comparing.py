@@ -1,4 +1,4 @@
-"""Comparing: a process for each backend, one after another or several at a time."""
+"""Comparing: a process for each net and backend, one after another or several at a time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from alexnet import backends, processes, zoo
-from alexnet.comparison import Comparison, Row
+from alexnet import backends, processes
+from alexnet.comparison import Answers, Comparison, Row, differences_from
 from alexnet.display import in_notebook
 from alexnet.errors import AlexNetError, RunError
 from alexnet.history import Epoch, History
 from alexnet.planning import SILENCE, Plan, plan
-from alexnet.recipes import Recipe
-from alexnet.spec import Net, Shape
+from alexnet.recipes import Recipe, net_for
 from alexnet.train import check_settings
 from alexnet.weights import initial_weights
 from alexnet.worker import Job, initial_logits
@@ -32,9 +31,9 @@ CHECKPOINTS = "checkpoints"  # in a run's folder, of the backends that have no r
 class Watcher(Protocol):
     """Told of a comparison as it goes."""
 
-    def begin(self, names: Sequence[str]) -> None: ...
+    def begin(self, rows: Sequence[Row]) -> None: ...
 
-    def event(self, backend: str, event: dict[str, Any]) -> None:
+    def event(self, row: Row, event: dict[str, Any]) -> None:
         """An event of `alexnet.worker`, or ``start`` or ``end``."""
 
     def finish(self, row: Row) -> None: ...
@@ -45,10 +44,10 @@ class Watcher(Protocol):
 class Unwatched:
     """Looks away."""
 
-    def begin(self, names: Sequence[str]) -> None:
+    def begin(self, rows: Sequence[Row]) -> None:
         pass
 
-    def event(self, backend: str, event: dict[str, Any]) -> None:
+    def event(self, row: Row, event: dict[str, Any]) -> None:
         pass
 
     def finish(self, row: Row) -> None:
@@ -59,7 +58,7 @@ class Unwatched:
 
 
 def compare(
-    model: str = "alexnet",
+    models: str | Sequence[str] = "alexnet",
     backends: Sequence[str] | None = None,
     *,
     full: bool | None = None,
@@ -75,11 +74,12 @@ def compare(
     """Train a net in every framework, each in a process of its own, and set them side by side.
 
     All get the same images in the same order and the same initial weights. In a notebook a table and
-    the curves are shown while it runs, and the comparison shows both.
+    the curves are shown while it runs, and the comparison shows both. Its folder holds all that came
+    of it, and a report: ``report.html``.
 
     Parameters
     ----------
-    model : a name of `alexnet.zoo`.
+    models : a name of `alexnet.zoo`, or several.
     backends : their names; default: all.
     full : the book's recipe, or (False) one for a CPU; default: full if every framework sees a GPU.
     data : folder of the four IDX files, or ``"sample"``; default: those found here, else the sample.
@@ -106,7 +106,7 @@ def compare(
             f"{', '.join(Recipe.__dataclass_fields__)}"
         )
     planned = plan(
-        model,
+        [models] if isinstance(models, str) else models,
         backends,
         full,
         data,
@@ -116,17 +116,20 @@ def compare(
         silence=timeout,
         **recipe,
     )
+    from alexnet.report import REPORT, write_report
+
     watcher: Watcher = Unwatched()
     if in_notebook():
         from alexnet.notebook import NotebookWatcher
 
         watcher = NotebookWatcher()
     folder = Path(out) if out is not None else None
-    return carry_out(model, planned, seed=seed, device=device, out=folder, watcher=watcher)
+    found = carry_out(planned, seed=seed, device=device, out=folder, watcher=watcher)
+    write_report([found], found.folder / REPORT)
+    return found
 
 
 def carry_out(
-    model: str,
     plan: Plan,
     *,
     seed: int = 0,
@@ -134,30 +137,31 @@ def carry_out(
     out: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Comparison:
-    """Carry out a plan. Its folder (default: ``runs/<model>-<time>``) is written anew after each backend.
+    """Carry out a plan. Its folder (default: ``runs/<model>-<time>``) is written anew after each row.
 
     A backend that is not installed or that dies is a row that says why; the others go on. Ctrl-C ends
     all workers and gives what there is.
     """
-    net, recipe = zoo.get(model), plan.recipe
+    rows = [Row(model, name) for model in plan.recipes for name in plan.names]
+    begun = datetime.now().astimezone().isoformat(timespec="seconds")
+    comparison = Comparison(plan, seed, device, out or Path("runs"), begun, rows)
     # Refuse here what every worker would refuse.
-    net.resolve(_image_shape(net, recipe))
-    check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
-    rows = [Row(name) for name in plan.names]
-    comparison = Comparison(net.name, plan, seed, device, out or Path("runs"), rows)
-    _job(comparison, "numpy").load_data()
-    comparison.folder = _new_folder(net.name, out)
+    for model, recipe in plan.recipes.items():
+        net_for(model, recipe)
+        check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
+        _job(comparison, Row(model, "numpy")).load_data()
+    comparison.folder = _new_folder("-".join(plan.recipes), out)
     return _fill(comparison, watcher or Unwatched())
 
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
-    """Go on with what a run lacks: each backend without a result, from its last epoch's checkpoint."""
+    """Go on with what a run lacks: each row without a result, from its last epoch's checkpoint."""
     return _fill(Comparison.load(folder), watcher or Unwatched(), resumed=True)
 
 
-def _new_folder(model: str, out: Path | None) -> Path:
+def _new_folder(models: str, out: Path | None) -> Path:
     """A folder that no other run has, not even one that begins in the same second."""
-    name = f"{model}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = f"{models}-{datetime.now():%Y%m%d-%H%M%S}"
     for number in itertools.count(1):
         folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
         try:
@@ -179,7 +183,7 @@ def _new_folder(model: str, out: Path | None) -> Path:
 
 
 def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:
-    """Run every backend that has no history yet. Raises RunError if another process is doing so."""
+    """Run every row that has no history yet. Raises RunError if another process is doing so."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(comparison.folder / ".lock", timeout=0)
@@ -196,40 +200,49 @@ def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Co
 
 def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
     plan = comparison.plan
-    rows = {row.backend: row for row in comparison.rows if row.history is None}
+    rows = {(row.model, row.backend): row for row in comparison.rows if row.history is None}
     for row in rows.values():
-        row.problem, row.missing = "", False
+        row.problem, row.note, row.missing = "", "", False
     comparison.save()
     tasks = []
-    watcher.begin(list(rows))
+    watcher.begin(list(rows.values()))
     try:
-        for name, row in rows.items():
+        for row in rows.values():
+            name = row.backend
             if name not in plan.pythons and not backends.installed(name):
                 row.problem = f"not installed; {backends.framework(name).install_command}"
                 row.missing = True
                 watcher.finish(row)
             else:
                 python = plan.pythons.get(name, sys.executable)
-                log = comparison.folder / f"{name}.log"
-                job = replace(_job(comparison, name), resume=resumed)
+                log = comparison.folder / f"{row.name}.log"
+                job = replace(_job(comparison, row), resume=resumed)
                 tasks.append(processes.Task(job, python, log))
-        reference = _reference(comparison) if tasks else None
+        references = {
+            model: _reference(comparison, model) for model in {t.job.model for t in tasks}
+        }
         with closing(processes.run(tasks, plan.silence, plan.parallel)) as events:
             for task, event in events:
-                row = rows[task.job.backend]
+                row = rows[task.job.model, task.job.backend]
                 try:
-                    _note(row, event, reference)
+                    _note(row, event, references[row.model])
                 except (AlexNetError, ValueError, TypeError, KeyError) as error:
-                    row.problem = f"sent the event {event['event']}, which cannot be read ({error})"
+                    unread = f"sent the event {event['event']}, which cannot be read ({error})"
+                    if row.history is None:
+                        row.problem = unread
+                    else:
+                        row.note = unread
                     continue
-                watcher.event(row.backend, event)
+                watcher.event(row, event)
                 if event["event"] == "end":
                     _finish(comparison, row)
                     watcher.finish(row)
     except KeyboardInterrupt:
         comparison.interrupted = True
         for row in rows.values():
-            if row.history is None and not row.problem:
+            if row.history is not None:
+                _forget_checkpoint(comparison, row)
+            elif not row.problem:
                 row.problem = f"interrupted; --resume {comparison.folder} goes on with it"
         comparison.save()
     finally:
@@ -237,33 +250,35 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
     return comparison
 
 
-def _image_shape(net: Net, recipe: Recipe) -> Shape:
-    return net.input_shape[0], recipe.resize or 28, recipe.resize or 28
-
-
-def _job(comparison: Comparison, name: str) -> Job:
-    """What a backend's worker is to do."""
+def _job(comparison: Comparison, row: Row) -> Job:
+    """What a row's worker is to do."""
     return Job(
-        comparison.model,
-        name,
-        comparison.recipe,
+        row.model,
+        row.backend,
+        comparison.plan.recipes[row.model],
         comparison.seed,
         comparison.plan.root,
-        comparison.device if name != "numpy" else None,
-        checkpoint=str(_checkpoint(comparison, name)),
+        comparison.device if row.backend != "numpy" else None,
+        checkpoint=str(_checkpoint(comparison, row)),
     )
 
 
-def _checkpoint(comparison: Comparison, name: str) -> Path:
+def _checkpoint(comparison: Comparison, row: Row) -> Path:
     """Where a worker keeps its run until it is done."""
-    return (comparison.folder / CHECKPOINTS / f"{name}.safetensors").absolute()
+    return (comparison.folder / CHECKPOINTS / f"{row.name}.safetensors").absolute()
 
 
-def _reference(comparison: Comparison) -> np.ndarray:
+def _forget_checkpoint(comparison: Comparison, row: Row) -> None:
+    kept = _checkpoint(comparison, row)
+    kept.unlink(missing_ok=True)
+    with suppress(OSError):  # there are others in it
+        kept.parent.rmdir()
+
+
+def _reference(comparison: Comparison, model: str) -> np.ndarray:
     """The initial logits in double precision."""
-    job = _job(comparison, "numpy")
-    table, reference = zoo.get(job.model), backends.load("numpy")
-    resolved = table.resolve(_image_shape(table, job.recipe))
+    job, reference = _job(comparison, Row(model, "numpy")), backends.load("numpy")
+    resolved = net_for(model, job.recipe)
     net = reference.render(resolved, "cpu", "float64")
     reference.set_weights(net, initial_weights(resolved.parameters, job.seed))
     return initial_logits(job, net, "cpu")
@@ -274,6 +289,7 @@ def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None
     match event["event"]:
         case "ready":
             row.version, row.device = event["version"], event["device"]
+            row.machine, row.threads = event["machine"], event["threads"]
         case "begin":
             History.from_dict(event["history"])
         case "epoch":
@@ -287,22 +303,29 @@ def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None
         case "result":
             row.history = History.from_dict(event["history"])
             row.peak_memory = event["peak_memory"]
+        case "answers":
+            row.answers = Answers(event["classes"], event["probabilities"])
+        case "parity":
+            row.parity = differences_from(event["figures"])
+        case "error" if row.history is not None:
+            row.note = f"after its training: {event['message']}"
         case "error":
             row.problem = event["message"]
-        case "end" if row.history is None:
+        case "end":
             how = event["problem"] or "ended without a result"
-            row.problem = row.problem or " | ".join([how, *event["said"]])
+            if row.history is None:
+                row.problem = row.problem or " | ".join([how, *event["said"]])
+            elif event["problem"]:
+                row.note = row.note or f"after its training: {how}"
 
 
 def _finish(comparison: Comparison, row: Row) -> None:
     """Keep a row whose worker is no more."""
-    recipe = comparison.recipe
+    recipe = comparison.plan.recipes[row.model]
     if row.history is not None:
-        kept = _checkpoint(comparison, row.backend)
-        kept.unlink(missing_ok=True)
-        with suppress(OSError):  # there are others in it
-            kept.parent.rmdir()
+        _forget_checkpoint(comparison, row)
         batches = recipe.numpy_batches if row.backend == "numpy" else None
         if batches is not None and batches * recipe.batch_size < recipe.train_examples:
-            row.note = f"trained on the first {batches} batches of every epoch only"
+            only = f"trained on the first {batches} batches of every epoch only"
+            row.note = "; ".join(filter(None, [only, row.note]))
     comparison.save()

@@ -115,11 +115,16 @@ class ImageLoader:
 
     def checksum(self) -> str:
         """CRC-32 of the images and labels, in hexadecimal."""
-        return f"{zlib.crc32(self.labels.tobytes(), zlib.crc32(self.pixels.tobytes())):08x}"
+        return checksum(self.pixels, self.labels)
 
     def on(self, backend: str, device: Any = None) -> ImageLoader:
         """The same batches as tensors of that framework, counting epochs on its own."""
         return replace(self, backend=backend, device=device, epochs_begun=0)
+
+
+def checksum(images: np.ndarray, labels: np.ndarray) -> str:
+    """CRC-32 of images (N, H, W) and their labels (N,), in hexadecimal."""
+    return f"{zlib.crc32(labels.astype(np.int64).tobytes(), zlib.crc32(images.tobytes())):08x}"
 
 
 class LoadOptions(TypedDict, total=False):

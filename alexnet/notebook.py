@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from alexnet.backends import framework
-from alexnet.comparison import Comparison, Row
+from alexnet.comparison import Comparison, Row, labels, titles
 from alexnet.history import Epoch, History
 from alexnet.plotting import plot_histories
 from alexnet.progress import duration
-from alexnet.table import LAYOUT, comparison_table, problems, recipe_line
+from alexnet.table import LAYOUT, comparison_table, problems, recipe_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,45 +28,49 @@ class NotebookWatcher:
 
     INTERVAL = 1.0  # seconds
 
-    def begin(self, names: Sequence[str]) -> None:
+    def begin(self, rows: Sequence[Row]) -> None:
         from IPython.display import HTML, display
 
         self.html = HTML
-        self.states = dict.fromkeys(names, "waits")
+        self.labels, self.titles = labels(rows), titles(rows)
+        self.states = dict.fromkeys(self.labels, "waits")
         self.histories: dict[str, History] = {}
-        self.figures: dict[str, list[str]] = {name: [""] * 4 for name in names}
+        self.figures: dict[str, list[str]] = {name: [""] * 4 for name in self.labels}
         self.handle = display(HTML(self._page()), display_id=True)
         self.drawn = time.monotonic()
 
-    def event(self, backend: str, event: dict[str, Any]) -> None:
+    def event(self, row: Row, event: dict[str, Any]) -> None:
+        name = row.name
         match event["event"]:
             case "start":
-                self.states[backend] = "starts"
+                self.states[name] = "starts"
             case "begin":
-                self.states[backend] = "compiles"
-                self.histories[backend] = History.from_dict(event["history"])
+                self.states[name] = "compiles"
+                self.histories[name] = History.from_dict(event["history"])
             case "step":
-                self.histories[backend].steps += event["steps"]
+                self.histories[name].steps += event["steps"]
                 left = event["seconds_left"]
-                self.states[backend] = f"{duration(left)} left" if left is not None else "trains"
-                self.figures[backend] = [
+                self.states[name] = f"{duration(left)} left" if left is not None else "trains"
+                self.figures[name] = [
                     f"{event['done']}",
                     f"{event['loss']:.3f}",
-                    self.figures[backend][2],
+                    self.figures[name][2],
                     f"{event['examples_per_sec']:.1f}",
                 ]
             case "test":
-                self.states[backend] = "tests"
+                self.states[name] = "tests"
+            case "answers":
+                self.states[name] = "parity"
             case "epoch":
-                self.histories[backend].epochs.append(Epoch(**event["epoch"]))
-                self.figures[backend][2] = f"{event['epoch']['test_accuracy']:.3f}"
+                self.histories[name].epochs.append(Epoch(**event["epoch"]))
+                self.figures[name][2] = f"{event['epoch']['test_accuracy']:.3f}"
         if time.monotonic() - self.drawn > self.INTERVAL:
             self._draw()
 
     def finish(self, row: Row) -> None:
-        self.states[row.backend] = "done" if row.history is not None else "no result"
+        self.states[row.name] = "done" if row.history is not None else "no result"
         if row.problem:
-            print(f"{framework(row.backend).title}: {row.problem}")
+            print(f"{self.titles[row.name]}: {row.problem}")
         self._draw()
 
     def end(self) -> None:
@@ -82,14 +85,14 @@ class NotebookWatcher:
         for name in ("backend", "steps", "loss", "test", "ex/s", ""):
             table.add_column(name, justify="left" if name == "backend" else "right", no_wrap=True)
         for name, state in self.states.items():
-            table.add_row(name, *self.figures[name], state)
+            table.add_row(self.labels[name], *self.figures[name], state)
         histories = [history for history in self.histories.values() if history.steps]
         return _html([table]) + (_picture(plot_histories(histories)) if histories else "")
 
 
 def as_html(comparison: Comparison) -> str:
     """The table and the curves of a comparison."""
-    parts = [recipe_line(comparison), comparison_table(comparison), *problems(comparison)]
+    parts = [*recipe_lines(comparison), comparison_table(comparison), *problems(comparison)]
     histories = comparison.histories
     return _html(parts) + (_picture(plot_histories(histories)) if histories else "")
 

@@ -28,24 +28,26 @@ SILENCE = 600.0  # seconds after which a worker that says nothing is given up
 class Plan:
     """What a run will do."""
 
-    recipe: Recipe
+    recipes: Mapping[str, Recipe]  # of each net
     root: str | None  # folder of the images; None: the sample
     names: tuple[str, ...]  # of the backends
     pythons: Mapping[str, str] = field(default_factory=dict)  # interpreters other than this one
     parallel: int = 1  # workers at a time
     silence: float = SILENCE
+    named: bool = False  # the backends were, by the user: one that is missing is a failure
 
     def to_dict(self) -> dict[str, Any]:
-        return vars(self) | {"recipe": vars(self.recipe), "pythons": dict(self.pythons)}
+        recipes = {model: vars(recipe) for model, recipe in self.recipes.items()}
+        return vars(self) | {"recipes": recipes, "pythons": dict(self.pythons)}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Plan:
-        recipe = Recipe(**plain["recipe"])
-        return cls(**{**plain, "recipe": recipe, "names": tuple(plain["names"])})
+        recipes = {model: Recipe(**recipe) for model, recipe in plain["recipes"].items()}
+        return cls(**{**plain, "recipes": recipes, "names": tuple(plain["names"])})
 
 
 def plan(
-    model: str,
+    models: Sequence[str],
     names: Sequence[str] | None = None,
     full: bool | None = None,
     data: str | None = None,
@@ -61,17 +63,20 @@ def plan(
     ``full=None`` means the book's recipe if every framework that is to run and is there sees a GPU,
     else the quick one. NumPy, which would take days, is left out of a full run unless it is named. A
     quick run takes the images that it finds here, else the sample; a full run downloads them. ``data``
-    names a folder, or is ``"sample"``. ``overrides`` are fields of the recipe.
+    names a folder, or is ``"sample"``. ``overrides`` are fields of every net's recipe.
     """
-    model, pythons = zoo.get(model).name, dict(pythons or {})
+    models, pythons = [zoo.get(model).name for model in models], dict(pythons or {})
+    if not models:
+        raise RunError(f"no net is named; nets are {', '.join(zoo.ZOO)}")
     for name in (*(names or ()), *pythons):
         backends.framework(name)
     if parallel < 1:
         raise RunError(f"parallel must be at least 1, not {parallel}")
     check_silence(silence)
-    twice = sorted({name for name in names or () if list(names or ()).count(name) > 1})
-    if twice:
-        raise RunError(f"backends: {', '.join(twice)} is named more than once")
+    for what, given in (("nets", models), ("backends", list(names or ()))):
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise RunError(f"{what}: {', '.join(twice)} is named more than once")
     if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", device):
         raise RunError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
     there = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
@@ -79,20 +84,25 @@ def plan(
         here = [n for n in names or there if n != "numpy" and n in there]
         may_use_gpu = device != "cpu" and bool(here) and backends.gpu_hardware()
         full = may_use_gpu and all(
-            _uses_gpu(model, name, pythons.get(name, sys.executable)) for name in here
+            _uses_gpu(models[0], name, pythons.get(name, sys.executable)) for name in here
         )
-    recipe = recipe_for(model, full)
-    recipe = replace(recipe, **{key: v for key, v in overrides.items() if v is not None})
+    overrides = {key: v for key, v in overrides.items() if v is not None}
+    chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != "numpy" or not full))
+    if not any(name in there for name in chosen if name != "numpy"):
+        overrides["numpy_batches"] = None  # it is alone, and has the time
+    recipes = {model: _recipe(model, full, overrides) for model in models}
+    return Plan(recipes, _images(data, full), chosen, pythons, parallel, silence, named=bool(names))
+
+
+def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
+    """A net's recipe, cut down as ALEXNET_SUBSET has it."""
+    recipe = replace(recipe_for(model, full), **overrides)
     train, test = limits((recipe.train_examples, recipe.test_examples))
-    recipe = replace(
+    return replace(
         recipe,
         train_examples=train or recipe.train_examples,
         test_examples=test or recipe.test_examples,
     )
-    chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != "numpy" or not full))
-    if not any(name in there for name in chosen if name != "numpy"):
-        recipe = replace(recipe, numpy_batches=None)  # it is alone, and has the time
-    return Plan(recipe, _images(data, full), chosen, pythons, parallel, silence)
 
 
 def _images(data: str | None, full: bool) -> str | None:

@@ -129,7 +129,14 @@ def _end(problem: str, said: list[str]) -> dict[str, Any]:
 
 NUMBER = int | float
 EVENTS: dict[str, dict[str, Any]] = {
-    "ready": {"pid": int, "version": str, "device": str, "on_gpu": bool},
+    "ready": {
+        "pid": int,
+        "version": str,
+        "device": str,
+        "on_gpu": bool,
+        "machine": str,
+        "threads": str,
+    },
     "initial_logits": {"logits": list},
     "begin": {"steps": int | None, "history": dict},
     "step": {
@@ -142,6 +149,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "test": {},
     "epoch": {"done": int, "epoch": dict},
     "result": {"history": dict, "peak_memory": int | None},
+    "answers": {"classes": list, "probabilities": list},
+    "parity": {"figures": dict},
     "error": {"message": str},
     "examined": {"finding": dict, "traps": list},
 }

@@ -1,4 +1,4 @@
-"""The progress of a comparison in a terminal: a line for each backend, all of them alive."""
+"""The progress of a comparison in a terminal: a line for each row, all of them alive."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from alexnet.backends import framework
-from alexnet.comparison import Row
+from alexnet.comparison import Row, labels, titles
 
 LONG = 600  # seconds; a run that will take longer says so
 STEPS_BEFORE_ESTIMATE = 3
@@ -23,9 +22,9 @@ def _column(name: str, width: int, **options: Any) -> TextColumn:
 
 
 class TerminalWatcher:
-    """Where stdout is a terminal: a bar, loss, accuracy, speed and time left for each backend.
+    """Where stdout is a terminal: a bar, loss, accuracy, speed and time left for each row.
 
-    Anywhere else a line for each backend when it is done. What went wrong is a line in both.
+    Anywhere else a line for each row when it is done. What went wrong is a line in both.
     """
 
     def __init__(self) -> None:
@@ -48,43 +47,46 @@ class TerminalWatcher:
         self.begun: dict[str, float] = {}
         self.estimated: set[str] = set()
 
-    def begin(self, names: Sequence[str]) -> None:
+    def begin(self, rows: Sequence[Row]) -> None:
+        self.titles = titles(rows)
         empty: dict[str, Any] = dict.fromkeys(("steps", "loss", "test", "speed"), "")
-        for name in names:
-            self.bars[name] = self.progress.add_task("", total=1, name=name, left="waits", **empty)
+        for name, label in labels(rows).items():
+            self.bars[name] = self.progress.add_task("", total=1, name=label, left="waits", **empty)
         self.progress.start()
 
-    def event(self, backend: str, event: dict[str, Any]) -> None:
+    def event(self, row: Row, event: dict[str, Any]) -> None:
         match event["event"]:
             case "start":
-                self.begun[backend] = time.monotonic()
-                self._show(backend, left="starts")
+                self.begun[row.name] = time.monotonic()
+                self._show(row, left="starts")
             case "begin":
-                self._show(backend, total=event["steps"], left="compiles")
+                self._show(row, total=event["steps"], left="compiles")
             case "step":
                 speed, left = event["examples_per_sec"], event["seconds_left"]
                 self._show(
-                    backend,
+                    row,
                     completed=event["done"],
                     steps=f"{event['done']}",
                     loss=f"loss {event['loss']:.3f}",
                     speed=f"{speed:.1f} ex/s",
                     left=f"{duration(left)} left" if left is not None else "",
                 )
-                self._estimate(backend, event)
+                self._estimate(row, event)
             case "test":
-                self._show(backend, left="tests")
+                self._show(row, left="tests")
+            case "answers":
+                self._show(row, left="parity")
             case "epoch":
-                self._show(backend, test=f"test {event['epoch']['test_accuracy']:.3f}")
+                self._show(row, test=f"test {event['epoch']['test_accuracy']:.3f}")
 
     def finish(self, row: Row) -> None:
-        title = framework(row.backend).title
-        took = duration(time.monotonic() - self.begun.get(row.backend, time.monotonic()))
+        title = self.titles[row.name]
+        took = duration(time.monotonic() - self.begun.get(row.name, time.monotonic()))
         if row.history is None:
-            self._show(row.backend, left="no result")
+            self._show(row, left="no result")
             self.say(f"{title}: {row.problem}")
         elif not self.progress.disable:
-            self._show(row.backend, left=took)
+            self._show(row, left=took)
         else:
             summary = row.history.summary().replace("\n", ", ")
             self.say(f"{title} {row.version}, {took}: {summary}")
@@ -95,21 +97,21 @@ class TerminalWatcher:
     def say(self, line: str) -> None:
         self.console.print(line)
 
-    def _show(self, backend: str, **fields: Any) -> None:
-        self.progress.update(self.bars[backend], **fields)
+    def _show(self, row: Row, **fields: Any) -> None:
+        self.progress.update(self.bars[row.name], **fields)
 
-    def _estimate(self, backend: str, event: dict[str, Any]) -> None:
+    def _estimate(self, row: Row, event: dict[str, Any]) -> None:
         """Before a long run: how long it will take at the speed measured in its first steps."""
         if (
-            backend in self.estimated
+            row.name in self.estimated
             or event["done"] < STEPS_BEFORE_ESTIMATE
             or not event["seconds_left"]
         ):
             return
-        self.estimated.add(backend)
+        self.estimated.add(row.name)
         if event["seconds_left"] > LONG:
             self.say(
-                f"{backend}: about {duration(event['seconds_left'])} of training to come, "
+                f"{self.titles[row.name]}: about {duration(event['seconds_left'])} of training to come, "
                 f"at {event['examples_per_sec']:.1f} examples/sec"
             )
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alexnet import zoo
+from alexnet.spec import ResolvedNet
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -33,6 +36,12 @@ QUICK = {
     "lenet": Recipe(4_096, 1_000, 5, 16, 0.5, normalize=True),
 }
 """Recipes that visibly learn within minutes on two cores."""
+
+
+def net_for(model: str, recipe: Recipe) -> ResolvedNet:
+    """A net of the zoo for its recipe's images, which are grey. Raises SpecError if they do not fit."""
+    size = recipe.resize or 28
+    return zoo.get(model).resolve((1, size, size))
 
 
 def recipe_for(model: str, full: bool) -> Recipe:

@@ -12,7 +12,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.backends import framework
+from alexnet.comparison import titles
 from alexnet.spec import ResolvedNet, shape_text
 
 if TYPE_CHECKING:
@@ -71,19 +71,19 @@ def parity_table(differences: Sequence[Differences], dtype: str) -> Table:
     return table
 
 
-def recipe_line(comparison: Comparison) -> str:
-    """What every backend of a comparison was given."""
-    r = comparison.recipe
-    size = r.resize or 28
-    return (
-        f"{comparison.model} at {size}×{size}: {r.train_examples:,} images, epochs: {r.num_epochs}, "
-        f"batches of {r.batch_size}, lr {r.lr:g}, momentum {r.momentum:g}"
+def recipe_lines(comparison: Comparison) -> list[str]:
+    """What every backend of a comparison was given, a line for each net."""
+    return [
+        f"{model} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
+        f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}, momentum {r.momentum:g}"
         f"{', normalised' if r.normalize else ''}, seed {comparison.seed}"
-    )
+        for model, r in comparison.plan.recipes.items()
+    ]
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """A row for each backend: the last epoch's loss and accuracies, speed, memory, parity.
+    """A row for each backend, under its net where there are several: the last epoch's loss and
+    accuracies, speed, memory, parity.
 
     ``Δ logits`` is the largest difference of the initial logits from the reference in double
     precision, over the largest logit.
@@ -93,15 +93,21 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(name, no_wrap=name == "backend")
     for name in ("loss", "train", "test", "ex/s", "peak MB", "Δ logits"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in comparison.rows:
-        table.add_row(*_cells(row))
+    for model in comparison.models:
+        if len(comparison.models) > 1:
+            table.add_section()
+            table.add_row(model, style="bold")
+        for row in comparison.rows:
+            if row.model == model:
+                table.add_row(*_cells(row))
     return table
 
 
 def problems(comparison: Comparison) -> list[str]:
-    """A line for each backend that did not come through, or not well, saying why."""
-    rows = ((row.backend, row.problem or row.note) for row in comparison.rows)
-    return [f"{framework(name).title}: {text}" for name, text in rows if text]
+    """A line for each row that did not come through, or not well, saying why."""
+    titled = titles(comparison.rows)
+    rows = ((titled[row.name], row.problem or row.note) for row in comparison.rows)
+    return [f"{title}: {text}" for title, text in rows if text]
 
 
 def _cells(row: Row) -> list[str]:
@@ -135,7 +141,8 @@ def as_text(comparison: Comparison, width: int = 120) -> str:
         soft_wrap=True,
     )
     console.print(f"Images: {comparison.data}")
-    console.print(recipe_line(comparison))
+    for line in recipe_lines(comparison):
+        console.print(line)
     console.print(comparison_table(comparison))
     for line in problems(comparison):
         console.print(line)

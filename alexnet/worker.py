@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,11 +25,13 @@ from typing import Any, TextIO
 import numpy as np
 
 from alexnet import backends
-from alexnet.checkup import look
-from alexnet.data import load_fashion_mnist
+from alexnet.checkup import SELF_TEST, look
+from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import AlexNetError
-from alexnet.history import History
-from alexnet.recipes import Recipe
+from alexnet.history import History, finite
+from alexnet.machine import describe
+from alexnet.parity import parity
+from alexnet.recipes import Recipe, net_for
 from alexnet.rendering import build
 from alexnet.train import train_ch6
 
@@ -133,7 +136,15 @@ def run(job: Job, send: Any) -> None:
     backend = backends.load(job.backend)
     device = backends.resolve_device(backend, job.backend, job.device)
     on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
-    send("ready", pid=os.getpid(), version=backend.version(), device=str(device), on_gpu=on_gpu)
+    send(
+        "ready",
+        pid=os.getpid(),
+        version=backend.version(),
+        device=str(device),
+        on_gpu=on_gpu,
+        machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
+        threads=os.environ.get("OMP_NUM_THREADS", ""),
+    )
     if job.kind == "report":
         return
     train_iter, test_iter = job.load_data()
@@ -142,6 +153,7 @@ def run(job: Job, send: Any) -> None:
     net = build(job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=device)
     send("initial_logits", logits=initial_logits(job, net, device).tolist())
     del net  # train_ch6 makes its own from the same seed
+    display = EventDisplay(send)
     history = train_ch6(
         job.model,
         train_iter,
@@ -152,12 +164,34 @@ def run(job: Job, send: Any) -> None:
         backend=job.backend,
         momentum=job.recipe.momentum,
         seed=job.seed,
-        display=EventDisplay(send),
+        display=display,
         checkpoint=job.checkpoint,
         resume=job.resume and job.checkpoint is not None and Path(job.checkpoint).exists(),
     )
     peak = backend.peak_gpu_memory(device) or peak_host_memory()
     send("result", history=history.to_dict(), peak_memory=peak)
+    classes, probabilities = answers(
+        history.net, test_iter.on(job.backend, device), lambda: display.test(history)
+    )
+    send("answers", classes=classes, probabilities=finite(probabilities))
+    (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
+    send("parity", figures=finite(asdict(found)))
+
+
+def answers(
+    net: Any, test_iter: ImageLoader, tell: Callable[[], None]
+) -> tuple[list[int], list[float]]:
+    """The class that a net of any framework finds for each test image, and its probability in [0, 1]."""
+    _, backend = backends.backend_of(net)
+    classes, probabilities = [], []
+    for X, _ in test_iter:
+        logits = backend.to_numpy(backend.predict(net, X)).astype(np.float64)  # (B, classes)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        classes += logits.argmax(axis=1).tolist()
+        probabilities += shares.max(axis=1).round(4).tolist()
+        tell()
+    return classes, probabilities
 
 
 def peak_host_memory() -> int:

@@ -16,14 +16,16 @@ import pytest
 from helpers import alexnet
 from matplotlib.image import imread
 
-from alexnet import History, backends, planning, processes
+from alexnet import History, backends, load_fashion_mnist, planning, processes
 from alexnet.comparing import Unwatched
 from alexnet.comparing import carry_out as compare
+from alexnet.comparison import Comparison, Row
 from alexnet.planning import Plan, plan
 from alexnet.progress import TerminalWatcher
 from alexnet.recipes import QUICK, Recipe
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
+SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # whose answers and parity take a moment
 
 
 class Watcher(Unwatched):
@@ -33,11 +35,11 @@ class Watcher(Unwatched):
         self.events, self.rows = [], []
         self.when, self.do = when, do
 
-    def event(self, backend, event):
-        self.events.append((backend, event["event"]))
+    def event(self, row, event):
+        self.events.append((row.backend, event["event"]))
         if event["event"] == "ready":
             self.pid = event["pid"]
-        if self.when == (backend, event["event"]):
+        if self.when == (row.backend, event["event"]):
             self.do(event)
 
     def finish(self, row):
@@ -53,30 +55,34 @@ def worker_that(code):
 def test_two_backends_get_the_same_run(tmp_path):
     watcher = Watcher()
     found = compare(
-        "lenet", Plan(SMALL, None, ("numpy", "torch")), out=tmp_path / "run", watcher=watcher
+        Plan({"lenet": SMALL}, None, ("numpy", "torch")), out=tmp_path / "run", watcher=watcher
     )
     numpy_row, torch_row = found.rows
+    losses = [[s["loss"] for s in row.history.steps] for row in (numpy_row, torch_row)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    test_labels = load_fashion_mnist(source="sample")[1].labels[:32]
     for row in found.rows:
         assert row.problem == ""
         assert row.logits_difference < 1e-5
         assert row.peak_memory > 10_000_000
         assert row.history.settings["train_examples"] == 96
-    losses = [[s["loss"] for s in row.history.steps] for row in (numpy_row, torch_row)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        assert row.parity.agrees("float32")
+        right = np.equal(row.answers.classes, test_labels)
+        assert right.mean() == row.history.last.test_accuracy
     kinds = [kind for name, kind in watcher.events if name == "torch"]
     assert kinds[:4] == ["start", "ready", "initial_logits", "begin"]
-    assert kinds[-3:] == ["epoch", "result", "end"]
+    after = [kind for kind in kinds[4:] if kind not in ("step", "test")]
+    assert after == ["epoch", "result", "answers", "parity", "end"]
 
 
 def test_the_run_folder_holds_everything(tmp_path):
-    compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     names = {p.name for p in (tmp_path / "run").iterdir()}
-    assert names - {".lock"} == {"comparison.json", "table.txt", "curves.png", "numpy.log"}
+    assert names - {".lock"} == {"comparison.json", "table.txt", "curves.png", "lenet-numpy.log"}
     saved = json.loads(
         (tmp_path / "run" / "comparison.json").read_text(), parse_constant=pytest.fail
     )
-    assert saved["model"] == "lenet"
-    assert saved["plan"]["recipe"]["lr"] == 0.5
+    assert saved["plan"]["recipes"]["lenet"]["lr"] == 0.5
     (row,) = saved["rows"]
     assert History.from_dict(row["history"]).backend == "numpy"
     assert "numpy" in (tmp_path / "run" / "table.txt").read_text()
@@ -91,7 +97,7 @@ def test_a_killed_worker_costs_its_own_row(tmp_path):
     watcher.when = ("torch", "begin")
     watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
     found = compare(
-        "lenet", Plan(SMALL, None, ("torch", "numpy")), out=tmp_path / "run", watcher=watcher
+        Plan({"lenet": SMALL}, None, ("torch", "numpy")), out=tmp_path / "run", watcher=watcher
     )
     dead, alive = found.rows
     assert dead.history is None
@@ -102,10 +108,50 @@ def test_a_killed_worker_costs_its_own_row(tmp_path):
     assert "PyTorch: killed by SIGKILL" in text
 
 
+@pytest.mark.parametrize("event", ["result", "answers"])
+def test_a_worker_killed_after_its_result_has_its_row(event, tmp_path):
+    watcher = Watcher()
+    watcher.when = ("numpy", event)
+    watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
+    plan = Plan({"alexnet-mnist": SMALL_ALEXNET}, None, ("numpy",))
+    (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
+    assert row.problem == ""
+    assert row.history is not None
+    assert row.note.startswith("after its training: killed by SIGKILL")
+    assert (row.answers is None, row.parity) == (event == "result", None)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert Comparison.load(tmp_path / "run").rows == [row]
+
+
+def test_several_nets_stand_in_one_table(tmp_path):
+    """Through the command line: each under its name, with its own recipe, logs and curves."""
+    folder = tmp_path / "run"
+    done = alexnet(
+        "compare", "lenet", "alexnet-mnist", "--backends", "numpy", "--data", "sample",
+        "--examples", "32", "--epochs", "1", "--resize", "64", "--out", str(folder),
+        ALEXNET_SUBSET="32:16",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lenet, alexnet_mnist = Comparison.load(folder).rows
+    assert (lenet.model, alexnet_mnist.model) == ("lenet", "alexnet-mnist")
+    assert lenet.history.settings["momentum"] != alexnet_mnist.history.settings["momentum"]
+    for row in (lenet, alexnet_mnist):
+        assert row.history.model == row.model
+        assert row.logits_difference < 1e-5
+        assert row.parity.agrees("float32")
+    table = (folder / "table.txt").read_text()
+    assert re.search(r"^lenet +\nnumpy .*\n\s*\nalexnet-mnist +\nnumpy ", table, re.MULTILINE)
+    assert "lenet at 64×64" in table and "alexnet-mnist at 64×64" in table
+    names = {path.name for path in folder.iterdir()}
+    assert {"lenet-numpy.log", "alexnet-mnist-numpy.log", "report.html"} <= names
+    figure = Comparison.load(folder).plot()
+    assert [part.get_suptitle() for part in figure.subfigs] == ["lenet", "alexnet-mnist"]
+
+
 def test_a_worker_killed_within_a_line_costs_its_own_row(tmp_path, monkeypatch):
     code = """os.write(1, b'{"event": "ste'); os.kill(os.getpid(), 9)"""
     monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
-    found = compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    found = compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     assert found.rows[0].problem.startswith("killed by SIGKILL")
 
 
@@ -113,7 +159,7 @@ def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
     """Brackets and all: a table that reads them as markup would lose or choke on them."""
     code = "print('fault in [/usr/lib/libc.so] [red]', file=sys.stderr); sys.exit(3)"
     monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
-    compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     text = (tmp_path / "run" / "table.txt").read_text()
     assert "NumPy: ended with exit status 3 | fault in [/usr/lib/libc.so] [red]" in text
 
@@ -158,7 +204,7 @@ def test_a_worker_that_misbehaves_costs_its_own_row(code, problem, tmp_path, mon
     monkeypatch.setattr(processes, "LAUNCH", worker_that(both))
     monkeypatch.setattr(backends, "installed", lambda name: True)
     found = compare(
-        "lenet", Plan(SMALL, None, ("torch", "numpy"), silence=20), out=tmp_path / "run"
+        Plan({"lenet": SMALL}, None, ("torch", "numpy"), silence=20), out=tmp_path / "run"
     )
     dead, alive = found.rows
     assert re.match(problem, dead.problem)
@@ -186,7 +232,7 @@ def of_session(number):
 def test_a_framework_that_is_missing_is_a_row_with_its_command(tmp_path, monkeypatch):
     real = backends.installed
     monkeypatch.setattr(backends, "installed", lambda name: name != "mxnet" and real(name))
-    found = compare("lenet", Plan(SMALL, None, ("mxnet", "numpy")), out=tmp_path / "run")
+    found = compare(Plan({"lenet": SMALL}, None, ("mxnet", "numpy")), out=tmp_path / "run")
     missing, present = found.rows
     assert missing.problem == "not installed; pip install -e '.[mxnet]'"
     assert missing.missing
@@ -240,21 +286,22 @@ def test_a_fault_inside_a_framework_is_one_line_and_a_traceback_in_the_log():
 @pytest.mark.parametrize(("seconds", "said"), [(19_980, True), (300, False)])
 def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, said):
     watcher = TerminalWatcher()
-    watcher.begin(["torch"])
-    watcher.event("torch", {"event": "start"})
-    watcher.event("torch", {"event": "begin", "steps": 4690})
+    row = Row("alexnet", "torch")
+    watcher.begin([row])
+    watcher.event(row, {"event": "start"})
+    watcher.event(row, {"event": "begin", "steps": 4690})
     for done in (1, 2, 3, 4):
         step = {"event": "step", "done": done, "loss": 2.3, "examples_per_sec": 30.0}
-        watcher.event("torch", step | {"seconds_left": seconds if done > 1 else None})
+        watcher.event(row, step | {"seconds_left": seconds if done > 1 else None})
     watcher.end()
-    line = "torch: about 5 h 33 min of training to come, at 30.0 examples/sec\n"
+    line = "PyTorch: about 5 h 33 min of training to come, at 30.0 examples/sec\n"
     assert capsys.readouterr().out == (line if said else "")
 
 
 def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
     monkeypatch.setattr(backends, "gpu_hardware", lambda: False)
-    assert plan("alexnet", data="sample").recipe.train_examples < 5000
-    assert plan("alexnet", full=True, data="sample").recipe.train_examples == 60_000
+    assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples < 5000
+    assert plan(["alexnet"], full=True, data="sample").recipes["alexnet"].train_examples == 60_000
 
 
 @pytest.mark.parametrize(
@@ -265,13 +312,13 @@ def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
 ):
     monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
     monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: on_gpu or b != "paddle")
-    assert plan("alexnet", data="sample").recipe.train_examples == examples
+    assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples == examples
 
 
 def test_numpy_alone_does_all_the_work(monkeypatch):
-    assert plan("alexnet", full=False, data="sample").recipe.numpy_batches
+    assert plan(["alexnet"], full=False, data="sample").recipes["alexnet"].numpy_batches
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
-    assert plan("alexnet", full=False, data="sample").recipe.numpy_batches is None
+    assert plan(["alexnet"], full=False, data="sample").recipes["alexnet"].numpy_batches is None
 
 
 def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
@@ -283,14 +330,14 @@ def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
         (["torch", "paddle"], None, False),
         (["numpy"], None, False),
     ):
-        found = plan("alexnet", names, data="sample", device=device)
-        assert (found.recipe.num_epochs == 10) == full
+        found = plan(["alexnet"], names, data="sample", device=device)
+        assert (found.recipes["alexnet"].num_epochs == 10) == full
 
 
 def test_numpy_is_left_out_of_a_full_run_unless_it_is_named():
-    assert plan("alexnet", full=True, data="sample").names == tuple(backends.FRAMEWORKS)[1:]
-    assert plan("alexnet", ["numpy"], full=True, data="sample").names == ("numpy",)
-    assert plan("alexnet", full=False, data="sample").names == tuple(backends.FRAMEWORKS)
+    assert plan(["alexnet"], full=True, data="sample").names == tuple(backends.FRAMEWORKS)[1:]
+    assert plan(["alexnet"], ["numpy"], full=True, data="sample").names == ("numpy",)
+    assert plan(["alexnet"], full=False, data="sample").names == tuple(backends.FRAMEWORKS)
 
 
 @pytest.mark.needs("torch")
@@ -302,7 +349,7 @@ def test_a_worker_reports_its_device_without_training():
 def test_a_quick_run_takes_the_sample_where_there_is_nothing_else(monkeypatch):
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
     monkeypatch.setattr(planning, "find", lambda dataset: None)
-    assert plan("alexnet", full=False).root is None
+    assert plan(["alexnet"], full=False).root is None
 
 
 @pytest.mark.slow

@@ -230,7 +230,7 @@ def test_a_wrong_argument_is_refused(arguments, message):
 def test_the_sample_can_be_named_in_the_environment(monkeypatch):
     monkeypatch.setenv("ALEXNET_DATA", "sample")
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
-    assert plan("lenet", full=False).root is None
+    assert plan(["lenet"], full=False).root is None
     with pytest.raises(DataError, match="sample: there is no such folder"):
         load_mnist()
 

@@ -69,20 +69,21 @@ def test_the_table_and_the_curves_follow_the_run(monkeypatch):
     monkeypatch.setattr("IPython.display.display", lambda html, display_id: handle)
     watcher = NotebookWatcher()
     watcher.INTERVAL = -1.0
-    watcher.begin(["torch", "mxnet"])
-    watcher.event("torch", {"event": "start"})
+    torch, mxnet = Row("lenet", "torch"), Row("lenet", "mxnet", problem="not installed")
+    watcher.begin([torch, mxnet])
+    watcher.event(torch, {"event": "start"})
     assert "starts" in pages[-1] and "waits" in pages[-1] and "<img" not in pages[-1]
     history = History("lenet", "torch", "2", "cpu", {"train_examples": 64}, {})
-    watcher.event("torch", {"event": "begin", "steps": 4, "history": history.to_dict()})
-    steps = [{"examples": 16, "loss": 2.25, "accuracy": 0.5}] * 2
+    watcher.event(torch, {"event": "begin", "steps": 4, "history": history.to_dict()})
+    steps = [{"examples": 16, "loss": 2.25, "accuracy": 0.5, "seconds": 0.5}] * 2
     step = {"event": "step", "done": 2, "loss": 2.25, "examples_per_sec": 31.5, "steps": steps}
-    watcher.event("torch", step | {"seconds_left": 75.0})
+    watcher.event(torch, step | {"seconds_left": 75.0})
     for text in ("2.250", "31.5", "1 min 15 s left", "<img", "waits"):
         assert text in pages[-1]
     epoch = {"loss": 2.0, "train_accuracy": 0.5, "test_accuracy": 0.625, "seconds": 1.0}
-    watcher.event("torch", {"event": "epoch", "done": 1, "epoch": epoch})
+    watcher.event(torch, {"event": "epoch", "done": 1, "epoch": epoch})
     assert "0.625" in pages[-1]
-    watcher.finish(Row("mxnet", problem="not installed"))
+    watcher.finish(mxnet)
     assert "no result" in pages[-1]
     watcher.end()
     assert pages[-1] == ""

@@ -16,13 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import alexnet, run
+from helpers import alexnet, python, run
 from test_compare import SMALL, Watcher
 
 from alexnet import build, save
 from alexnet.comparing import carry_out as compare
 from alexnet.comparing import resume
-from alexnet.comparison import Comparison
+from alexnet.comparison import Comparison, Row
 from alexnet.errors import BackendError, RunError
 from alexnet.planning import Plan, interpreters, plan
 from alexnet.recipes import Recipe
@@ -84,7 +84,8 @@ def test_a_worker_needs_only_numpy_safetensors_and_its_framework(tmp_path):
 def test_an_interpreter_without_numpy_is_a_row_that_says_so(tmp_path):
     python = environment(tmp_path / "env")
     found = compare(
-        "lenet", Plan(SMALL, None, ("numpy",), pythons={"numpy": str(python)}), out=tmp_path / "run"
+        Plan({"lenet": SMALL}, None, ("numpy",), pythons={"numpy": str(python)}),
+        out=tmp_path / "run",
     )
     assert "No module named 'numpy'" in found.rows[0].problem
 
@@ -96,8 +97,7 @@ def test_memory_that_runs_out_costs_a_row(tmp_path):
     script.chmod(0o755)
     recipe = replace(SMALL, resize=65)
     found = compare(
-        "alexnet",
-        Plan(recipe, None, ("numpy",), pythons={"numpy": str(script)}),
+        Plan({"alexnet": recipe}, None, ("numpy",), pythons={"numpy": str(script)}),
         out=tmp_path / "run",
     )
     assert "Unable to allocate" in found.rows[0].problem
@@ -140,11 +140,15 @@ def test_a_wrong_interpreter_is_refused(option, message, tmp_path):
         ({"silence": float("nan")}, "timeout must be above 0"),
         ({"device": "tpu"}, "unknown device 'tpu'; devices are cpu, gpu"),
         ({"names": ["numpy", "numpy"]}, "backends: numpy is named more than once"),
+        ({"models": ["lenet", "alexnet", "lenet"]}, "nets: lenet is named more than once"),
+        ({"models": []}, "no net is named; nets are alexnet, "),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(RunError, match=message):
-        plan("lenet", full=False, data="sample", **{"names": ["numpy"], **settings})
+        plan(
+            **{"models": ["lenet"], "names": ["numpy"], "full": False, "data": "sample", **settings}
+        )
 
 
 # --- several at a time ----------------------------------------------------------------------------
@@ -153,8 +157,8 @@ def test_wrong_settings_are_refused(settings, message):
 @pytest.mark.needs("torch")
 def test_workers_run_side_by_side(tmp_path):
     watcher = Watcher()
-    plan = Plan(SMALL, None, ("numpy", "torch"), parallel=2)
-    found = compare("lenet", plan, out=tmp_path / "run", watcher=watcher)
+    plan = Plan({"lenet": SMALL}, None, ("numpy", "torch"), parallel=2)
+    found = compare(plan, out=tmp_path / "run", watcher=watcher)
     assert [row.problem for row in found.rows] == ["", ""]
     assert [row.backend for row in found.rows] == ["numpy", "torch"]
     kinds = [kind for _, kind in watcher.events]
@@ -180,21 +184,23 @@ def test_two_processes_do_not_work_on_one_run(tmp_path):
     refused = []
 
     class Meddler(Watcher):
-        def event(self, backend, event):
+        def event(self, row, event):
             if event["event"] == "begin":
                 refused.append(alexnet("compare", "--resume", str(tmp_path / "run")))
 
-    found = compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run", watcher=Meddler())
+    found = compare(
+        Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run", watcher=Meddler()
+    )
     assert found.rows[0].history is not None
     assert refused[0].returncode == 1
     assert "another process is at work on this run" in refused[0].stderr
 
 
 def test_a_checkpoint_of_the_users_own_is_left_alone(tmp_path):
-    mine = tmp_path / "run" / "numpy.safetensors"
+    mine = tmp_path / "run" / "lenet-numpy.safetensors"
     save(build("lenet", backend="numpy"), mine)
     before = mine.read_bytes()
-    found = compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    found = compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     assert found.rows[0].problem == ""
     assert mine.read_bytes() == before
 
@@ -214,12 +220,12 @@ def test_a_relative_interpreter_is_the_one_that_is_meant(tmp_path, monkeypatch):
 
 
 def test_a_run_folder_is_not_used_twice(tmp_path):
-    compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+    compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     before = (tmp_path / "run" / "comparison.json").read_bytes()
     with pytest.raises(
         RunError, match=r"holds a comparison already; --resume .*run goes on with it"
     ):
-        compare("lenet", Plan(SMALL, None, ("numpy",)), out=tmp_path / "run")
+        compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     assert (tmp_path / "run" / "comparison.json").read_bytes() == before
 
 
@@ -229,21 +235,21 @@ def test_a_run_folder_is_not_used_twice(tmp_path):
 class KillInSecondEpoch(Watcher):
     """Kills a backend's worker once it has an epoch behind it and is in the next."""
 
-    def event(self, backend, event):
-        super().event(backend, event)
-        if (backend, "epoch") in self.events and event["event"] == "epoch":
+    def event(self, row, event):
+        super().event(row, event)
+        if (row.backend, "epoch") in self.events and event["event"] == "epoch":
             os.kill(self.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
 def test_what_is_missing_is_done_from_the_last_epoch(name, tmp_path):
     """And nothing else: the run ends as if nobody had been killed."""
-    whole = compare("lenet", Plan(LONGER, None, (name,)), out=tmp_path / "whole")
+    whole = compare(Plan({"lenet": LONGER}, None, (name,)), out=tmp_path / "whole")
     broken = compare(
-        "lenet", Plan(LONGER, None, (name,)), out=tmp_path / "run", watcher=KillInSecondEpoch()
+        Plan({"lenet": LONGER}, None, (name,)), out=tmp_path / "run", watcher=KillInSecondEpoch()
     )
     assert broken.rows[0].problem.startswith("killed by SIGKILL")
-    assert (tmp_path / "run" / "checkpoints" / f"{name}.safetensors").exists()
+    assert (tmp_path / "run" / "checkpoints" / f"lenet-{name}.safetensors").exists()
     watcher = Watcher()
     (row,) = resume(tmp_path / "run", watcher).rows
     assert watcher.events.count((name, "epoch")) < 3
@@ -259,13 +265,25 @@ def test_what_is_missing_is_done_from_the_last_epoch(name, tmp_path):
     assert again.events == []
 
 
+def test_a_missing_backend_that_was_asked_for_is_a_failure_of_a_resumed_run_too(tmp_path):
+    for named, status in ((True, 1), (False, 0)):
+        plan = Plan({"lenet": SMALL}, None, ("numpy",), named=named)
+        row = Row("lenet", "mxnet", problem="not installed", missing=True)
+        Comparison(plan, 0, None, tmp_path, "2026-11-22T08:00:00+00:00", [row]).save()
+        code = (
+            "import sys\nfrom alexnet import backends, cli\nbackends.installed = lambda name: False\n"
+            f"sys.argv = ['alexnet', 'compare', '--resume', {str(tmp_path)!r}]\ncli.main()"
+        )
+        assert python(code).returncode == status
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, r"is no comparison that can be read \(No such file"),
         ("{", "is no comparison that can be read"),
-        ('{"format": 1}', "is of format 1; this version reads 2"),
-        ('{"format": 2}', "is no comparison that can be read"),
+        ('{"format": 1}', "is of format 1; this version reads 3"),
+        ('{"format": 3}', "is no comparison that can be read"),
     ],
 )
 def test_what_is_no_run_is_not_taken_up(content, message, tmp_path):
@@ -303,7 +321,7 @@ def comparing(tmp_path):
         env={**os.environ, name: value},
     )
     said = process.stdout.readline()  # where the images are from
-    wanted = time_in_training(tmp_path / "run" / "checkpoints" / "numpy.safetensors", process)
+    wanted = time_in_training(tmp_path / "run" / "checkpoints" / "lenet-numpy.safetensors", process)
     assert wanted
     return process, said, mark
 
@@ -318,7 +336,7 @@ def time_in_training(checkpoint, process):
 
 def test_a_watcher_that_fails_leaves_no_worker(tmp_path):
     class Failing(Watcher):
-        def event(self, backend, event):
+        def event(self, row, event):
             if event["event"] == "ready":
                 self.handle = os.pidfd_open(event["pid"])
             if event["event"] == "begin":
@@ -326,7 +344,7 @@ def test_a_watcher_that_fails_leaves_no_worker(tmp_path):
 
     watcher = Failing()
     with pytest.raises(ZeroDivisionError):
-        compare("lenet", Plan(LONGER, None, ("numpy",)), out=tmp_path / "run", watcher=watcher)
+        compare(Plan({"lenet": LONGER}, None, ("numpy",)), out=tmp_path / "run", watcher=watcher)
     assert select.select([watcher.handle], [], [], 60)[0]
     os.close(watcher.handle)
 

@@ -1,0 +1,39 @@
+"""The machine that a run was made on, in one line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from alexnet.startup import usable_cores
+
+
+def describe() -> str:
+    """Its processor, the cores that this process may use, memory, and system.
+
+    >>> import re
+    >>> bool(re.search(r", [0-9]+ of [0-9]+ cores, ", describe()))
+    True
+    """
+    parts = [_processor(), f"{usable_cores()} of {os.cpu_count()} cores"]
+    with suppress(OSError, ValueError):  # not every system tells
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        parts.append(f"{memory / 1e9:.0f} GB")
+    return ", ".join([*parts, f"{platform.system()} {platform.release()} {platform.machine()}"])
+
+
+def _processor() -> str:
+    """What its maker calls it."""
+    with suppress(OSError):
+        if sys.platform == "darwin":
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,167 @@
+"""The report of one or more comparisons: a page that stands by itself, with no script and no request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alexnet._version import __version__
+from alexnet.atomic import replacing
+from alexnet.backends import framework
+from alexnet.checkup import SELF_TEST
+from alexnet.comparison import Comparison, Row
+from alexnet.errors import RunError
+from alexnet.parity import TOLERANCE
+from alexnet.recipes import net_for
+from alexnet.report.answers import quizzes
+from alexnet.report.curves import curves
+from alexnet.report.listing import CODE_STYLES, listings
+from alexnet.spec import ResolvedNet, shape_text
+
+REPORT = "report.html"  # in a run's folder
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a comparison, and what it is called among those of all the runs."""
+
+    run: str
+    comparison: Comparison
+    row: Row
+
+    @property
+    def title(self) -> str:
+        return framework(self.row.backend).title
+
+
+def write_report(comparisons: Sequence[Comparison], path: str | os.PathLike[str]) -> Path:
+    """Write the report of these runs to a file, and return its path.
+
+    One HTML file that needs nothing else: results, curves, the answers on which the frameworks
+    disagree, parity, each framework's source, layers, settings. Of several runs, such as those of two
+    machines, all stand side by side. The test images are looked for where the runs had them, among
+    the data sets on this machine, and in the sample; nothing is downloaded.
+
+    Raises RunError if the file cannot be written, or if a run is given twice.
+
+    >>> import tempfile
+    >>> from alexnet import compare
+    >>> small = dict(data="sample", train_examples=64, test_examples=32, num_epochs=1)
+    >>> found = compare("lenet", ["numpy"], out=tempfile.mkdtemp(), **small)
+    >>> page = write_report([found], found.folder / "again.html").read_text(encoding="utf-8")
+    >>> "NumPy" in page
+    True
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("alexnet.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shape"] = shape_text
+    page = environment.get_template("page.html").render(_contents(comparisons))
+    path = Path(path)
+    try:
+        with replacing(path) as new:
+            new.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: the report cannot be written there ({error.strerror})") from None
+    return path
+
+
+def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """What the template names."""
+    runs = _names_of_runs(comparisons)
+    entries = [
+        Entry(run, comparison, row) for run, comparison in runs.items() for row in comparison.rows
+    ]
+    fastest: dict[str, float] = {}
+    for e in entries:
+        if e.row.history is not None:
+            speed = e.row.history.examples_per_sec
+            fastest[e.row.model] = max(speed, fastest.get(e.row.model, 0.0))
+    return {
+        "version": __version__,
+        "runs": runs,
+        "entries": entries,
+        "models": list(dict.fromkeys(e.row.model for e in entries)),
+        "backends": list(dict.fromkeys(e.title for e in entries)),
+        "fastest": fastest,
+        "settings": _settings(runs),
+        "curves": curves(entries),
+        "quizzes": quizzes(entries),
+        "listings": listings(entries),
+        "code_styles": CODE_STYLES,
+        "nets": _nets(comparisons),
+        "parity_steps": SELF_TEST,
+        "tolerance": TOLERANCE[SELF_TEST.dtype],
+    }
+
+
+def _names_of_runs(comparisons: Sequence[Comparison]) -> dict[str, Comparison]:
+    """Runs by the names of their folders, or by their whole paths where those are alike."""
+    folders = [comparison.folder.absolute() for comparison in comparisons]
+    alike = len({folder.name for folder in folders}) < len(folders)
+    runs = {
+        str(folder) if alike else folder.name: comparison
+        for folder, comparison in zip(folders, comparisons, strict=True)
+    }
+    if len(runs) < len(folders):
+        raise RunError(f"a run is given twice: {', '.join(map(str, folders))}")
+    return runs
+
+
+def _settings(runs: dict[str, Comparison]) -> list[tuple[str, list[str]]]:
+    """The names of the settings, and what each run had, one line for each in which they can differ."""
+    lines: dict[str, list[str]] = {}
+    for number, comparison in enumerate(runs.values()):
+        for name, value in _settings_of(comparison):
+            lines.setdefault(name, [""] * len(runs))[number] = value
+    return list(lines.items())
+
+
+def _settings_of(comparison: Comparison) -> list[tuple[str, str]]:
+    plan = comparison.plan
+    found = [
+        ("begun", comparison.begun.replace("T", " ")),
+        ("machine", "\n".join(dict.fromkeys(r.machine for r in comparison.rows if r.machine))),
+        ("images", comparison.data),
+        ("seed", str(comparison.seed)),
+        ("device asked for", comparison.device or "a GPU, else the CPU"),
+        ("at a time", str(plan.parallel)),
+        (
+            "threads of each",
+            ", ".join(dict.fromkeys(r.threads for r in comparison.rows if r.threads)),
+        ),
+        *((f"interpreter of {name}", python) for name, python in plan.pythons.items()),
+    ]
+    for model, recipe in plan.recipes.items():
+        prefix = f"{model}: " if len(plan.recipes) > 1 else ""
+        size = recipe.resize or 28
+        found += [
+            (f"{prefix}image size", f"{size}×{size}"),
+            (f"{prefix}training images", f"{recipe.train_examples:,}"),
+            (f"{prefix}test images", f"{recipe.test_examples:,}"),
+            (f"{prefix}epochs", str(recipe.num_epochs)),
+            (f"{prefix}batch size", str(recipe.batch_size)),
+            (f"{prefix}learning rate", f"{recipe.lr:g}"),
+            (f"{prefix}momentum", f"{recipe.momentum:g}"),
+            (f"{prefix}pixels", "normalised" if recipe.normalize else "in [0, 1]"),
+        ]
+    return found
+
+
+def _nets(comparisons: Sequence[Comparison]) -> list[ResolvedNet]:
+    """Each net at each size that it was trained at."""
+    found = {}
+    for comparison in comparisons:
+        for model, recipe in comparison.plan.recipes.items():
+            net = net_for(model, recipe)
+            found[net.name, net.input_shape] = net
+    return list(found.values())

@@ -1,0 +1,103 @@
+"""The curves of a report, drawn by matplotlib for a light page and for a dark one."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alexnet.history import History
+from alexnet.plotting import UNITS, draw_accuracy, draw_loss, positions, smoothed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from alexnet.report import Entry
+
+SIZE = (5.0, 3.5)  # inches; a phone shows them one below the other
+LIGHT, DARK = ("#1f2328", "#ffffff"), ("#e6e8eb", "#1b1f24")  # ink and paper, as in style.css
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as data URIs, and what it shows."""
+
+    light: str
+    dark: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The curves of one net in one run, over one unit."""
+
+    title: str  # empty if there is only one
+    loss: Picture
+    accuracy: Picture
+
+
+def curves(entries: Sequence[Entry]) -> dict[str, list[Panel]]:
+    """Panels by the unit of their x axes. Runs of one net are drawn to the same scale."""
+    groups: dict[tuple[str, str], list[tuple[str, History]]] = {}
+    for e in entries:
+        if e.row.history is not None:
+            groups.setdefault((e.row.model, e.run), []).append((e.title, e.row.history))
+    several_runs = len({run for _, run in groups}) > 1
+    found: dict[str, list[Panel]] = {unit: [] for unit in UNITS} if groups else {}
+    for unit, panels in found.items():
+        for (model, run), histories in groups.items():
+            alike = [h for (name, _), group in groups.items() if name == model for _, h in group]
+            title = f"{model}, {run}" if several_runs else model if len(groups) > 1 else ""
+            panels.append(Panel(title, *_pair(histories, alike, unit)))
+    return found
+
+
+def _pair(
+    histories: Sequence[tuple[str, History]], alike: Sequence[History], unit: str
+) -> tuple[Picture, Picture]:
+    """Loss and accuracy of some runs, to the scale of all that are alike."""
+    end = max(positions(h, unit)[-1] for h in alike)
+    worst = max(np.nanmax(smoothed(h, "loss")[1], initial=0.0) for h in alike)
+
+    def loss(axes: Axes) -> None:
+        draw_loss(axes, histories, unit)
+        axes.set(xlim=(0, end), ylim=(0, 1.05 * worst or None))
+
+    def accuracy(axes: Axes) -> None:
+        draw_accuracy(axes, histories, unit)
+        axes.set(xlim=(0, end))
+
+    ends = [(label, h.last) for label, h in histories]
+    losses = ", ".join(f"{label} {e.loss:.3f}" for label, e in ends)
+    tests = ", ".join(f"{label} {e.test_accuracy:.3f}" for label, e in ends)
+    return (
+        picture(loss, f"training loss over {UNITS[unit]}; in the last epoch: {losses}"),
+        picture(accuracy, f"accuracy over {UNITS[unit]}; test accuracy at the end: {tests}"),
+    )
+
+
+def picture(draw: Callable[[Axes], None], description: str) -> Picture:
+    """What ``draw`` draws, as SVG in the colours of a light page and of a dark one."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    ink, paper = LIGHT
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    colours: dict[Any, Any] = {**dict.fromkeys(inked, ink), "legend.facecolor": paper}
+    file = io.StringIO()
+    with rc_context(colours):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        draw(figure.subplots())
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    light = file.getvalue()
+    # Drawing it again would take as long again, and ink and paper are all that is different.
+    dark = light.replace(ink, DARK[0]).replace(paper, DARK[1])
+    return Picture(_uri(light), _uri(dark), description)
+
+
+def _uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

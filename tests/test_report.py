@@ -1,0 +1,408 @@
+"""The report: one page that stands by itself, says what the runs were, and works in a browser."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import alexnet
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.image import imread
+from playwright.sync_api import sync_playwright
+from test_compare import SMALL
+
+from alexnet import History, load_fashion_mnist
+from alexnet.backends import framework
+from alexnet.comparing import carry_out
+from alexnet.comparison import Answers, Comparison, Row
+from alexnet.files import FASHION_MNIST
+from alexnet.history import Epoch
+from alexnet.planning import Plan
+from alexnet.plotting import positions
+from alexnet.report import write_report
+from alexnet.report.answers import most_disputed
+from alexnet.source import source
+from alexnet.zoo import get
+
+BEGUN = "2026-11-22T08:00:00+00:00"
+
+
+def history(backend, seconds=0.25, losses=(2.25, 2.0, 1.75, 1.5)):
+    """A run of two epochs of two steps."""
+    _, test_iter = load_fashion_mnist(16, resize=None, source="sample", subset=(32, 16))
+    settings = {"train_examples": 24, "test_examples": 16, "test_crc32": test_iter.checksum()}
+    found = History("lenet", backend, "1", "cpu", settings, {})
+    for examples, loss in zip((16, 8, 16, 8), losses, strict=True):
+        found.record_step(examples, loss * examples, examples // 4, seconds)
+        found.timed_examples += examples
+        found.timed_seconds += seconds
+    found.epochs = [Epoch(2.125, 0.25, 0.5, 2 * seconds), Epoch(1.625, 0.25, 0.625, 2 * seconds)]
+    return found
+
+
+def row(backend, classes, **fields):
+    answers = Answers(list(classes), [0.5] * len(classes))
+    return Row(
+        "lenet", backend, "", "1.2.3", "cpu", history=history(backend), answers=answers, **fields
+    )
+
+
+def labels():
+    return load_fashion_mnist(16, resize=None, source="sample")[1].labels[:16].tolist()
+
+
+def comparison(folder, rows, **recipe):
+    plan = Plan({"lenet": replace(SMALL, **recipe)}, None, tuple(r.backend for r in rows))
+    folder.mkdir(exist_ok=True)
+    return Comparison(plan, 0, None, folder, BEGUN, list(rows))
+
+
+def page_of(*comparisons, path):
+    return write_report(comparisons, path).read_text(encoding="utf-8")
+
+
+def text_of(page):
+    """What a page says, without its markup."""
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+# --- what it says -------------------------------------------------------------------------------
+
+
+def test_every_figure_of_a_real_run_stands_in_the_report(tmp_path):
+    """And the command line writes it again, the same."""
+    done = alexnet(
+        "compare", "lenet", "--backends", "numpy", "--data", "sample", "--examples", "64",
+        "--epochs", "2", "--out", str(tmp_path / "run"), ALEXNET_SUBSET="64:32",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    said = text_of(page)
+    (found,) = Comparison.load(tmp_path / "run").rows
+    last = found.history.last
+    for figure in (
+        f"{last.loss:.3f}",
+        f"{last.train_accuracy:.3f}",
+        f"{last.test_accuracy:.3f}",
+        f"{found.history.examples_per_sec:,.1f}",
+        f"{found.history.warmup_seconds:.2f} s",
+        f"{found.peak_memory / 1e6:,.0f} MB",
+        f"{found.logits_difference:.1e}",
+        f"{found.parity.gradients:.1e}",
+        found.machine,
+        "61,706",  # parameters of LeNet
+        "416,520",  # multiply-adds
+        "batch size 16",
+        "learning rate 0.5",
+        "training images 64",
+        "test images 32",
+    ):
+        assert figure in said, figure
+    program = source(get("lenet").resolve(), "numpy")
+    assert " ".join(program.split()).replace(" ", "") in said.replace(" ", "")
+    again = alexnet("report", str(tmp_path / "run"), "--out", str(tmp_path / "again.html"))
+    assert again.stdout == f"{tmp_path / 'again.html'}\n"
+    assert text_of((tmp_path / "again.html").read_text(encoding="utf-8")) == said
+
+
+def test_disputed_images_come_first_with_everyones_answer(tmp_path):
+    right = labels()
+    torch, paddle = list(right), list(right)
+    torch[5], paddle[5] = (right[5] + 1) % 10, (right[5] + 2) % 10  # three answers
+    paddle[9] = (right[9] + 3) % 10  # two
+    torch[2] = paddle[2] = mxnet_2 = (right[2] + 4) % 10  # one, and wrong
+    mxnet = [*right[:2], mxnet_2, *right[3:]]
+    rows = [row("torch", torch), row("mxnet", mxnet), row("paddle", paddle)]
+    page = page_of(comparison(tmp_path, rows), path=tmp_path / "report.html")
+    order = [int(number) for number in re.findall(r'alt="test image (\d+):', page)]
+    assert order[:3] == [5, 9, 2]
+    assert sorted(order) == list(range(16))
+    name = FASHION_MNIST.labels
+    assert (
+        f"{name[right[5]]} no. 5 PyTorch {name[torch[5]]} 50% MXNet {name[mxnet[5]]} 50% "
+        f"Paddle {name[paddle[5]]} 50%"
+    ) in text_of(page)
+    assert "All 3 give the same answer for 14 of the 16 test images." in text_of(page)
+    assert "PyTorch · 1 2 MXNet 1 · 2 Paddle 2 2 ·" in text_of(page)
+    card = re.search(r"test image 5:.*?</ul>", page, re.DOTALL)[0]
+    assert re.findall(r'class="(right|wrong)"', card) == ["wrong", "right", "wrong"]
+
+
+@given(st.data())
+def test_no_image_is_less_disputed_than_a_later_one(data):
+    nets, images = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))
+    numbers = st.lists(st.integers(0, 3), min_size=images, max_size=images)
+    said = np.array(data.draw(st.lists(numbers, min_size=nets, max_size=nets)))
+    right = np.array(data.draw(numbers))
+    order = most_disputed(said, right)
+    assert sorted(order) == list(range(images))
+    keys = [(len(set(said[:, n])), sum(said[:, n] != right[n])) for n in order]
+    assert keys == sorted(keys, reverse=True)
+
+
+def test_the_picture_of_a_test_image_is_the_image(tmp_path):
+    page = page_of(comparison(tmp_path, [row("torch", labels())]), path=tmp_path / "report.html")
+    _, test_iter = load_fashion_mnist(16, resize=None, source="sample")
+    for data, number in re.findall(
+        r'src="data:image/png;base64,([^"]+)" alt="test image (\d+)', page
+    ):
+        picture = imread(io.BytesIO(base64.b64decode(data)))[..., 0] * 255
+        np.testing.assert_array_equal(picture.round(), test_iter.pixels[int(number)])
+
+
+def test_a_net_that_saw_fewer_images_does_not_choose_what_is_shown(tmp_path):
+    short = row("numpy", [0] * 16)
+    short.history.steps = short.history.steps[:2]
+    torch = labels()
+    torch[7] = (torch[7] + 1) % 10
+    rows = [short, row("torch", torch), row("paddle", labels())]
+    page = page_of(comparison(tmp_path, rows), path=tmp_path / "report.html")
+    assert re.search(r'alt="test image (\d+):', page)[1] == "7"
+    assert "NumPy saw fewer training images, and did not count" in text_of(page)
+
+
+def test_without_the_test_images_the_report_says_so(tmp_path):
+    other = row("torch", labels())
+    other.history.settings["test_crc32"] = "00000000"
+    said = text_of(page_of(comparison(tmp_path, [other]), path=tmp_path / "report.html"))
+    assert "The test images are not on the machine on which this report was made." in said
+
+
+def test_what_a_worker_said_is_text_not_markup(tmp_path):
+    evil = '<script>alert(1)</script><img src="http://example.org/x.png">'
+    bad = Row("lenet", "torch", problem=evil, version=evil, device=evil, machine=evil)
+    page = page_of(comparison(tmp_path, [bad, row("numpy", labels())]), path=tmp_path / "r.html")
+    assert "<script" not in page
+    assert '<img src="http' not in page
+    assert evil in text_of(page)
+
+
+def test_a_run_without_any_result_has_a_report(tmp_path):
+    rows = [Row("lenet", "torch", problem="killed by SIGKILL"), Row("lenet", "mxnet")]
+    said = text_of(page_of(comparison(tmp_path, rows), path=tmp_path / "report.html"))
+    assert "killed by SIGKILL" in said
+    assert "has not run" in said
+    assert "Curves" not in said
+
+
+def test_a_diverged_net_has_a_report(tmp_path):
+    """Its losses are no numbers, and neither are its probabilities."""
+    lost = row("torch", [0] * 16)
+    lost.history = history("torch", losses=(2.25, float("nan"), float("nan"), float("nan")))
+    lost.answers = Answers([0] * 16, [None] * 16)
+    lost.history.epochs = [Epoch(float("nan"), 0.1, 0.1, 0.5), Epoch(float("nan"), 0.1, 0.1, 0.5)]
+    first = comparison(tmp_path / "run", [lost])
+    first.save()
+    loaded = Comparison.load(tmp_path / "run")
+    assert "nan" in text_of(page_of(loaded, path=tmp_path / "report.html"))
+
+
+def test_runs_of_two_machines_stand_side_by_side(tmp_path):
+    mine, theirs = (
+        comparison(tmp_path / name, [row("torch", labels(), machine=machine)], lr=lr)
+        for name, machine, lr in (("mine", "a laptop", 0.5), ("theirs", "a server", 0.25))
+    )
+    theirs.rows[0].answers = Answers([(labels()[0] + 1) % 10, *labels()[1:]], [0.5] * 16)
+    for run in (mine, theirs):
+        run.save()
+    path = tmp_path / "both.html"
+    done = alexnet("report", str(tmp_path / "mine"), str(tmp_path / "theirs"), "--out", str(path))
+    assert done.returncode == 0, done.stderr
+    page = path.read_text(encoding="utf-8")
+    said = text_of(page)
+    assert "machine a laptop a server" in said
+    assert "learning rate 0.5 0.25" in said
+    assert "lenet, mine" in said and "lenet, theirs" in said  # their curves
+    assert "PyTorch, mine · 1 PyTorch, theirs 1 ·" in said
+    assert len(re.findall(r"<figure>", page)) == 2 * 4
+    programs = re.findall(r'<div class="highlight">', page)
+    assert len(programs) == 1  # it is the same for both
+
+
+def test_folders_of_one_name_go_by_their_whole_paths(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    runs = [comparison(tmp_path / side / "run", [row("torch", labels())]) for side in "ab"]
+    said = text_of(page_of(*runs, path=tmp_path / "report.html"))
+    assert str(tmp_path / "a" / "run") in said and str(tmp_path / "b" / "run") in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{run}", "{run}"], "a run is given twice: "),
+        (["{nothing}"], "is no comparison that can be read (No such file"),
+        (
+            ["{run}", "--out", "{run}/comparison.json/report.html"],
+            "the report cannot be written there (",
+        ),
+    ],
+)
+def test_a_wrong_report_is_one_sentence(arguments, message, tmp_path):
+    comparison(tmp_path / "run", [row("torch", labels())]).save()
+    places = {"run": tmp_path / "run", "nothing": tmp_path / "nothing"}
+    done = alexnet("report", *(a.format(**places) for a in arguments))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "where"),
+    [
+        ("step", [1, 2, 3, 4]),
+        ("epoch", [2 / 3, 1, 5 / 3, 2]),
+        ("second", [0.25, 0.5, 0.75, 1]),
+        ("example", [16, 24, 40, 48]),
+    ],
+)
+def test_a_run_is_measured_in_steps_epochs_seconds_and_examples(unit, where):
+    np.testing.assert_allclose(positions(history("torch"), unit), where)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"classes": [1], "probabilities": []},
+        {"classes": [-1], "probabilities": [0.5]},
+        {"classes": [1.5], "probabilities": [0.5]},
+        {"classes": [1], "probabilities": [1.5]},
+        {"classes": [1], "probabilities": ["a"]},
+    ],
+)
+def test_what_is_no_answer_is_refused(answers, tmp_path):
+    saved = row("torch", labels()).to_dict() | {"answers": answers}
+    with pytest.raises(ValueError, match=r"classes|probabilities"):
+        Row.from_dict(json.loads(json.dumps(saved)))
+
+
+# --- in a browser -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "these tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(covered, tmp_path_factory):
+    """The report of a real run of all backends."""
+    folder = tmp_path_factory.mktemp("report") / "run"
+    found = carry_out(Plan({"lenet": SMALL}, None, tuple(covered)), out=folder)
+    assert [r.problem for r in found.rows] == [""] * len(covered)
+    return write_report([found], folder / "report.html")
+
+
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@pytest.fixture(params=[(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"])
+def page(request, browser, report):
+    """The report, opened; afterwards, that nothing was said or asked for."""
+    size, scheme = request.param
+    heard, asked = [], []
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda r: None if r.url.startswith("data:") else asked.append(r.url))
+    page.goto(report.as_uri())
+    yield page
+    assert heard == []
+    assert asked == [report.as_uri()]
+    context.close()
+
+
+def visible(page):
+    return page.locator(".panel:visible").count()
+
+
+@pytest.mark.slow
+def test_every_tab_opens(page, covered):
+    groups = page.locator(".tabs")
+    assert groups.count() == 2  # curves and code
+    for number in range(groups.count()):
+        tabs, panels = groups.nth(number).locator("label"), groups.nth(number).locator(".panel")
+        wanted = ["per epoch", "per step", "per second", "per example"]
+        assert tabs.all_inner_texts() == (
+            wanted if number == 0 else [framework(name).title for name in covered]
+        )
+        for chosen in range(tabs.count()):
+            tabs.nth(chosen).click()
+            shown = [panels.nth(n).is_visible() for n in range(panels.count())]
+            assert shown == [n == chosen for n in range(panels.count())]
+            assert panels.nth(chosen).bounding_box()["height"] > 100
+
+
+@pytest.mark.slow
+def test_tabs_are_reached_and_changed_by_keys(page):
+    """Tab goes to the group of buttons, the arrows to its next."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == "unit":
+            break
+    assert page.evaluate("document.activeElement.id") == "unit-1"
+    label = page.locator("label[for=unit-1]")
+    assert label.evaluate("x => getComputedStyle(x).outlineStyle") == "solid"
+    for number in (2, 3, 4, 1):
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.id") == f"unit-{number}"
+        assert page.locator(".tabs").first.locator(".panel").nth(number - 1).is_visible()
+
+
+MEASURE = """pictures => Promise.all(pictures.map(async x => {
+    await x.decode();  // fails for what is no picture
+    const box = x.getBoundingClientRect();
+    return [x.alt, x.naturalWidth, x.naturalHeight, box.width, box.height];
+}))"""
+
+
+@pytest.mark.slow
+def test_every_picture_has_a_size(page):
+    for label in page.locator(".tabs label").all():
+        label.click()
+        for alt, *sizes in page.locator("img:visible").evaluate_all(MEASURE):
+            assert alt
+            assert min(sizes) > 20, alt
+    shown = page.locator(".panel img").first.evaluate("x => x.currentSrc")
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    place = ".panel source" if dark else ".panel img"
+    assert shown == page.locator(place).first.get_attribute("srcset" if dark else "src")
+
+
+@pytest.mark.slow
+def test_a_page_is_as_wide_as_its_window_and_has_ink_on_paper(page, tmp_path):
+    """Wide tables and listings move within themselves."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for label in page.locator(".tabs label").all():
+        label.click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=tmp_path / "page.png")
+    seen = imread(tmp_path / "page.png")[..., :3].mean(axis=2)
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert (np.median(seen) < 0.3) == dark
+    assert seen.max() - seen.min() > 0.7
+
+
+@pytest.mark.slow
+def test_the_listings_are_the_programs(page, covered):
+    """Copied from the page, they are what `alexnet show` prints."""
+    for name in covered:
+        title = framework(name).title
+        page.locator(".tabs").nth(1).get_by_text(title, exact=True).first.click()
+        listing = page.locator(".highlight:visible pre").inner_text()
+        assert listing.strip() == source(get("lenet").resolve(), name).strip()
