@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
+from rich.text import Text
 
-from alexnet.comparison import Row, labels, titles
+from alexnet.comparison import Row, titles
 
 LONG = 600  # seconds; a run that will take longer says so
 STEPS_BEFORE_ESTIMATE = 3
@@ -21,6 +22,17 @@ def _column(name: str, width: int, **options: Any) -> TextColumn:
     return TextColumn(text, markup=False, table_column=Column(width=width, no_wrap=True, **options))
 
 
+class _ByNet(Progress):
+    """Bars under the names of their nets, where there are several."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        models = list(dict.fromkeys(task.fields["model"] for task in self.tasks))
+        for model in models:
+            if len(models) > 1:
+                yield Text(model, "bold")
+            yield self.make_tasks_table([t for t in self.tasks if t.fields["model"] == model])
+
+
 class TerminalWatcher:
     """Where stdout is a terminal: a bar, loss, accuracy, speed and time left for each row.
 
@@ -29,7 +41,7 @@ class TerminalWatcher:
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True, markup=False)
-        self.progress = Progress(
+        self.progress = _ByNet(
             _column("name", 10),
             BarColumn(bar_width=None),
             _column("steps", 9, justify="right"),
@@ -50,8 +62,10 @@ class TerminalWatcher:
     def begin(self, rows: Sequence[Row]) -> None:
         self.titles = titles(rows)
         empty: dict[str, Any] = dict.fromkeys(("steps", "loss", "test", "speed"), "")
-        for name, label in labels(rows).items():
-            self.bars[name] = self.progress.add_task("", total=1, name=label, left="waits", **empty)
+        for row in rows:
+            self.bars[row.name] = self.progress.add_task(
+                "", total=1, model=row.model, name=row.backend, left="waits", **empty
+            )
         self.progress.start()
 
     def event(self, row: Row, event: dict[str, Any]) -> None:

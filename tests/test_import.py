@@ -18,7 +18,7 @@ def test_importing_the_package_loads_no_framework():
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    heavy = "('matplotlib', 'rich', 'typer', 'requests', 'pooch', 'IPython')"
+    heavy = "('matplotlib', 'rich', 'typer', 'requests', 'pooch', 'IPython', 'jinja2', 'pygments')"
     found = python(f"import sys, alexnet\nprint([m for m in {heavy} if m in sys.modules])")
     assert found.stdout.strip() == "[]", found.stderr
 

@@ -25,17 +25,33 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def test_it_can_be_imported_and_has_its_sample(installed, tmp_path):
+def from_wheel(installed, folder, code):
+    """Run a program in an empty folder, with the wheel's package before all others."""
     program = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
         "import alexnet\n"
-        f"assert alexnet.__file__.startswith({str(installed)!r})\n"
+        f"assert alexnet.__file__.startswith({str(installed)!r})\n" + code
+    )
+    found = run("sh", "-c", f'cd "{folder}" && exec "$@"', "sh", sys.executable, "-c", program)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_it_can_be_imported_and_has_its_sample(installed, tmp_path):
+    code = (
         "data = alexnet.load_fashion_mnist(64, resize=None, source='sample', subset=(64, 64))\n"
         "print(alexnet.evaluate(alexnet.build('lenet', 'numpy'), data[1]))\n"
     )
-    found = run("sh", "-c", f'cd "{tmp_path}" && exec "$@"', "sh", sys.executable, "-c", program)
-    assert found.returncode == 0, found.stderr
-    assert 0 <= float(found.stdout) <= 1
+    assert 0 <= float(from_wheel(installed, tmp_path, code)) <= 1
+
+
+def test_it_has_the_template_of_its_report(installed, tmp_path):
+    code = (
+        "small = dict(data='sample', train_examples=32, test_examples=16, num_epochs=1)\n"
+        "print(alexnet.compare('lenet', ['numpy'], out='run', **small))"
+    )
+    assert "numpy" in from_wheel(installed, tmp_path, code)
+    assert "NumPy" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_python_runs_at_its_start_is_a_copy(installed):

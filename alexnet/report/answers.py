@@ -47,14 +47,14 @@ class Question:
 class Quiz:
     """The answers of all nets of one name that were asked the same test images.
 
-    ``different[a][b]`` counts the images on which two of them differ; ``who`` are their names.
+    ``who`` are their names; ``different[a][b]`` counts the images on which two of them differ.
     """
 
     model: str
     asked: int
-    agreed: int  # images on which all gave the same answer
+    agreed: int  # images on which all but the partial gave the same answer
     who: tuple[str, ...]
-    partial: tuple[str, ...]  # trained on fewer images, and left out of the order
+    partial: tuple[str, ...]  # that saw fewer training images
     different: tuple[tuple[int, ...], ...]
     questions: tuple[Question, ...]  # the most disputed first; empty where the images are not found
 
@@ -81,7 +81,7 @@ def _quiz(entries: Sequence[Entry], crc: str) -> Quiz:
     return Quiz(
         model=entries[0].row.model,
         asked=asked,
-        agreed=int((said == said[0]).all(axis=0).sum()),
+        agreed=int((said[full] == said[full][0]).all(axis=0).sum()),
         who=who,
         partial=tuple(name for name, whole in zip(who, full, strict=True) if not whole),
         different=tuple(map(tuple, different.tolist())),
