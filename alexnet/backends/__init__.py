@@ -54,7 +54,7 @@ class Framework:
 FRAMEWORKS = {
     f.name: f
     for f in (
-        Framework("numpy", "NumPy", "numpy", ("alexnet.backends.numpy",)),
+        Framework("numpy", "NumPy", "numpy", ("alexnet.reference",)),
         Framework("torch", "PyTorch", "torch", ("torch",)),
         Framework("mxnet", "MXNet", "mxnet", ("mxnet",)),
         Framework(
