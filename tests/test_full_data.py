@@ -15,7 +15,6 @@ from alexnet.spec import Conv, Dense, Flatten, MaxPool, Net, ReLU
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 BATCH_SIZE, LR = 64, 0.1
-SEEDS = (0, 1)
 # LeNet's sizes with rectifiers, which learn within one epoch; the book's sigmoids need several.
 RELU_LENET = Net(
     "relu-lenet",
@@ -37,13 +36,13 @@ RELU_LENET = Net(
 )
 
 
-def plain_accuracy(name, seed):
-    """Test accuracy after an epoch of the framework's own loop, in an order of its own."""
+def plain_accuracy(name):
+    """Test accuracy after an epoch of the framework's own loop, in an order and from weights of its own."""
     train_iter, test_iter = load_fashion_mnist(BATCH_SIZE, resize=None, root=DEBIAN)
-    order = np.random.default_rng(100 + seed).permutation(train_iter.num_examples)
+    order = np.random.default_rng(100).permutation(train_iter.num_examples)
     images = (train_iter.pixels[order, None] / np.float32(255)).astype(np.float32)
     labels = train_iter.labels[order]
-    net = alexnet.build(RELU_LENET, backend=name, seed=100 + seed)
+    net = alexnet.build(RELU_LENET, backend=name, seed=100)
     batches = (
         (native(name, images[i : i + BATCH_SIZE]), labels[i : i + BATCH_SIZE])
         for i in range(0, len(labels), BATCH_SIZE)
@@ -52,19 +51,12 @@ def plain_accuracy(name, seed):
     return alexnet.evaluate(net, test_iter, "cpu")
 
 
-def our_accuracy(name, seed):
-    loaders = load_fashion_mnist(BATCH_SIZE, resize=None, root=DEBIAN, seed=seed)
-    history = train_ch6(
-        RELU_LENET, *loaders, 1, LR, "cpu", backend=name, seed=seed, display=Silent()
-    )
-    return history.last.test_accuracy
-
-
 @pytest.mark.slow
 def test_all_60000_images_teach_as_much_as_in_the_frameworks_own_loop(framework):
-    """Within the spread over seeds, which is about two points of accuracy after one epoch."""
-    ours = [our_accuracy(framework, seed) for seed in SEEDS]
-    theirs = [plain_accuracy(framework, seed) for seed in SEEDS]
+    """Within what another seed changes: about one point of accuracy after one epoch, measured."""
+    loaders = load_fashion_mnist(BATCH_SIZE, resize=None, root=DEBIAN)
+    history = train_ch6(RELU_LENET, *loaders, 1, LR, "cpu", backend=framework, display=Silent())
+    ours, theirs = history.last.test_accuracy, plain_accuracy(framework)
     print(f"{framework}: train_ch6 {ours}, plain loop {theirs}")
-    assert min(ours + theirs) > 0.78
-    assert abs(np.mean(ours) - np.mean(theirs)) < 0.03
+    assert min(ours, theirs) > 0.78
+    assert abs(ours - theirs) < 0.03
