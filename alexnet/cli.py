@@ -246,7 +246,7 @@ def compare(
 def _conclude(comparison: Comparison) -> None:
     """Print what came of a comparison, and write its report."""
     from alexnet.comparison import titles
-    from alexnet.report import REPORT, write_report
+    from alexnet.report import REPORT, keep_report
     from alexnet.table import comparison_table, problems, recipe_lines
 
     for line in recipe_lines(comparison):
@@ -254,8 +254,8 @@ def _conclude(comparison: Comparison) -> None:
     out.print(comparison_table(comparison), soft_wrap=False)
     for line in problems(comparison):
         out.print(line)
-    write_report([comparison], comparison.folder / REPORT)
-    out.print(f"Run folder: {comparison.folder}, with all of it in {REPORT}")
+    problem = keep_report(comparison)
+    out.print(f"Run folder: {comparison.folder}; {problem or f'all of it is in its {REPORT}'}")
     if comparison.interrupted:
         raise typer.Exit(130)
     ill = [r for r in comparison.rows if r.problem and (comparison.plan.named or not r.missing)]

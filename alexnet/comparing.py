@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -15,17 +16,21 @@ from typing import Any, Protocol
 import numpy as np
 
 from alexnet import backends, processes
-from alexnet.comparison import Answers, Comparison, Row, differences_from
+from alexnet.checkup import SELF_TEST
+from alexnet.comparison import Answers, Comparison, Row, check_finished
 from alexnet.display import in_notebook
 from alexnet.errors import AlexNetError, RunError
-from alexnet.history import Epoch, History
+from alexnet.history import Epoch, History, steps_from
+from alexnet.parity import Differences
+from alexnet.plain import restore
 from alexnet.planning import SILENCE, Plan, plan
 from alexnet.recipes import Recipe, net_for
 from alexnet.train import check_settings
 from alexnet.weights import initial_weights
 from alexnet.worker import Job, initial_logits
 
-CHECKPOINTS = "checkpoints"  # in a run's folder, of the backends that have no result yet
+CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finished
+ANSWERS = ("classes", "probabilities")
 
 
 class Watcher(Protocol):
@@ -116,7 +121,7 @@ def compare(
         silence=timeout,
         **recipe,
     )
-    from alexnet.report import REPORT, write_report
+    from alexnet.report import keep_report
 
     watcher: Watcher = Unwatched()
     if in_notebook():
@@ -125,7 +130,8 @@ def compare(
         watcher = NotebookWatcher()
     folder = Path(out) if out is not None else None
     found = carry_out(planned, seed=seed, device=device, out=folder, watcher=watcher)
-    write_report([found], found.folder / REPORT)
+    if problem := keep_report(found):
+        warnings.warn(problem, stacklevel=2)
     return found
 
 
@@ -155,7 +161,7 @@ def carry_out(
 
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
-    """Go on with what a run lacks: each row without a result, from its last epoch's checkpoint."""
+    """Go on with what a run lacks, from each row's last epoch: results, answers, parity."""
     return _fill(Comparison.load(folder), watcher or Unwatched(), resumed=True)
 
 
@@ -183,7 +189,7 @@ def _new_folder(models: str, out: Path | None) -> Path:
 
 
 def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:
-    """Run every row that has no history yet. Raises RunError if another process is doing so."""
+    """Run every row that is unfinished. Raises RunError if another process is doing so."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(comparison.folder / ".lock", timeout=0)
@@ -200,9 +206,10 @@ def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Co
 
 def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
     plan = comparison.plan
-    rows = {(row.model, row.backend): row for row in comparison.rows if row.history is None}
+    rows = {(r.model, r.backend): r for r in comparison.rows if _is_unfinished(comparison, r)}
     for row in rows.values():
-        row.problem, row.note, row.missing = "", "", False
+        row.problem, row.missing = "", False
+        row.note = _cut_short(comparison, row)
     comparison.save()
     tasks = []
     watcher.begin(list(rows.values()))
@@ -231,7 +238,7 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
                     if row.history is None:
                         row.problem = unread
                     else:
-                        row.note = unread
+                        _add(row, unread)
                     continue
                 watcher.event(row, event)
                 if event["event"] == "end":
@@ -240,10 +247,11 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
     except KeyboardInterrupt:
         comparison.interrupted = True
         for row in rows.values():
-            if row.history is not None:
-                _forget_checkpoint(comparison, row)
-            elif not row.problem:
-                row.problem = f"interrupted; --resume {comparison.folder} goes on with it"
+            how = f"interrupted; --resume {comparison.folder} goes on with it"
+            if row.history is None:
+                row.problem = row.problem or how
+            elif row.parity is None:
+                _add(row, f"after its training {how}")
         comparison.save()
     finally:
         watcher.end()
@@ -268,13 +276,6 @@ def _checkpoint(comparison: Comparison, row: Row) -> Path:
     return (comparison.folder / CHECKPOINTS / f"{row.name}.safetensors").absolute()
 
 
-def _forget_checkpoint(comparison: Comparison, row: Row) -> None:
-    kept = _checkpoint(comparison, row)
-    kept.unlink(missing_ok=True)
-    with suppress(OSError):  # there are others in it
-        kept.parent.rmdir()
-
-
 def _reference(comparison: Comparison, model: str) -> np.ndarray:
     """The initial logits in double precision."""
     job, reference = _job(comparison, Row(model, "numpy")), backends.load("numpy")
@@ -292,8 +293,10 @@ def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None
             row.machine, row.threads = event["machine"], event["threads"]
         case "begin":
             History.from_dict(event["history"])
+        case "step":
+            steps_from(event["steps"])
         case "epoch":
-            Epoch(**event["epoch"])
+            restore(Epoch, event["epoch"], "epoch")
         case "initial_logits" if reference is not None:
             difference = np.abs(np.array(event["logits"]) - reference).max()
             if np.isfinite(difference):
@@ -301,31 +304,53 @@ def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None
             else:
                 row.note = "its initial logits are not finite"
         case "result":
-            row.history = History.from_dict(event["history"])
-            row.peak_memory = event["peak_memory"]
+            row.history = check_finished(History.from_dict(event["history"]))
+            # Of a run that was taken up again only to be checked, the training's own peak stays.
+            row.peak_memory = max(
+                filter(None, (row.peak_memory, event["peak_memory"])), default=None
+            )
         case "answers":
-            row.answers = Answers(event["classes"], event["probabilities"])
+            row.answers = restore(Answers, {k: event[k] for k in ANSWERS}, "answers")
         case "parity":
-            row.parity = differences_from(event["figures"])
-        case "error" if row.history is not None:
-            row.note = f"after its training: {event['message']}"
-        case "error":
+            row.parity = restore(Differences, event["figures"], "parity")
+            if not row.parity.agrees(SELF_TEST.dtype):
+                found = row.parity.problem or f"{row.parity.worst} by {row.parity.largest:.1e}"
+                _add(row, f"one step of training is not the reference's: {found}")
+        case "error" if row.history is None:
             row.problem = event["message"]
+        case "error":
+            _add(row, f"after its training: {event['message']}")
         case "end":
             how = event["problem"] or "ended without a result"
             if row.history is None:
                 row.problem = row.problem or " | ".join([how, *event["said"]])
             elif event["problem"]:
-                row.note = row.note or f"after its training: {how}"
+                _add(row, f"after its training: {how}")
+
+
+def _add(row: Row, remark: str) -> None:
+    row.note = "; ".join(filter(None, [row.note, remark]))
 
 
 def _finish(comparison: Comparison, row: Row) -> None:
     """Keep a row whose worker is no more."""
-    recipe = comparison.plan.recipes[row.model]
-    if row.history is not None:
-        _forget_checkpoint(comparison, row)
-        batches = recipe.numpy_batches if row.backend == "numpy" else None
-        if batches is not None and batches * recipe.batch_size < recipe.train_examples:
-            only = f"trained on the first {batches} batches of every epoch only"
-            row.note = "; ".join(filter(None, [only, row.note]))
+    if row.parity is not None:
+        kept = _checkpoint(comparison, row)
+        kept.unlink(missing_ok=True)
+        with suppress(OSError):  # there are others in it
+            kept.parent.rmdir()
     comparison.save()
+
+
+def _is_unfinished(comparison: Comparison, row: Row) -> bool:
+    """Whether it has no result, or lacks what comes after it and has kept its net for that."""
+    return row.history is None or (row.parity is None and _checkpoint(comparison, row).exists())
+
+
+def _cut_short(comparison: Comparison, row: Row) -> str:
+    """What is to be said of a row that does not see all images."""
+    recipe = comparison.plan.recipes[row.model]
+    batches = recipe.numpy_batches if row.backend == "numpy" else None
+    if batches is None or batches * recipe.batch_size >= recipe.train_examples:
+        return ""
+    return f"trained on the first {batches} batches of every epoch only"

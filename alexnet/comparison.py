@@ -13,15 +13,27 @@ from typing import TYPE_CHECKING, Any
 from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
-from alexnet.errors import RunError
+from alexnet.errors import AlexNetError, RunError
 from alexnet.history import History, finite
 from alexnet.parity import Differences
+from alexnet.plain import restore
 from alexnet.planning import Plan, describe_data
+from alexnet.recipes import net_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = 3  # of comparison.json
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    AlexNetError,
+)
 
 
 @dataclass
@@ -55,18 +67,6 @@ class Row:
             "parity": self.parity and finite(asdict(self.parity)),
         }
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Row:
-        history, answers, parity = (plain[key] for key in ("history", "answers", "parity"))
-        return cls(
-            **{
-                **plain,
-                "history": history and History.from_dict(history),
-                "answers": answers and Answers(**answers),
-                "parity": parity and differences_from(parity),
-            }
-        )
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -80,23 +80,30 @@ class Answers:
             raise ValueError(
                 f"{len(self.classes)} classes, {len(self.probabilities)} probabilities"
             )
-        if not all(type(number) is int and number >= 0 for number in self.classes):
-            raise ValueError("classes are whole numbers of at least 0")
-        if not all(
-            p is None or (type(p) in (int, float) and 0 <= p <= 1) for p in self.probabilities
-        ):
-            raise ValueError("probabilities lie in [0, 1]")
+        if min(self.classes, default=0) < 0:
+            raise ValueError(f"classes cannot be {min(self.classes)}")
+        for p in self.probabilities:
+            if p is not None and not 0 <= p <= 1:
+                raise ValueError(f"probabilities cannot be {p}")
 
 
-def differences_from(plain: dict[str, Any]) -> Differences:
-    """The reverse of ``finite(asdict(differences))``. Raises TypeError for anything else."""
-    fields: dict[str, Any] = {k: math.nan if v is None else v for k, v in plain.items()}
-    found = Differences(**fields)
-    figures = (found.logits, found.loss, found.gradients, found.weights)
-    texts = (found.backend, found.worst, found.problem)
-    if not all(type(f) in (int, float) for f in figures) or not all(type(t) is str for t in texts):
-        raise TypeError(f"no differences: {plain!r:.60}")
-    return found
+def check_finished(history: History) -> History:
+    """The history, of which a report can be made. Raises ValueError unless it is of whole epochs."""
+    if not history.epochs or not history.steps:
+        raise ValueError("a history of a whole run has an epoch and a step")
+    seconds = [s["seconds"] for s in history.steps] + [e.seconds for e in history.epochs]
+    if not all(0 <= s < math.inf for s in seconds):
+        raise ValueError("a history's seconds are finite and not below 0")
+    if not all(s["examples"] >= 1 for s in history.steps):
+        raise ValueError("a history's steps have an example at least")
+    clock = history.timed_seconds if history.timed_examples else history.warmup_seconds
+    if not 0 < clock < math.inf:
+        raise ValueError("a history's speed is finite and above 0")
+    known = {"train_examples": int, "test_examples": int, "test_crc32": str}
+    for name, kind in known.items():
+        if type(history.settings.get(name)) is not kind:
+            raise ValueError(f"a history's {name} cannot be {history.settings.get(name)!r:.60}")
+    return history
 
 
 def labels(rows: Sequence[Row]) -> dict[str, str]:
@@ -122,6 +129,7 @@ class Comparison:
     folder: Path
     begun: str  # local time, to the second, as ISO 8601 has it
     rows: list[Row] = field(default_factory=list)
+    version: str = __version__  # of this library, when the run was made
     interrupted: bool = False
 
     @property
@@ -151,14 +159,14 @@ class Comparison:
 
     def plot(self) -> Figure:
         """The loss and accuracy curves of all backends, a line of pictures for each net."""
-        from alexnet.plotting import plot_histories
+        from alexnet.plotting import plot_by_net
 
-        return plot_histories(self.histories)
+        return plot_by_net(self.histories)
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "alexnet": __version__,
+            "alexnet": self.version,
             "begun": self.begun,
             "data": self.data,
             "plan": self.plan.to_dict(),
@@ -172,17 +180,40 @@ class Comparison:
         """Read the folder of a run. Raises RunError if it holds none."""
         file = folder / "comparison.json"
         try:
-            saved = json.loads(file.read_text())
+            saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
             if saved.get("format") != FORMAT:
                 raise RunError(
                     f"{file}: is of format {saved.get('format')!r}; this version reads {FORMAT}"
                 )
-            rows = [Row.from_dict(row) for row in saved["rows"]]
-            plan = Plan.from_dict(saved["plan"])
-            return cls(plan, saved["seed"], saved["device"], folder, saved["begun"], rows)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            why = error.strerror if isinstance(error, OSError) else repr(error)
+            found = cls(
+                restore(Plan, saved["plan"], "plan"),
+                restore(int, saved["seed"], "seed"),
+                restore(str | None, saved["device"], "device"),
+                folder,
+                restore(str, saved["begun"], "begun"),
+                restore(list[Row], saved["rows"], "rows"),
+                restore(str, saved["alexnet"], "alexnet"),
+            )
+            found._check()
+        except RunError:
+            raise
+        except UNREADABLE as error:
+            why = error.strerror if isinstance(error, OSError) else error
             raise RunError(f"{file}: is no comparison that can be read ({why})") from None
+        return found
+
+    def _check(self) -> None:
+        """Raise ValueError or one of this library's errors unless the parts go together."""
+        for model, recipe in self.plan.recipes.items():
+            net_for(model, recipe)
+        for name in (*self.plan.names, *self.plan.pythons):
+            framework(name)
+        wanted = {(model, name) for model in self.plan.recipes for name in self.plan.names}
+        if sorted(wanted) != sorted((row.model, row.backend) for row in self.rows):
+            raise ValueError("its rows are not those of its plan")
+        for row in self.rows:
+            if row.history is not None:
+                check_finished(row.history)
 
     def save(self) -> None:
         """Write comparison.json, table.txt and curves.png into the run's folder."""
@@ -197,3 +228,7 @@ class Comparison:
         if self.histories:  # the figures are worth more than their picture
             with suppress(Exception), replacing(self.folder / "curves.png") as new:
                 self.plot().savefig(new, dpi=150)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")

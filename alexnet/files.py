@@ -11,6 +11,7 @@ import math
 import os
 import tempfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,7 +183,13 @@ def cache(dataset: Dataset) -> Path:
 
 def missing(folder: Path) -> list[str]:
     """Which of the four files are in the folder neither plain nor compressed."""
-    return [f for f in FILES if not any((folder / name).is_file() for name in (f, f + ".gz"))]
+
+    def there(file: str) -> bool:
+        with suppress(OSError):  # a folder that may not be looked into has none
+            return any((folder / name).is_file() for name in (file, file + ".gz"))
+        return False
+
+    return [file for file in FILES if not there(file)]
 
 
 def read(dataset: Dataset, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

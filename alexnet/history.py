@@ -119,7 +119,7 @@ class History:
             if not isinstance(fields[name], kind) or isinstance(fields[name], bool):
                 raise DataError(f"a history's {name} cannot be {fields[name]!r:.60}")
         epochs = [Epoch(**e) for e in _numbers("epochs", saved["epochs"], EPOCH)]
-        steps = _numbers("steps", saved["steps"], STEP)
+        steps = steps_from(saved["steps"])
         return cls(**{**fields, "epochs": epochs, "steps": steps})
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -150,7 +150,13 @@ KINDS: dict[str, Any] = {
     "timed_seconds": int | float,
 }
 EPOCH = ("loss", "train_accuracy", "test_accuracy", "seconds")
+LARGEST = 1e300  # JSON has whole numbers beyond what a float can be
 STEP = ("examples", "loss", "accuracy", "seconds")
+
+
+def steps_from(saved: list[Any]) -> list[dict[str, float]]:
+    """Steps of a history from plain types. Raises DataError for anything else."""
+    return _numbers("steps", saved, STEP)
 
 
 def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -158,7 +164,9 @@ def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[st
     for row in rows:
         if not isinstance(row, dict) or row.keys() != set(names):
             raise DataError(f"a history's {what} have {', '.join(names)} each, not {row!r:.60}")
-        if not all(v is None or type(v) in (int, float) for v in row.values()):
+        if not all(
+            v is None or (type(v) in (int, float) and abs(v) < LARGEST) for v in row.values()
+        ):
             raise DataError(f"a history's {what} are numbers, not {row!r:.60}")
     return [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]
 

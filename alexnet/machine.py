@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -14,7 +15,7 @@ from alexnet.startup import usable_cores
 
 
 def describe() -> str:
-    """Its processor, the cores that this process may use, memory, and system.
+    """Its processor, the cores that this process may use, memory, NVIDIA's GPUs, and system.
 
     >>> import re
     >>> bool(re.search(r", [0-9]+ of [0-9]+ cores, ", describe()))
@@ -24,7 +25,22 @@ def describe() -> str:
     with suppress(OSError, ValueError):  # not every system tells
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         parts.append(f"{memory / 1e9:.0f} GB")
-    return ", ".join([*parts, f"{platform.system()} {platform.release()} {platform.machine()}"])
+    return ", ".join(
+        [*parts, *_gpus(), f"{platform.system()} {platform.release()} {platform.machine()}"]
+    )
+
+
+def _gpus() -> list[str]:
+    """What NVIDIA's driver calls those that are in it; empty without a driver."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, "--query-gpu=name", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        if done.returncode == 0:
+            return done.stdout.strip().splitlines()
+    return []
 
 
 def _processor() -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from alexnet.comparison import Comparison, Row, labels, titles
 from alexnet.history import Epoch, History
-from alexnet.plotting import plot_histories
+from alexnet.plotting import plot_by_net
 from alexnet.progress import duration
 from alexnet.table import LAYOUT, comparison_table, problems, recipe_lines
 
@@ -24,9 +24,13 @@ PRE = '<pre style="line-height:1.2;font-family:monospace;overflow-x:auto">{code}
 
 
 class NotebookWatcher:
-    """Draws the table and the curves again about once a second; takes both away at the end."""
+    """Draws the table and the curves again about once a second; takes both away at the end.
+
+    Long curves take long to draw, and the time is the workers', so then it draws them less often.
+    """
 
     INTERVAL = 1.0  # seconds
+    REST = 10  # times as long as drawing took
 
     def begin(self, rows: Sequence[Row]) -> None:
         from IPython.display import HTML, display
@@ -37,7 +41,7 @@ class NotebookWatcher:
         self.histories: dict[str, History] = {}
         self.figures: dict[str, list[str]] = {name: [""] * 4 for name in self.labels}
         self.handle = display(HTML(self._page()), display_id=True)
-        self.drawn = time.monotonic()
+        self.drawn, self.pause = time.monotonic(), self.INTERVAL
 
     def event(self, row: Row, event: dict[str, Any]) -> None:
         name = row.name
@@ -64,7 +68,7 @@ class NotebookWatcher:
             case "epoch":
                 self.histories[name].epochs.append(Epoch(**event["epoch"]))
                 self.figures[name][2] = f"{event['epoch']['test_accuracy']:.3f}"
-        if time.monotonic() - self.drawn > self.INTERVAL:
+        if time.monotonic() - self.drawn > self.pause:
             self._draw()
 
     def finish(self, row: Row) -> None:
@@ -77,8 +81,10 @@ class NotebookWatcher:
         self.handle.update(self.html(""))  # the comparison itself shows what came of it
 
     def _draw(self) -> None:
+        begun = time.monotonic()
         self.handle.update(self.html(self._page()))
         self.drawn = time.monotonic()
+        self.pause = max(self.INTERVAL, self.REST * (self.drawn - begun))
 
     def _page(self) -> str:
         table = Table(**LAYOUT)
@@ -87,14 +93,13 @@ class NotebookWatcher:
         for name, state in self.states.items():
             table.add_row(self.labels[name], *self.figures[name], state)
         histories = [history for history in self.histories.values() if history.steps]
-        return _html([table]) + (_picture(plot_histories(histories)) if histories else "")
+        return _html([table]) + (_picture(plot_by_net(histories)) if histories else "")
 
 
 def as_html(comparison: Comparison) -> str:
     """The table and the curves of a comparison."""
     parts = [*recipe_lines(comparison), comparison_table(comparison), *problems(comparison)]
-    histories = comparison.histories
-    return _html(parts) + (_picture(plot_histories(histories)) if histories else "")
+    return _html(parts) + (_picture(comparison.plot()) if comparison.histories else "")
 
 
 def _html(parts: Sequence[object]) -> str:

@@ -40,11 +40,6 @@ class Plan:
         recipes = {model: vars(recipe) for model, recipe in self.recipes.items()}
         return vars(self) | {"recipes": recipes, "pythons": dict(self.pythons)}
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Plan:
-        recipes = {model: Recipe(**recipe) for model, recipe in plain["recipes"].items()}
-        return cls(**{**plain, "recipes": recipes, "names": tuple(plain["names"])})
-
 
 def plan(
     models: Sequence[str],

@@ -19,8 +19,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "numpy": {"color": "#808080", "linestyle": (0, (1, 1)), "marker": "s"},
     "torch": {"color": "#d1495b", "linestyle": "-", "marker": "o"},
     "mxnet": {"color": "#2e86ab", "linestyle": (0, (6, 2)), "marker": "^"},
-    "tensorflow": {"color": "#e08e00", "linestyle": (0, (3, 1, 1, 1)), "marker": "D"},
-    "paddle": {"color": "#3a7d44", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "v"},
+    "tensorflow": {"color": "#c27a00", "linestyle": (0, (3, 1, 1, 1)), "marker": "D"},
+    "paddle": {"color": "#438c4e", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "v"},
 }
 """One look for each backend in every picture, told apart by more than colour."""
 
@@ -43,24 +43,30 @@ def new_figure(width: float, height: float) -> Figure:
 def plot_histories(histories: Sequence[History]) -> Figure:
     """Loss and accuracy of one or more runs over the epochs, laid over each other.
 
-    Where there are several of one framework, the runs of each net have pictures of their own. Lines are
-    training figures, a running mean over an eighth of an epoch; markers are the test accuracy after each
-    epoch.
+    Lines are training figures, a running mean over an eighth of an epoch; markers are the test
+    accuracy after each epoch.
     """
-    if not histories:
+    return _plot([histories])
+
+
+def plot_by_net(histories: Sequence[History]) -> Figure:
+    """As `plot_histories`, but with a line of pictures for the runs of each net."""
+    models = dict.fromkeys(history.model for history in histories)
+    return _plot([[h for h in histories if h.model == model] for model in models])
+
+
+def _plot(groups: Sequence[Sequence[History]]) -> Figure:
+    """A line of pictures for each group."""
+    if not groups or not groups[0]:
         raise DataError("there is no history to plot")
-    groups: dict[str, list[tuple[str, History]]] = {}
-    alone = len({h.backend for h in histories}) == len(histories)
-    for history in histories:
-        group = groups.setdefault("" if alone else history.model, [])
-        group.append((history.backend, history))
     figure = new_figure(10, 4 * len(groups))
     parts = figure.subfigures(len(groups), 1, squeeze=False)
-    for part, group in zip(parts.flat, groups.values(), strict=True):
+    for part, group in zip(parts.flat, groups, strict=True):
         loss_axes, accuracy_axes = part.subplots(1, 2)
-        draw_loss(loss_axes, group)
-        draw_accuracy(accuracy_axes, group)
-        names = {history.model for _, history in group}
+        labelled = [(history.backend, history) for history in group]
+        draw_loss(loss_axes, labelled)
+        draw_accuracy(accuracy_axes, labelled)
+        names = {history.model for history in group}
         if len(names) == 1:  # nets that were given as such go by the names of their classes
             part.suptitle(names.pop())
     return figure
@@ -105,7 +111,7 @@ def draw_accuracy(
     _furnish(axes, "accuracy", unit)
     axes.set_ylim(0, 1)
     if any(history.epochs for _, history in histories):
-        axes.legend(title="test, after the epoch", loc="upper left")
+        axes.legend(title="test, after the epoch", loc="best")
 
 
 def _draw_line(

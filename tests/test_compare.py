@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from helpers import alexnet
 from matplotlib.image import imread
 
 from alexnet import History, backends, load_fashion_mnist, planning, processes
-from alexnet.comparing import Unwatched
+from alexnet.comparing import Unwatched, resume
 from alexnet.comparing import carry_out as compare
 from alexnet.comparison import Comparison, Row
 from alexnet.planning import Plan, plan
@@ -44,6 +45,14 @@ class Watcher(Unwatched):
 
     def finish(self, row):
         self.rows.append(row)
+
+
+NO_EPOCHS = """
+import alexnet
+history = alexnet.History("lenet", "torch", "2", "cpu", {}, {}).to_dict() | {"examples_per_sec": 0}
+print(json.dumps({"event": "result", "history": history, "peak_memory": 1}), flush=True)
+sys.exit(0)
+"""
 
 
 def worker_that(code):
@@ -110,6 +119,7 @@ def test_a_killed_worker_costs_its_own_row(tmp_path):
 
 @pytest.mark.parametrize("event", ["result", "answers"])
 def test_a_worker_killed_after_its_result_has_its_row(event, tmp_path):
+    """And what came after the result is made up for, without training again."""
     watcher = Watcher()
     watcher.when = ("numpy", event)
     watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
@@ -119,8 +129,48 @@ def test_a_worker_killed_after_its_result_has_its_row(event, tmp_path):
     assert row.history is not None
     assert row.note.startswith("after its training: killed by SIGKILL")
     assert (row.answers is None, row.parity) == (event == "result", None)
-    assert not (tmp_path / "run" / "checkpoints").exists()
     assert Comparison.load(tmp_path / "run").rows == [row]
+    again = Watcher()
+    (mended,) = resume(tmp_path / "run", again).rows
+    assert ("numpy", "step") not in again.events
+    assert mended.note == ""
+    assert mended.parity.agrees("float32")
+    right = load_fashion_mnist(source="sample")[1].labels[:16] == mended.answers.classes
+    assert right.mean() == row.history.last.test_accuracy
+    assert mended.history == row.history
+    assert mended.peak_memory >= row.peak_memory
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_an_interrupt_after_a_result_is_noted_and_made_up_for(tmp_path):
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    recipe = replace(SMALL, numpy_batches=4)
+    plan = Plan({"lenet": recipe}, None, ("numpy",))
+    watcher = Watcher(("numpy", "result"), interrupt)
+    (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
+    assert row.problem == ""
+    assert row.note == (
+        "trained on the first 4 batches of every epoch only; after its training interrupted; "
+        f"--resume {tmp_path / 'run'} goes on with it"
+    )
+    (mended,) = resume(tmp_path / "run").rows
+    assert mended.note == "trained on the first 4 batches of every epoch only"
+    assert mended.parity.agrees("float32")
+
+
+def test_a_step_that_is_not_the_references_is_noted(tmp_path, monkeypatch):
+    wrong = "import alexnet.worker as w\nfrom alexnet.parity import Differences\n"
+    wrong += "w.parity = lambda *a: iter([Differences('numpy', 0.0, 0.0, 0.5, 0.0, '3.weight')])\n"
+    launch = processes.LAUNCH.replace(
+        "from alexnet.worker import main\n", f"{wrong}main = w.main\n"
+    )
+    assert launch != processes.LAUNCH
+    monkeypatch.setattr(processes, "LAUNCH", launch)
+    (row,) = compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run").rows
+    assert row.note == "one step of training is not the reference's: 3.weight by 5.0e-01"
+    assert "one step of training" in (tmp_path / "run" / "table.txt").read_text()
 
 
 def test_several_nets_stand_in_one_table(tmp_path):
@@ -185,6 +235,11 @@ def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
         (
             """print('{"event": "initial_logits", "logits": ["a"]}', flush=True); sys.exit(0)""",
             "sent the event initial_logits, which cannot be read",
+        ),
+        (NO_EPOCHS, "sent the event result, which cannot be read .a history of a whole run has an"),
+        (
+            """print('{"event": "epoch", "done": 1, "epoch": {"loss": "a"}}', flush=True); sys.exit(0)""",
+            "sent the event epoch, which cannot be read",
         ),
         (
             "print('x' * 3_000_000, file=sys.stderr, flush=True); sys.exit(0)",

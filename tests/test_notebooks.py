@@ -68,7 +68,7 @@ def test_the_table_and_the_curves_follow_the_run(monkeypatch):
     handle = SimpleNamespace(update=lambda html: pages.append(html.data))
     monkeypatch.setattr("IPython.display.display", lambda html, display_id: handle)
     watcher = NotebookWatcher()
-    watcher.INTERVAL = -1.0
+    watcher.INTERVAL, watcher.REST = -1.0, -1.0
     torch, mxnet = Row("lenet", "torch"), Row("lenet", "mxnet", problem="not installed")
     watcher.begin([torch, mxnet])
     watcher.event(torch, {"event": "start"})

@@ -10,6 +10,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import matplotlib.style
 import numpy as np
 import pytest
 from helpers import alexnet
@@ -19,12 +20,16 @@ from matplotlib.image import imread
 from playwright.sync_api import sync_playwright
 from test_compare import SMALL
 
+import alexnet as alexnet_package
 from alexnet import History, load_fashion_mnist
 from alexnet.backends import framework
 from alexnet.comparing import carry_out
 from alexnet.comparison import Answers, Comparison, Row
+from alexnet.errors import RunError
 from alexnet.files import FASHION_MNIST
 from alexnet.history import Epoch
+from alexnet.machine import describe
+from alexnet.plain import restore
 from alexnet.planning import Plan
 from alexnet.plotting import positions
 from alexnet.report import write_report
@@ -176,7 +181,7 @@ def test_without_the_test_images_the_report_says_so(tmp_path):
     other = row("torch", labels())
     other.history.settings["test_crc32"] = "00000000"
     said = text_of(page_of(comparison(tmp_path, [other]), path=tmp_path / "report.html"))
-    assert "The test images are not on the machine on which this report was made." in said
+    assert "The test images were not found on the machine on which this report was made." in said
 
 
 def test_what_a_worker_said_is_text_not_markup(tmp_path):
@@ -192,7 +197,7 @@ def test_a_run_without_any_result_has_a_report(tmp_path):
     rows = [Row("lenet", "torch", problem="killed by SIGKILL"), Row("lenet", "mxnet")]
     said = text_of(page_of(comparison(tmp_path, rows), path=tmp_path / "report.html"))
     assert "killed by SIGKILL" in said
-    assert "has not run" in said
+    assert "has no result" in said
     assert "Curves" not in said
 
 
@@ -284,7 +289,132 @@ def test_a_run_is_measured_in_steps_epochs_seconds_and_examples(unit, where):
 def test_what_is_no_answer_is_refused(answers, tmp_path):
     saved = row("torch", labels()).to_dict() | {"answers": answers}
     with pytest.raises(ValueError, match=r"classes|probabilities"):
-        Row.from_dict(json.loads(json.dumps(saved)))
+        restore(Row, json.loads(json.dumps(saved)), "row")
+
+
+def at(place, value):
+    """A change of a saved comparison: what stands at that place becomes the value."""
+
+    def change(saved):
+        *way, last = place
+        for key in way:
+            saved = saved[key]
+        saved[last] = value
+
+    return change
+
+
+ROW = ("rows", 0)
+HISTORY = (*ROW, "history")
+DAMAGE = {
+    "begun cannot be 5": at(["begun"], 5),
+    "seed cannot be '0'": at(["seed"], "0"),
+    "device cannot be 3": at(["device"], 3),
+    "plan: wrong or missing: root": lambda saved: saved["plan"].pop("root"),
+    "lr cannot be 'x'": at(["plan", "recipes", "lenet", "lr"], "x"),
+    "test_examples cannot be 1.5": at(["plan", "recipes", "lenet", "test_examples"], 1.5),
+    "the smallest image that fits": at(["plan", "recipes", "lenet", "resize"], 2),
+    "root cannot be 5": at(["plan", "root"], 5),
+    r"pythons cannot be \[\]": at(["plan", "pythons"], []),
+    "unknown backend 'jax'": at(["plan", "names"], ["jax"]),
+    "unknown model 'vgg'": at(["plan", "recipes"], {"vgg": vars(SMALL)}),
+    "its rows are not those of its plan": at(["plan", "recipes"], {}),
+    "rows are not those": at([*ROW, "model"], "alexnet"),
+    "peak_memory cannot be 'x'": at([*ROW, "peak_memory"], "x"),
+    "logits_difference cannot be 'x'": at([*ROW, "logits_difference"], "x"),
+    "answers: wrong or missing: classes, probabilities": at([*ROW, "answers"], {}),
+    r"machine cannot be \[\]": at([*ROW, "machine"], []),
+    "threads cannot be 4": at([*ROW, "threads"], 4),
+    r"version cannot be \{\}": at([*ROW, "version"], {}),
+    r"backend cannot be \[1\]": at([*ROW, "backend"], [1]),
+    "a history's speed is finite": at([*HISTORY, "timed_seconds"], 0),
+    "a history's steps have an example": at([*HISTORY, "steps", 0, "examples"], 0),
+    "a history's seconds are finite": at([*HISTORY, "steps", 0, "seconds"], None),
+    "has an epoch and a step": at([*HISTORY, "epochs"], []),
+    "an epoch and a step": at([*HISTORY, "steps"], []),
+    "test_crc32 cannot be": at([*HISTORY, "settings", "test_crc32"], []),
+    "steps are numbers": at([*HISTORY, "steps", 0, "examples"], 10**400),
+    "is of format 2; this version reads 3": at(["format"], 2),
+}
+
+
+@pytest.mark.parametrize("message", DAMAGE)
+def test_a_damaged_comparison_is_one_sentence(message, tmp_path):
+    comparison(tmp_path, [row("torch", labels())]).save()
+    file = tmp_path / "comparison.json"
+    saved = json.loads(file.read_text())
+    DAMAGE[message](saved)
+    file.write_text(json.dumps(saved))
+    with pytest.raises(RunError, match=message) as caught:
+        write_report([Comparison.load(tmp_path)], tmp_path / "report.html")
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "NaN", '{"format": 3, "seed": Infinity}', "3"])
+def test_what_is_no_comparison_at_all_is_one_sentence(text, tmp_path):
+    (tmp_path / "comparison.json").write_text(text)
+    with pytest.raises(RunError, match="is no comparison that can be read"):
+        Comparison.load(tmp_path)
+
+
+def test_a_folder_of_images_that_cannot_be_looked_into_is_passed_over(tmp_path):
+    """As that of a run which was made on another machine. Here: its name is too long."""
+    found = comparison(tmp_path, [row("torch", labels())])
+    found.plan = replace(found.plan, root="/root/" + 5000 * "x")
+    page = page_of(found, path=tmp_path / "report.html")
+    assert 'alt="test image' in page  # the sample has them
+
+
+def test_a_report_that_cannot_be_made_does_not_cost_the_run(tmp_path):
+    """Here: its place is taken by a folder."""
+    (tmp_path / "run" / "report.html").mkdir(parents=True)
+    small = {"data": "sample", "train_examples": 32, "test_examples": 16, "num_epochs": 1}
+    with pytest.warns(UserWarning, match="its report could not be made"):
+        found = alexnet_package.compare("lenet", ["numpy"], out=tmp_path / "run", **small)
+    assert found.rows[0].history is not None
+
+
+def test_a_style_that_was_set_for_other_pictures_is_not_the_reports(tmp_path):
+    found = comparison(tmp_path, [row("torch", labels())])
+    plain = page_of(found, path=tmp_path / "plain.html")
+    with matplotlib.style.context("dark_background"):
+        styled = page_of(found, path=tmp_path / "styled.html")
+    colours = [
+        set(re.findall("#[0-9a-f]{6}", base64.b64decode(uri).decode()))
+        for uri in (re.search(r'svg\+xml;base64,([^"]+)', p)[1] for p in (plain, styled))
+    ]
+    assert colours[0] == colours[1]
+
+
+def test_what_differs_between_runs_is_told_apart(tmp_path):
+    """The sizes of a net, and what each run had."""
+    small = comparison(tmp_path / "small", [row("torch", labels())])
+    large = comparison(tmp_path / "large", [row("torch", labels())], resize=32)
+    said = text_of(page_of(small, large, path=tmp_path / "report.html"))
+    assert "lenet at 1×28×28, lenet at 1×32×32 in PyTorch" in said
+    assert "image size 28×28 32×32" in said
+    assert "Within a run, all frameworks of a net" in said
+    assert "lenet at 1×32×32, large" in said  # its curves
+    assert "Those that it gets wrong first:" in said
+
+
+def test_settings_of_several_nets_name_the_net_in_every_run(tmp_path):
+    one = comparison(tmp_path / "one", [row("torch", labels())])
+    mnist = replace(row("torch", labels()), model="alexnet-mnist")
+    both = Plan({"lenet": SMALL, "alexnet-mnist": replace(SMALL, resize=96)}, None, ("torch",))
+    (tmp_path / "two").mkdir()
+    two = Comparison(both, 0, None, tmp_path / "two", BEGUN, [row("torch", labels()), mnist])
+    said = text_of(page_of(one, two, path=tmp_path / "report.html"))
+    assert "lenet: batch size 16 16" in said
+    assert "alexnet-mnist: batch size – 16" in said
+
+
+def test_gpus_are_named_as_their_driver_names_them(tmp_path, monkeypatch):
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho NVIDIA L4\necho NVIDIA L4\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert ", NVIDIA L4, NVIDIA L4, " in describe()
 
 
 # --- in a browser -------------------------------------------------------------------------------

@@ -267,7 +267,7 @@ def test_what_is_missing_is_done_from_the_last_epoch(name, tmp_path):
 
 def test_a_missing_backend_that_was_asked_for_is_a_failure_of_a_resumed_run_too(tmp_path):
     for named, status in ((True, 1), (False, 0)):
-        plan = Plan({"lenet": SMALL}, None, ("numpy",), named=named)
+        plan = Plan({"lenet": SMALL}, None, ("mxnet",), named=named)
         row = Row("lenet", "mxnet", problem="not installed", missing=True)
         Comparison(plan, 0, None, tmp_path, "2026-11-22T08:00:00+00:00", [row]).save()
         code = (

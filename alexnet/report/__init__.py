@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alexnet._version import __version__
 from alexnet.atomic import replacing
-from alexnet.backends import framework
 from alexnet.checkup import SELF_TEST
-from alexnet.comparison import Comparison, Row
-from alexnet.errors import RunError
+from alexnet.comparison import Comparison
+from alexnet.errors import RunError, last_line
 from alexnet.parity import TOLERANCE
-from alexnet.recipes import net_for
 from alexnet.report.answers import quizzes
 from alexnet.report.curves import curves
+from alexnet.report.entries import entries_of
 from alexnet.report.listing import CODE_STYLES, listings
-from alexnet.spec import ResolvedNet, shape_text
+from alexnet.spec import shape_text
 
 REPORT = "report.html"  # in a run's folder
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A row of a comparison, and what it is called among those of all the runs."""
-
-    run: str
-    comparison: Comparison
-    row: Row
-
-    @property
-    def title(self) -> str:
-        return framework(self.row.backend).title
+def keep_report(comparison: Comparison) -> str:
+    """Write a run's report into its folder. Returns what went wrong, for the run is worth more."""
+    try:
+        write_report([comparison], comparison.folder / REPORT)
+    except Exception as error:  # matplotlib's own among them, of its user's settings
+        return f"its report could not be made ({last_line(error)})"
+    return ""
 
 
 def write_report(comparisons: Sequence[Comparison], path: str | os.PathLike[str]) -> Path:
@@ -78,19 +72,16 @@ def write_report(comparisons: Sequence[Comparison], path: str | os.PathLike[str]
 def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """What the template names."""
     runs = _names_of_runs(comparisons)
-    entries = [
-        Entry(run, comparison, row) for run, comparison in runs.items() for row in comparison.rows
-    ]
+    entries = entries_of(runs)
     fastest: dict[str, float] = {}
     for e in entries:
         if e.row.history is not None:
-            speed = e.row.history.examples_per_sec
-            fastest[e.row.model] = max(speed, fastest.get(e.row.model, 0.0))
+            fastest[e.net] = max(e.row.history.examples_per_sec, fastest.get(e.net, 0.0))
     return {
         "version": __version__,
         "runs": runs,
         "entries": entries,
-        "models": list(dict.fromkeys(e.row.model for e in entries)),
+        "nets": list(dict.fromkeys(e.net for e in entries)),
         "backends": list(dict.fromkeys(e.title for e in entries)),
         "fastest": fastest,
         "settings": _settings(runs),
@@ -98,7 +89,7 @@ def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "quizzes": quizzes(entries),
         "listings": listings(entries),
         "code_styles": CODE_STYLES,
-        "nets": _nets(comparisons),
+        "layers": list({e.net: e.table for e in entries}.values()),
         "parity_steps": SELF_TEST,
         "tolerance": TOLERANCE[SELF_TEST.dtype],
     }
@@ -119,17 +110,19 @@ def _names_of_runs(comparisons: Sequence[Comparison]) -> dict[str, Comparison]:
 
 def _settings(runs: dict[str, Comparison]) -> list[tuple[str, list[str]]]:
     """The names of the settings, and what each run had, one line for each in which they can differ."""
+    several = len({model for c in runs.values() for model in c.models}) > 1
     lines: dict[str, list[str]] = {}
     for number, comparison in enumerate(runs.values()):
-        for name, value in _settings_of(comparison):
+        for name, value in _settings_of(comparison, several):
             lines.setdefault(name, [""] * len(runs))[number] = value
     return list(lines.items())
 
 
-def _settings_of(comparison: Comparison) -> list[tuple[str, str]]:
+def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, str]]:
     plan = comparison.plan
     found = [
         ("begun", comparison.begun.replace("T", " ")),
+        ("version of alexnet", comparison.version),
         ("machine", "\n".join(dict.fromkeys(r.machine for r in comparison.rows if r.machine))),
         ("images", comparison.data),
         ("seed", str(comparison.seed)),
@@ -142,7 +135,7 @@ def _settings_of(comparison: Comparison) -> list[tuple[str, str]]:
         *((f"interpreter of {name}", python) for name, python in plan.pythons.items()),
     ]
     for model, recipe in plan.recipes.items():
-        prefix = f"{model}: " if len(plan.recipes) > 1 else ""
+        prefix = f"{model}: " if several_nets else ""
         size = recipe.resize or 28
         found += [
             (f"{prefix}image size", f"{size}×{size}"),
@@ -155,13 +148,3 @@ def _settings_of(comparison: Comparison) -> list[tuple[str, str]]:
             (f"{prefix}pixels", "normalised" if recipe.normalize else "in [0, 1]"),
         ]
     return found
-
-
-def _nets(comparisons: Sequence[Comparison]) -> list[ResolvedNet]:
-    """Each net at each size that it was trained at."""
-    found = {}
-    for comparison in comparisons:
-        for model, recipe in comparison.plan.recipes.items():
-            net = net_for(model, recipe)
-            found[net.name, net.input_shape] = net
-    return list(found.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ import numpy as np
 
 from alexnet.data import checksum
 from alexnet.errors import DataError
-from alexnet.files import FASHION_MNIST, SAMPLE, find, missing, read, sample_folder
+from alexnet.files import ENVIRONMENT, FASHION_MNIST, SAMPLE, find, missing, read, sample_folder
 
 if TYPE_CHECKING:
     from alexnet.comparison import Answers
-    from alexnet.report import Entry
+    from alexnet.report.entries import Entry
 
 SHOWN = 24  # images
 
@@ -45,12 +46,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Quiz:
-    """The answers of all nets of one name that were asked the same test images.
+    """The answers of one net's frameworks that were asked the same test images.
 
     ``who`` are their names; ``different[a][b]`` counts the images on which two of them differ.
     """
 
-    model: str
+    net: str
     asked: int
     agreed: int  # images on which all but the partial gave the same answer
     who: tuple[str, ...]
@@ -64,14 +65,13 @@ def quizzes(entries: Sequence[Entry]) -> list[Quiz]:
     groups: dict[tuple[str, str], list[Entry]] = {}
     for e in entries:
         if e.row.history is not None and e.row.answers is not None:
-            crc = e.row.history.settings.get("test_crc32", "")
-            groups.setdefault((e.row.model, crc), []).append(e)
-    return [_quiz(group, crc) for (_, crc), group in groups.items()]
-
-
-def _quiz(entries: Sequence[Entry], crc: str) -> Quiz:
+            groups.setdefault((e.net, e.row.history.settings["test_crc32"]), []).append(e)
     several = len({e.run for e in entries}) > 1
-    who = tuple(f"{e.title}, {e.run}" if several else e.title for e in entries)
+    return [_quiz(group, crc, several) for (_, crc), group in groups.items()]
+
+
+def _quiz(entries: Sequence[Entry], crc: str, several_runs: bool) -> Quiz:
+    who = tuple(f"{e.title}, {e.run}" if several_runs else e.title for e in entries)
     answers = [e.row.answers for e in entries if e.row.answers is not None]
     asked = min(len(a.classes) for a in answers)
     said = np.array([a.classes[:asked] for a in answers])  # (nets, images)
@@ -79,7 +79,7 @@ def _quiz(entries: Sequence[Entry], crc: str) -> Quiz:
     different = (said[:, None] != said[None]).sum(axis=2)  # (nets, nets)
     images = _test_images(entries, asked, crc)
     return Quiz(
-        model=entries[0].row.model,
+        net=entries[0].net,
         asked=asked,
         agreed=int((said[full] == said[full][0]).all(axis=0).sum()),
         who=who,
@@ -101,6 +101,8 @@ def _test_images(
     """The test images of a run, uint8 (N, 28, 28), and their labels; None if they are not found here."""
     roots = dict.fromkeys(e.comparison.plan.root for e in entries)
     folders = [Path(root) for root in roots if root is not None]
+    named = os.environ.get(ENVIRONMENT)
+    folders += [Path(named).expanduser()] if named else []
     places = [(FASHION_MNIST, f) for f in (*folders, find(FASHION_MNIST)) if f and not missing(f)]
     for dataset, folder in [*places, (SAMPLE, sample_folder())]:
         with suppress(DataError):  # another place may have them

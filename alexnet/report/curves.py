@@ -16,7 +16,7 @@ from alexnet.plotting import UNITS, draw_accuracy, draw_loss, positions, smoothe
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alexnet.report import Entry
+    from alexnet.report.entries import Entry
 
 SIZE = (5.0, 3.5)  # inches; a phone shows them one below the other
 LIGHT, DARK = ("#1f2328", "#ffffff"), ("#e6e8eb", "#1b1f24")  # ink and paper, as in style.css
@@ -33,9 +33,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Panel:
-    """The curves of one net in one run, over one unit."""
+    """The curves of one net in one run, over one unit. The title is empty if there is only one."""
 
-    title: str  # empty if there is only one
+    title: str
     loss: Picture
     accuracy: Picture
 
@@ -45,13 +45,13 @@ def curves(entries: Sequence[Entry]) -> dict[str, list[Panel]]:
     groups: dict[tuple[str, str], list[tuple[str, History]]] = {}
     for e in entries:
         if e.row.history is not None:
-            groups.setdefault((e.row.model, e.run), []).append((e.title, e.row.history))
+            groups.setdefault((e.net, e.run), []).append((e.title, e.row.history))
     several_runs = len({run for _, run in groups}) > 1
     found: dict[str, list[Panel]] = {unit: [] for unit in UNITS} if groups else {}
     for unit, panels in found.items():
-        for (model, run), histories in groups.items():
-            alike = [h for (name, _), group in groups.items() if name == model for _, h in group]
-            title = f"{model}, {run}" if several_runs else model if len(groups) > 1 else ""
+        for (net, run), histories in groups.items():
+            alike = [h for (name, _), group in groups.items() if name == net for _, h in group]
+            title = f"{net}, {run}" if several_runs else net if len(groups) > 1 else ""
             panels.append(Panel(title, *_pair(histories, alike, unit)))
     return found
 
@@ -82,14 +82,14 @@ def _pair(
 
 def picture(draw: Callable[[Axes], None], description: str) -> Picture:
     """What ``draw`` draws, as SVG in the colours of a light page and of a dark one."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.style import context
 
     ink, paper = LIGHT
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     colours: dict[Any, Any] = {**dict.fromkeys(inked, ink), "legend.facecolor": paper}
     file = io.StringIO()
-    with rc_context(colours):
+    with context(["default", colours]):  # and none of what a notebook has set for its own pictures
         figure = Figure(figsize=SIZE, layout="constrained")
         draw(figure.subplots())
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})

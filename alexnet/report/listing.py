@@ -10,11 +10,10 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from alexnet.recipes import net_for
 from alexnet.source import source
 
 if TYPE_CHECKING:
-    from alexnet.report import Entry
+    from alexnet.report.entries import Entry
 
 LIGHT, DARK = (HtmlFormatter(style=style) for style in ("default", "github-dark"))
 CODE_STYLES = {"light": Markup(LIGHT.get_style_defs()), "dark": Markup(DARK.get_style_defs())}
@@ -25,9 +24,8 @@ def listings(entries: Sequence[Entry]) -> dict[str, dict[str, Markup]]:
     """By net, then by framework: the program that `alexnet show` prints, as HTML."""
     found: dict[str, dict[str, Markup]] = {}
     for e in entries:
-        net = net_for(e.row.model, e.comparison.plan.recipes[e.row.model])
-        program = source(net, e.row.backend)
-        size = f"{net.input_shape[1]}×{net.input_shape[2]}"
-        programs = found.setdefault(f"{net.name} at {size}", {})
-        programs.setdefault(e.title, Markup(highlight(program, PythonLexer(), LIGHT)))
+        programs = found.setdefault(e.net, {})
+        if e.title not in programs:
+            program = source(e.table, e.row.backend)
+            programs[e.title] = Markup(highlight(program, PythonLexer(), LIGHT))
     return found

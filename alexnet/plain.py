@@ -1,0 +1,59 @@
+"""Dataclasses read back from plain types, as JSON has them, with every field's type checked."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+
+def restore(kind: Any, value: Any, place: str) -> Any:
+    """``value`` as a ``kind``: a dataclass, a number, text, None, or lists, tables and unions of them.
+
+    Where a float is wanted, None is not a number: JSON has none, and `alexnet.history.finite` writes
+    None. A class with a ``from_dict`` of its own reads itself. Raises ValueError, naming the place,
+    for anything that is of another type.
+
+    >>> restore(tuple[float, ...], [1, None], "speeds")
+    (1.0, nan)
+    >>> restore(int | None, "3", "epochs")
+    Traceback (most recent call last):
+    ...
+    ValueError: epochs cannot be '3'
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin is UnionType:
+        return _first_of(inner, value, place)
+    if hasattr(kind, "from_dict"):
+        return kind.from_dict(value)
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
+        hints = get_type_hints(kind)
+        names = [field.name for field in fields(kind)]
+        wrong = value.keys() ^ set(names)
+        if wrong:
+            raise ValueError(f"{place}: wrong or missing: {', '.join(sorted(map(str, wrong)))}")
+        return kind(**{name: restore(hints[name], value[name], name) for name in names})
+    if origin in (list, tuple) and isinstance(value, list):
+        return origin(restore(inner[0], item, place) for item in value)
+    if origin in (dict, Mapping) and isinstance(value, dict):
+        return {key: restore(inner[1], item, f"{place}, {key}") for key, item in value.items()}
+    if kind is float and value is None:
+        return math.nan
+    if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
+        return float(value)
+    if kind in (int, str, bool, NoneType) and type(value) is kind:
+        return value
+    raise ValueError(f"{place} cannot be {value!r:.60}")
+
+
+def _first_of(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
+    """None as None, anything else as the kind beside it."""
+    if value is None and NoneType in kinds:
+        return None
+    (kind,) = (k for k in kinds if k is not NoneType)
+    return restore(kind, value, place)

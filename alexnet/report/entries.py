@@ -1,0 +1,48 @@
+"""The rows of a report's runs, and what they are called among each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from alexnet.backends import framework
+from alexnet.comparison import Comparison, Row
+from alexnet.recipes import net_for
+from alexnet.spec import ResolvedNet, shape_text
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a run. ``net`` says its size too, where nets of that name come in several."""
+
+    run: str
+    net: str
+    comparison: Comparison
+    row: Row
+    table: ResolvedNet
+
+    @property
+    def title(self) -> str:
+        return framework(self.row.backend).title
+
+
+def entries_of(runs: Mapping[str, Comparison]) -> list[Entry]:
+    """The rows of these runs, in their order."""
+    tables = {
+        (run, model): net_for(model, recipe)
+        for run, comparison in runs.items()
+        for model, recipe in comparison.plan.recipes.items()
+    }
+    shapes: dict[str, set[str]] = {}
+    for table in tables.values():
+        shapes.setdefault(table.name, set()).add(shape_text(table.input_shape))
+
+    def called(table: ResolvedNet) -> str:
+        several = len(shapes[table.name]) > 1
+        return f"{table.name} at {shape_text(table.input_shape)}" if several else table.name
+
+    return [
+        Entry(run, called(tables[run, row.model]), comparison, row, tables[run, row.model])
+        for run, comparison in runs.items()
+        for row in comparison.rows
+    ]
