@@ -217,7 +217,7 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
         for row in rows.values():
             name = row.backend
             if name not in plan.pythons and not backends.installed(name):
-                row.problem = f"not installed; {backends.framework(name).install_command}"
+                _fail(row, f"not installed; {backends.framework(name).install_command}")
                 row.missing = True
                 watcher.finish(row)
             else:
@@ -234,11 +234,7 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
                 try:
                     _note(row, event, references[row.model])
                 except (AlexNetError, ValueError, TypeError, KeyError) as error:
-                    unread = f"sent the event {event['event']}, which cannot be read ({error})"
-                    if row.history is None:
-                        row.problem = unread
-                    else:
-                        _add(row, unread)
+                    _fail(row, f"sent the event {event['event']}, which cannot be read ({error})")
                     continue
                 watcher.event(row, event)
                 if event["event"] == "end":
@@ -247,11 +243,8 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
     except KeyboardInterrupt:
         comparison.interrupted = True
         for row in rows.values():
-            how = f"interrupted; --resume {comparison.folder} goes on with it"
-            if row.history is None:
-                row.problem = row.problem or how
-            elif row.parity is None:
-                _add(row, f"after its training {how}")
+            if row.parity is None and not row.problem:
+                _fail(row, f"interrupted; --resume {comparison.folder} goes on with it")
         comparison.save()
     finally:
         watcher.end()
@@ -302,7 +295,7 @@ def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None
             if np.isfinite(difference):
                 row.logits_difference = float(difference / np.abs(reference).max())
             else:
-                row.note = "its initial logits are not finite"
+                _add(row, "its initial logits are not finite")
         case "result":
             row.history = check_finished(History.from_dict(event["history"]))
             # Of a run that was taken up again only to be checked, the training's own peak stays.
@@ -316,16 +309,20 @@ def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None
             if not row.parity.agrees(SELF_TEST.dtype):
                 found = row.parity.problem or f"{row.parity.worst} by {row.parity.largest:.1e}"
                 _add(row, f"one step of training is not the reference's: {found}")
-        case "error" if row.history is None:
-            row.problem = event["message"]
         case "error":
-            _add(row, f"after its training: {event['message']}")
-        case "end":
-            how = event["problem"] or "ended without a result"
-            if row.history is None:
-                row.problem = row.problem or " | ".join([how, *event["said"]])
-            elif event["problem"]:
-                _add(row, f"after its training: {how}")
+            _fail(row, event["message"])
+        case "end" if row.history is None and not row.problem:
+            row.problem = " | ".join([event["problem"] or "ended without a result", *event["said"]])
+        case "end" if row.history is not None and event["problem"]:
+            _fail(row, event["problem"])
+
+
+def _fail(row: Row, why: str) -> None:
+    """Say why a row has no result; or, if it has one, no more than that."""
+    if row.history is None:
+        row.problem = why
+    else:
+        _add(row, f"after its training: {why}")
 
 
 def _add(row: Row, remark: str) -> None:

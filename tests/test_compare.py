@@ -152,7 +152,7 @@ def test_an_interrupt_after_a_result_is_noted_and_made_up_for(tmp_path):
     (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
     assert row.problem == ""
     assert row.note == (
-        "trained on the first 4 batches of every epoch only; after its training interrupted; "
+        "trained on the first 4 batches of every epoch only; after its training: interrupted; "
         f"--resume {tmp_path / 'run'} goes on with it"
     )
     (mended,) = resume(tmp_path / "run").rows
