@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alexnet import zoo
 from alexnet.spec import ResolvedNet
@@ -45,6 +45,6 @@ def net_for(model: str, recipe: Recipe) -> ResolvedNet:
 
 
 def recipe_for(model: str, full: bool) -> Recipe:
-    """The recipe of a net of the zoo; AlexNet's for a net that has none of its own."""
+    """The recipe of a net of the zoo; for one that has none of its own, AlexNet's at the net's size."""
     table = FULL if full else QUICK
-    return table.get(model, table["alexnet"])
+    return table.get(model) or replace(table["alexnet"], resize=zoo.get(model).input_shape[1])

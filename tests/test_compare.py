@@ -393,6 +393,12 @@ def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
     assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples == examples
 
 
+def test_a_net_without_a_recipe_of_its_own_is_trained_at_its_own_size():
+    found = plan(["alexnet-mnist", "alexnet-2012"], full=False, data="sample").recipes
+    assert [recipe.resize for recipe in found.values()] == [96, 224]
+    assert found["alexnet-mnist"].lr == QUICK["alexnet"].lr
+
+
 def test_numpy_alone_does_all_the_work(monkeypatch):
     assert plan(["alexnet"], full=False, data="sample").recipes["alexnet"].numpy_batches
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
