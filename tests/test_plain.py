@@ -1,0 +1,85 @@
+"""Dataclasses from plain types: what was written comes back, and anything else is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.plain import restore
+from alexnet.planning import Plan
+from alexnet.recipes import Recipe
+
+floats = st.floats(allow_nan=False, allow_infinity=False)
+whole = st.integers(0, 10**9)
+recipes = st.builds(
+    Recipe,
+    train_examples=whole,
+    test_examples=whole,
+    num_epochs=whole,
+    batch_size=whole,
+    lr=floats,
+    momentum=floats,
+    normalize=st.booleans(),
+    resize=st.none() | whole,
+    numpy_batches=st.none() | whole,
+)
+plans = st.builds(
+    Plan,
+    recipes=st.dictionaries(st.text(), recipes),
+    root=st.none() | st.text(),
+    names=st.lists(st.text()).map(tuple),
+    pythons=st.dictionaries(st.text(), st.text()),
+    parallel=whole,
+    silence=floats,
+    named=st.booleans(),
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | floats | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(plans)
+def test_what_was_written_comes_back(plan):
+    assert restore(Plan, json.loads(json.dumps(plan.to_dict())), "plan") == plan
+
+
+@given(recipes, st.sampled_from(list(Recipe.__dataclass_fields__)), anything)
+def test_a_field_is_of_its_type_or_refused(recipe, field, value):
+    """Whatever stands there, by its name and with its value."""
+    kinds = {"lr": (int, float), "momentum": (int, float), "normalize": (bool,)}
+    right = type(value) in kinds.get(field, (int,)) or (
+        value is None and field in ("resize", "numpy_batches", "lr", "momentum")
+    )
+    if field in ("lr", "momentum") and type(value) is int and abs(value) > sys.float_info.max:
+        right = False
+    saved = vars(recipe) | {field: value}
+    if right:
+        found = getattr(restore(Recipe, saved, "recipe"), field)
+        assert found == value or (value is None and math.isnan(found))
+    else:
+        with pytest.raises(ValueError, match=rf"^{field}.* cannot be "):
+            restore(Recipe, saved, "recipe")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (list[int], (1, 2), r"numbers cannot be \(1, 2\)"),
+        (list[int], [1, True], "numbers cannot be True"),
+        (Mapping[str, float], {"a": 1, "b": "2"}, "numbers, b cannot be '2'"),
+        (Recipe, [], r"numbers cannot be \[\]"),
+        (float, math.inf, "numbers cannot be inf"),
+        (float, 10**400, "numbers cannot be 1000"),
+    ],
+)
+def test_the_place_of_what_is_wrong_is_named(kind, value, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        restore(kind, value, "numbers")

@@ -1,0 +1,138 @@
+"""The report in headless Chromium, on a phone and on a desktop, light and dark."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from playwright.sync_api import sync_playwright
+from test_compare import SMALL
+
+from alexnet.backends import framework
+from alexnet.comparing import carry_out
+from alexnet.planning import Plan
+from alexnet.report import write_report
+from alexnet.source import source
+from alexnet.zoo import get
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "these tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(covered, tmp_path_factory):
+    """The report of a real run of all backends."""
+    folder = tmp_path_factory.mktemp("report") / "run"
+    found = carry_out(Plan({"lenet": SMALL}, None, tuple(covered)), out=folder)
+    assert [r.problem for r in found.rows] == [""] * len(covered)
+    return write_report([found], folder / "report.html")
+
+
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@pytest.fixture(params=[(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"])
+def page(request, browser, report):
+    """The report, opened; afterwards, that nothing was said or asked for."""
+    size, scheme = request.param
+    heard, asked = [], []
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda r: None if r.url.startswith("data:") else asked.append(r.url))
+    page.goto(report.as_uri())
+    yield page
+    assert heard == []
+    assert asked == [report.as_uri()]
+    context.close()
+
+
+def visible(page):
+    return page.locator(".panel:visible").count()
+
+
+@pytest.mark.slow
+def test_every_tab_opens(page, covered):
+    groups = page.locator(".tabs")
+    assert groups.count() == 2  # curves and code
+    for number in range(groups.count()):
+        tabs, panels = groups.nth(number).locator("label"), groups.nth(number).locator(".panel")
+        wanted = ["per epoch", "per step", "per second", "per example"]
+        assert tabs.all_inner_texts() == (
+            wanted if number == 0 else [framework(name).title for name in covered]
+        )
+        for chosen in range(tabs.count()):
+            tabs.nth(chosen).click()
+            shown = [panels.nth(n).is_visible() for n in range(panels.count())]
+            assert shown == [n == chosen for n in range(panels.count())]
+            assert panels.nth(chosen).bounding_box()["height"] > 100
+
+
+@pytest.mark.slow
+def test_tabs_are_reached_and_changed_by_keys(page):
+    """Tab goes to the group of buttons, the arrows to its next."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == "unit":
+            break
+    assert page.evaluate("document.activeElement.id") == "unit-1"
+    label = page.locator("label[for=unit-1]")
+    assert label.evaluate("x => getComputedStyle(x).outlineStyle") == "solid"
+    for number in (2, 3, 4, 1):
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.id") == f"unit-{number}"
+        assert page.locator(".tabs").first.locator(".panel").nth(number - 1).is_visible()
+
+
+MEASURE = """pictures => Promise.all(pictures.map(async x => {
+    await x.decode();  // fails for what is no picture
+    const box = x.getBoundingClientRect();
+    return [x.alt, x.naturalWidth, x.naturalHeight, box.width, box.height];
+}))"""
+
+
+@pytest.mark.slow
+def test_every_picture_has_a_size(page):
+    for label in page.locator(".tabs label").all():
+        label.click()
+        for alt, *sizes in page.locator("img:visible").evaluate_all(MEASURE):
+            assert alt
+            assert min(sizes) > 20, alt
+    shown = page.locator(".panel img").first.evaluate("x => x.currentSrc")
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    place = ".panel source" if dark else ".panel img"
+    assert shown == page.locator(place).first.get_attribute("srcset" if dark else "src")
+
+
+@pytest.mark.slow
+def test_a_page_is_as_wide_as_its_window_and_has_ink_on_paper(page, tmp_path):
+    """Wide tables and listings move within themselves."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for label in page.locator(".tabs label").all():
+        label.click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=tmp_path / "page.png")
+    seen = imread(tmp_path / "page.png")[..., :3].mean(axis=2)
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert (np.median(seen) < 0.3) == dark
+    assert seen.max() - seen.min() > 0.7
+
+
+@pytest.mark.slow
+def test_the_listings_are_the_programs(page, covered):
+    """Copied from the page, they are what `alexnet show` prints."""
+    for name in covered:
+        title = framework(name).title
+        page.locator(".tabs").nth(1).get_by_text(title, exact=True).first.click()
+        listing = page.locator(".highlight:visible pre").inner_text()
+        assert listing.strip() == source(get("lenet").resolve(), name).strip()
