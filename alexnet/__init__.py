@@ -22,7 +22,7 @@ from alexnet.errors import (
     WeightsError,
 )
 from alexnet.history import Epoch, History
-from alexnet.plotting import plot_histories, show_images
+from alexnet.plotting import plot_by_net, plot_histories, show_images
 from alexnet.rendering import build
 from alexnet.spec import Net
 from alexnet.train import evaluate, train_ch6
@@ -51,6 +51,7 @@ __all__ = [
     "load",
     "load_fashion_mnist",
     "load_mnist",
+    "plot_by_net",
     "plot_histories",
     "save",
     "set_weights",

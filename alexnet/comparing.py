@@ -16,13 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from alexnet import backends, processes
-from alexnet.checkup import SELF_TEST
-from alexnet.comparison import Answers, Comparison, Row, check_finished
+from alexnet.attempt import Attempt
+from alexnet.comparison import Comparison, Row
 from alexnet.display import in_notebook
 from alexnet.errors import AlexNetError, RunError
-from alexnet.history import Epoch, History, steps_from
-from alexnet.parity import Differences
-from alexnet.plain import restore
 from alexnet.planning import SILENCE, Plan, plan
 from alexnet.recipes import Recipe, net_for
 from alexnet.train import check_settings
@@ -30,7 +27,6 @@ from alexnet.weights import initial_weights
 from alexnet.worker import Job, initial_logits
 
 CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finished
-ANSWERS = ("classes", "probabilities")
 
 
 class Watcher(Protocol):
@@ -206,48 +202,50 @@ def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Co
 
 def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
     plan = comparison.plan
-    rows = {(r.model, r.backend): r for r in comparison.rows if _is_unfinished(comparison, r)}
-    for row in rows.values():
-        row.problem, row.missing = "", False
-        row.note = _cut_short(comparison, row)
+    _forget_checkpoints(comparison)
+    rows = [row for row in comparison.rows if _is_unfinished(comparison, row)]
+    attempts = {(r.model, r.backend): Attempt(r, _cut_short(comparison, r)) for r in rows}
     comparison.save()
     tasks = []
-    watcher.begin(list(rows.values()))
+    watcher.begin(rows)
     try:
-        for row in rows.values():
-            name = row.backend
+        for (_, name), attempt in attempts.items():
             if name not in plan.pythons and not backends.installed(name):
-                _fail(row, f"not installed; {backends.framework(name).install_command}")
-                row.missing = True
-                watcher.finish(row)
+                attempt.fail(f"not installed; {backends.framework(name).install_command}")
+                attempt.row.missing = True
+                watcher.finish(attempt.row)
             else:
                 python = plan.pythons.get(name, sys.executable)
-                log = comparison.folder / f"{row.name}.log"
-                job = replace(_job(comparison, row), resume=resumed)
+                log = comparison.folder / f"{attempt.row.name}.log"
+                job = replace(_job(comparison, attempt.row), resume=resumed)
                 tasks.append(processes.Task(job, python, log))
         references = {
             model: _reference(comparison, model) for model in {t.job.model for t in tasks}
         }
         with closing(processes.run(tasks, plan.silence, plan.parallel)) as events:
             for task, event in events:
-                row = rows[task.job.model, task.job.backend]
+                attempt = attempts[task.job.model, task.job.backend]
                 try:
-                    _note(row, event, references[row.model])
-                except (AlexNetError, ValueError, TypeError, KeyError) as error:
-                    _fail(row, f"sent the event {event['event']}, which cannot be read ({error})")
+                    attempt.take(event, references[task.job.model])
+                except (AlexNetError, ValueError, TypeError, ArithmeticError) as error:
+                    why = f"sent the event {event['event']}, which cannot be read ({error})"
+                    attempt.fail(why)
                     continue
-                watcher.event(row, event)
+                watcher.event(attempt.row, event)
                 if event["event"] == "end":
-                    _finish(comparison, row)
-                    watcher.finish(row)
+                    _forget_checkpoints(comparison)
+                    comparison.save()
+                    watcher.finish(attempt.row)
     except KeyboardInterrupt:
         comparison.interrupted = True
-        for row in rows.values():
-            if row.parity is None and not row.problem:
-                _fail(row, f"interrupted; --resume {comparison.folder} goes on with it")
+        for attempt in attempts.values():
+            attempt.interrupt(f"--resume {comparison.folder} goes on with it")
+        _forget_checkpoints(comparison)
         comparison.save()
     finally:
         watcher.end()
+    with suppress(OSError):  # there are some in it
+        (comparison.folder / CHECKPOINTS).rmdir()
     return comparison
 
 
@@ -278,70 +276,16 @@ def _reference(comparison: Comparison, model: str) -> np.ndarray:
     return initial_logits(job, net, "cpu")
 
 
-def _note(row: Row, event: dict[str, Any], reference: np.ndarray | None) -> None:
-    """Write down in a row what an event says."""
-    match event["event"]:
-        case "ready":
-            row.version, row.device = event["version"], event["device"]
-            row.machine, row.threads = event["machine"], event["threads"]
-        case "begin":
-            History.from_dict(event["history"])
-        case "step":
-            steps_from(event["steps"])
-        case "epoch":
-            restore(Epoch, event["epoch"], "epoch")
-        case "initial_logits" if reference is not None:
-            difference = np.abs(np.array(event["logits"]) - reference).max()
-            if np.isfinite(difference):
-                row.logits_difference = float(difference / np.abs(reference).max())
-            else:
-                _add(row, "its initial logits are not finite")
-        case "result":
-            row.history = check_finished(History.from_dict(event["history"]))
-            # Of a run that was taken up again only to be checked, the training's own peak stays.
-            row.peak_memory = max(
-                filter(None, (row.peak_memory, event["peak_memory"])), default=None
-            )
-        case "answers":
-            row.answers = restore(Answers, {k: event[k] for k in ANSWERS}, "answers")
-        case "parity":
-            row.parity = restore(Differences, event["figures"], "parity")
-            if not row.parity.agrees(SELF_TEST.dtype):
-                found = row.parity.problem or f"{row.parity.worst} by {row.parity.largest:.1e}"
-                _add(row, f"one step of training is not the reference's: {found}")
-        case "error":
-            _fail(row, event["message"])
-        case "end" if row.history is None and not row.problem:
-            row.problem = " | ".join([event["problem"] or "ended without a result", *event["said"]])
-        case "end" if row.history is not None and event["problem"]:
-            _fail(row, event["problem"])
-
-
-def _fail(row: Row, why: str) -> None:
-    """Say why a row has no result; or, if it has one, no more than that."""
-    if row.history is None:
-        row.problem = why
-    else:
-        _add(row, f"after its training: {why}")
-
-
-def _add(row: Row, remark: str) -> None:
-    row.note = "; ".join(filter(None, [row.note, remark]))
-
-
-def _finish(comparison: Comparison, row: Row) -> None:
-    """Keep a row whose worker is no more."""
-    if row.parity is not None:
-        kept = _checkpoint(comparison, row)
-        kept.unlink(missing_ok=True)
-        with suppress(OSError):  # there are others in it
-            kept.parent.rmdir()
-    comparison.save()
-
-
 def _is_unfinished(comparison: Comparison, row: Row) -> bool:
     """Whether it has no result, or lacks what comes after it and has kept its net for that."""
-    return row.history is None or (row.parity is None and _checkpoint(comparison, row).exists())
+    return row.history is None or (not row.finished and _checkpoint(comparison, row).exists())
+
+
+def _forget_checkpoints(comparison: Comparison) -> None:
+    """Take away those of the rows that need none any more."""
+    for row in comparison.rows:
+        if row.finished:
+            _checkpoint(comparison, row).unlink(missing_ok=True)
 
 
 def _cut_short(comparison: Comparison, row: Row) -> str:

@@ -17,13 +17,15 @@ from alexnet.errors import AlexNetError, RunError
 from alexnet.history import History, finite
 from alexnet.parity import Differences
 from alexnet.plain import restore
-from alexnet.planning import Plan, describe_data
+from alexnet.planning import Plan, check_workers, describe_data
 from alexnet.recipes import net_for
+from alexnet.train import check_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = 3  # of comparison.json
+SAVED = ("alexnet", "begun", "plan", "seed", "device", "rows")
 UNREADABLE = (
     OSError,
     ValueError,
@@ -59,6 +61,11 @@ class Row:
     def name(self) -> str:
         """What its files are called by."""
         return f"{self.model}-{self.backend}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether its worker has sent all that a worker sends."""
+        return None not in (self.history, self.answers, self.parity)
 
     def to_dict(self) -> dict[str, Any]:
         return vars(self) | {
@@ -181,31 +188,40 @@ class Comparison:
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
-            if saved.get("format") != FORMAT:
-                raise RunError(
-                    f"{file}: is of format {saved.get('format')!r}; this version reads {FORMAT}"
-                )
-            found = cls(
-                restore(Plan, saved["plan"], "plan"),
-                restore(int, saved["seed"], "seed"),
-                restore(str | None, saved["device"], "device"),
-                folder,
-                restore(str, saved["begun"], "begun"),
-                restore(list[Row], saved["rows"], "rows"),
-                restore(str, saved["alexnet"], "alexnet"),
-            )
-            found._check()
-        except RunError:
-            raise
+            if saved.get("format") == FORMAT:
+                return cls._restored(saved, folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise RunError(f"{file}: is no comparison that can be read ({why})") from None
+        raise RunError(f"{file}: is of format {saved.get('format')!r}; this version reads {FORMAT}")
+
+    @classmethod
+    def _restored(cls, saved: dict[str, Any], folder: Path) -> Comparison:
+        absent = [key for key in SAVED if key not in saved]
+        if absent:
+            raise ValueError(f"missing: {', '.join(absent)}")
+        found = cls(
+            restore(Plan, saved["plan"], "plan"),
+            restore(int, saved["seed"], "seed"),
+            restore(str | None, saved["device"], "device"),
+            folder,
+            restore(str, saved["begun"], "begun"),
+            restore(list[Row], saved["rows"], "rows"),
+            restore(str, saved["alexnet"], "alexnet"),
+        )
+        found._check()
         return found
 
     def _check(self) -> None:
         """Raise ValueError or one of this library's errors unless the parts go together."""
         for model, recipe in self.plan.recipes.items():
             net_for(model, recipe)
+            check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, self.seed)
+            for name in ("batch_size", "train_examples", "test_examples", "numpy_batches"):
+                number = getattr(recipe, name)
+                if number is not None and number < 1:
+                    raise ValueError(f"{name} must be at least 1, not {number}")
+        check_workers(self.plan.parallel, self.plan.silence)
         for name in (*self.plan.names, *self.plan.pythons):
             framework(name)
         wanted = {(model, name) for model in self.plan.recipes for name in self.plan.names}

@@ -116,8 +116,10 @@ class History:
                 f"a history has {', '.join(KINDS)}; wrong or missing: {', '.join(wrong)}"
             )
         for name, kind in KINDS.items():
-            if not isinstance(fields[name], kind) or isinstance(fields[name], bool):
-                raise DataError(f"a history's {name} cannot be {fields[name]!r:.60}")
+            value = fields[name]
+            large = isinstance(value, int | float) and not abs(value) < LARGEST
+            if not isinstance(value, kind) or isinstance(value, bool) or large:
+                raise DataError(f"a history's {name} cannot be {value!r:.60}")
         epochs = [Epoch(**e) for e in _numbers("epochs", saved["epochs"], EPOCH)]
         steps = steps_from(saved["steps"])
         return cls(**{**fields, "epochs": epochs, "steps": steps})

@@ -73,8 +73,8 @@ class NotebookWatcher:
 
     def finish(self, row: Row) -> None:
         self.states[row.name] = "done" if row.history is not None else "no result"
-        if row.problem:
-            print(f"{self.titles[row.name]}: {row.problem}")
+        if not row.finished:
+            print(f"{self.titles[row.name]}: {row.problem or row.note}")
         self._draw()
 
     def end(self) -> None:

@@ -9,9 +9,11 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+LARGEST = 2**63  # JSON has whole numbers beyond what others take
+
 
 def restore(kind: Any, value: Any, place: str) -> Any:
-    """``value`` as a ``kind``: a dataclass, a number, text, None, or lists, tables and unions of them.
+    """``value`` as a ``kind``: a dataclass, a number, text; ``X | None``; lists or tables of one kind.
 
     Where a float is wanted, None is not a number: JSON has none, and `alexnet.history.finite` writes
     None. A class with a ``from_dict`` of its own reads itself. Raises ValueError, naming the place,
@@ -39,14 +41,16 @@ def restore(kind: Any, value: Any, place: str) -> Any:
             raise ValueError(f"{place}: wrong or missing: {', '.join(sorted(map(str, wrong)))}")
         return kind(**{name: restore(hints[name], value[name], name) for name in names})
     if origin in (list, tuple) and isinstance(value, list):
-        return origin(restore(inner[0], item, place) for item in value)
+        return origin(restore(inner[0], item, f"{place}, {n}") for n, item in enumerate(value))
     if origin in (dict, Mapping) and isinstance(value, dict):
         return {key: restore(inner[1], item, f"{place}, {key}") for key, item in value.items()}
     if kind is float and value is None:
         return math.nan
     if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
-    if kind in (int, str, bool, NoneType) and type(value) is kind:
+    if kind is int and type(value) is int and abs(value) < LARGEST:
+        return value
+    if kind in (str, bool, NoneType) and type(value) is kind:
         return value
     raise ValueError(f"{place} cannot be {value!r:.60}")
 

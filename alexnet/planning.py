@@ -65,9 +65,7 @@ def plan(
         raise RunError(f"no net is named; nets are {', '.join(zoo.ZOO)}")
     for name in (*(names or ()), *pythons):
         backends.framework(name)
-    if parallel < 1:
-        raise RunError(f"parallel must be at least 1, not {parallel}")
-    check_silence(silence)
+    check_workers(parallel, silence)
     for what, given in (("nets", models), ("backends", list(names or ()))):
         twice = sorted({name for name in given if given.count(name) > 1})
         if twice:
@@ -108,6 +106,13 @@ def _images(data: str | None, full: bool) -> str | None:
         return str(locate(FASHION_MNIST, data).absolute())
     found = find(FASHION_MNIST)
     return str(found.absolute()) if found else None
+
+
+def check_workers(parallel: int, silence: float) -> None:
+    """Raise RunError unless so many workers can be waited for that long."""
+    if parallel < 1:
+        raise RunError(f"parallel must be at least 1, not {parallel}")
+    check_silence(silence)
 
 
 def check_silence(seconds: float) -> None:

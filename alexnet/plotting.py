@@ -43,8 +43,8 @@ def new_figure(width: float, height: float) -> Figure:
 def plot_histories(histories: Sequence[History]) -> Figure:
     """Loss and accuracy of one or more runs over the epochs, laid over each other.
 
-    Lines are training figures, a running mean over an eighth of an epoch; markers are the test
-    accuracy after each epoch.
+    Each framework has its own colour; for several nets there is `plot_by_net`. Lines are training figures,
+    a running mean over an eighth of an epoch; markers are the test accuracy after each epoch.
     """
     return _plot([histories])
 

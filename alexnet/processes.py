@@ -160,6 +160,8 @@ EVENTS: dict[str, dict[str, Any]] = {
 def _event(line: str) -> dict[str, Any] | None:
     with suppress(ValueError, RecursionError):
         event = json.loads(line)
+        if "\\ud" in line.lower():  # half a character can be written so, and no file would take it
+            json.dumps(event, ensure_ascii=False).encode()
         kind = event.get("event") if isinstance(event, dict) else None
         fields = EVENTS.get(kind) if isinstance(kind, str) else None
         if fields is not None and all(isinstance(event.get(k), t) for k, t in fields.items()):

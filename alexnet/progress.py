@@ -99,11 +99,14 @@ class TerminalWatcher:
         if row.history is None:
             self._show(row, left="no result")
             self.say(f"{title}: {row.problem}")
-        elif not self.progress.disable:
+            return
+        if not self.progress.disable:
             self._show(row, left=took)
         else:
             summary = row.history.summary().replace("\n", ", ")
             self.say(f"{title} {row.version}, {took}: {summary}")
+        if not row.finished:
+            self.say(f"{title}: {row.note}")
 
     def end(self) -> None:
         self.progress.stop()

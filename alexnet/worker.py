@@ -109,7 +109,7 @@ class EventDisplay:
         self.send(
             "step",
             done=done,
-            steps=history.steps[self.told :],
+            steps=finite(history.steps[self.told :]),
             loss=history.steps[-1]["loss"],
             examples_per_sec=history.examples_per_sec,
             seconds_left=left,
@@ -122,7 +122,7 @@ class EventDisplay:
             self.send("test")
 
     def epoch(self, history: History) -> None:
-        self.send("epoch", done=len(history.epochs), epoch=asdict(history.last))
+        self.send("epoch", done=len(history.epochs), epoch=finite(asdict(history.last)))
 
     def end(self, history: History) -> None:
         pass
@@ -244,14 +244,13 @@ def main() -> int:
 
     try:
         run(Job.from_json(job), send)
-    except AlexNetError as error:
-        send("error", message=str(error))
-        return 1
-    except Exception as error:  # a framework's own: its last line for the row, the rest for the log
-        traceback.print_exc()
-        send(
-            "error",
-            message="".join(traceback.format_exception_only(error)).strip().splitlines()[-1],
-        )
+    except Exception as error:
+        if isinstance(error, AlexNetError):
+            message = str(error)
+        else:  # a framework's own: its last line for the row, the rest for the log
+            traceback.print_exc()
+            message = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        # It may quote the name of a file, which need not be text.
+        send("error", message=message.encode(errors="backslashreplace").decode())
         return 1
     return 0

@@ -160,6 +160,69 @@ def test_an_interrupt_after_a_result_is_noted_and_made_up_for(tmp_path):
     assert mended.parity.agrees("float32")
 
 
+def test_who_only_adds_what_is_missing_does_not_say_where_it_was_trained(tmp_path, monkeypatch):
+    kill = Watcher(("numpy", "result"), lambda event: os.kill(kill.pid, signal.SIGKILL))
+    plan = Plan({"lenet": SMALL}, None, ("numpy",))
+    (trained,) = compare(plan, out=tmp_path / "run", watcher=kill).rows
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    (mended,) = resume(tmp_path / "run").rows
+    assert mended.finished
+    for name in ("threads", "machine", "device", "version", "peak_memory", "history"):
+        assert getattr(mended, name) == getattr(trained, name)
+
+
+def test_a_row_that_is_complete_leaves_no_checkpoint_when_interrupted(tmp_path):
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    watcher = Watcher(("numpy", "parity"), interrupt)
+    plan = Plan({"lenet": SMALL}, None, ("numpy",))
+    (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
+    assert (row.problem, row.note, row.finished) == ("", "", True)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_failure_is_told_once(tmp_path, monkeypatch):
+    """A worker says why, then ends with a status; after that comes an interrupt."""
+    wrong = "import alexnet.worker as w\nfrom alexnet.errors import RunError\n"
+    wrong += "def parity(*a): raise RunError('no images stand away')\nw.parity = parity\n"
+    launch = processes.LAUNCH.replace(
+        "from alexnet.worker import main\n", f"{wrong}main = w.main\n"
+    )
+    monkeypatch.setattr(processes, "LAUNCH", launch)
+    monkeypatch.setattr(backends, "installed", lambda name: name != "torch")
+
+    class Interrupting(Watcher):
+        def finish(self, row):
+            if row.backend == "numpy":
+                raise KeyboardInterrupt
+
+    plan = Plan({"lenet": SMALL}, None, ("torch", "numpy", "mxnet"))
+    rows = compare(plan, out=tmp_path / "run", watcher=Interrupting()).rows
+    missing, row, waiting = rows
+    assert missing.problem.startswith("not installed; ")
+    assert row.note == "after its training: no images stand away"
+    assert waiting.problem.startswith("interrupted; ")
+
+
+def test_a_diverging_run_says_so(tmp_path):
+    """Losses that are no numbers are on the way; the weights stop it."""
+    plan = Plan({"alexnet-mnist": replace(SMALL_ALEXNET, lr=1e30)}, None, ("numpy",))
+    (row,) = compare(plan, out=tmp_path / "run").rows
+    assert re.search("is not finite after epoch 1, so the training stops", row.problem)
+
+
+def test_a_row_without_a_result_has_no_remark_about_its_images(tmp_path):
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    plan = Plan({"lenet": replace(SMALL, numpy_batches=1)}, None, ("numpy",))
+    (row,) = compare(
+        plan, out=tmp_path / "run", watcher=Watcher(("numpy", "start"), interrupt)
+    ).rows
+    assert row.note == ""
+
+
 def test_a_step_that_is_not_the_references_is_noted(tmp_path, monkeypatch):
     wrong = "import alexnet.worker as w\nfrom alexnet.parity import Differences\n"
     wrong += "w.parity = lambda *a: iter([Differences('numpy', 0.0, 0.0, 0.5, 0.0, '3.weight')])\n"
@@ -234,6 +297,14 @@ def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
         ),
         (
             """print('{"event": "initial_logits", "logits": ["a"]}', flush=True); sys.exit(0)""",
+            "sent the event initial_logits, which cannot be read",
+        ),
+        (
+            """print('{"event": "error", "message": "\\\\udc80"}', flush=True); time.sleep(1000)""",
+            "sent what is no event",
+        ),
+        (
+            """print('{"event": "initial_logits", "logits": [1%s]}' % (400 * '0')); sys.exit(0)""",
             "sent the event initial_logits, which cannot be read",
         ),
         (NO_EPOCHS, "sent the event result, which cannot be read .a history of a whole run has an"),

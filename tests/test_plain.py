@@ -73,7 +73,8 @@ def test_a_field_is_of_its_type_or_refused(recipe, field, value):
     ("kind", "value", "message"),
     [
         (list[int], (1, 2), r"numbers cannot be \(1, 2\)"),
-        (list[int], [1, True], "numbers cannot be True"),
+        (list[int], [1, True], "numbers, 1 cannot be True"),
+        (int, 2**63, "numbers cannot be 9223372036854775808"),
         (Mapping[str, float], {"a": 1, "b": "2"}, "numbers, b cannot be '2'"),
         (Recipe, [], r"numbers cannot be \[\]"),
         (float, math.inf, "numbers cannot be inf"),

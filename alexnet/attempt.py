@@ -1,0 +1,93 @@
+"""One try at a row of a comparison: what its worker says is checked and written down in the row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from alexnet.checkup import SELF_TEST
+from alexnet.comparison import Answers, Row, check_finished
+from alexnet.history import Epoch, History, steps_from
+from alexnet.parity import Differences
+from alexnet.plain import restore
+
+
+class Attempt:
+    """What becomes of a row. ``remark`` is to be said of its result.
+
+    A row that has been trained, but whose worker ended before it had sent all else, keeps what is
+    known of its training: a second worker only adds what is missing.
+    """
+
+    def __init__(self, row: Row, remark: str) -> None:
+        self.row, self.remark = row, remark
+        self.trained_before = row.history is not None
+        self.failed = self.ended = False
+        row.problem, row.missing = "", False
+        row.note = remark if self.trained_before else ""
+        if not self.trained_before:
+            row.answers = row.parity = None
+
+    def fail(self, why: str) -> None:
+        """Say why the row has no result; or, if it has one, no more than that. What came first counts."""
+        if self.failed:
+            return
+        self.failed = True
+        if self.row.history is None:
+            self.row.problem = why
+        else:
+            self._add(f"after its training: {why}")
+
+    def interrupt(self, advice: str) -> None:
+        """Say that the row was interrupted, if it was."""
+        if not (self.ended or self.failed or self.row.finished):
+            self.fail(f"interrupted; {advice}")
+
+    def take(self, event: dict[str, Any], reference: np.ndarray) -> None:
+        """Write down what an event says; ``reference`` are the initial logits in double precision.
+
+        What watchers will look at is replaced in the event by what was checked. Raises ValueError,
+        TypeError, ArithmeticError or DataError for an event that cannot be read.
+        """
+        row = self.row
+        match event["event"]:
+            case "ready" if not self.trained_before:
+                row.version, row.device = event["version"], event["device"]
+                row.machine, row.threads = event["machine"], event["threads"]
+            case "initial_logits" if not self.trained_before:
+                difference = np.abs(np.array(event["logits"]) - reference).max()
+                if np.isfinite(difference):
+                    row.logits_difference = float(difference / np.abs(reference).max())
+                else:
+                    self._add("its initial logits are not finite")
+            case "begin":
+                History.from_dict(event["history"])
+            case "step":
+                event["steps"] = steps_from(event["steps"])
+            case "epoch":
+                event["epoch"] = vars(restore(Epoch, event["epoch"], "epoch"))
+            case "result" if row.history is None:
+                row.peak_memory = restore(int | None, event["peak_memory"], "peak_memory")
+                row.history = check_finished(History.from_dict(event["history"]))
+                self._add(self.remark)
+            case "answers" if row.history is not None:
+                fields = {key: event[key] for key in ("classes", "probabilities")}
+                row.answers = restore(Answers, fields, "answers")
+            case "parity" if row.history is not None:
+                row.parity = restore(Differences, event["figures"], "parity")
+                if not row.parity.agrees(SELF_TEST.dtype):
+                    found = row.parity.problem or f"{row.parity.worst} by {row.parity.largest:.1e}"
+                    self._add(f"one step of training is not the reference's: {found}")
+            case "error":
+                self.fail(event["message"])
+            case "end":
+                if row.history is None:
+                    how = event["problem"] or "ended without a result"
+                    self.fail(" | ".join([how, *event["said"]]))
+                elif event["problem"]:
+                    self.fail(event["problem"])
+                self.ended = True
+
+    def _add(self, remark: str) -> None:
+        self.row.note = "; ".join(filter(None, [self.row.note, remark]))
