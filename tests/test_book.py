@@ -718,6 +718,7 @@ def concise(framework):
     return net, loss, paddle.optimizer.SGD(0.1, parameters=net.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["from scratch", "concise"])
 def test_softmax_regression_learns(framework, d2l, how, capsys):
     net, loss, updater = (

@@ -120,6 +120,7 @@ def test_an_animator_in_a_notebook_is_one_picture_drawn_anew(a_folder):
     assert not list(a_folder.glob("*.png"))
 
 
+@pytest.mark.slow
 def test_train_ch6_in_a_notebook_draws_and_ends_with_the_two_lines(a_folder, covered):
     column = next((name for name in covered if name != "numpy"), None)
     if column is None:

@@ -37,6 +37,7 @@ def test_train_prints_the_closing_lines_and_saves(tmp_path):
     assert json.loads((tmp_path / "h.json").read_text())["model"] == "lenet"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("train", "lenet", "--backend", "numpy"), ("compare", "lenet")]
 )

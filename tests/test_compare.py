@@ -236,6 +236,7 @@ def test_a_step_that_is_not_the_references_is_noted(tmp_path, monkeypatch):
     assert "one step of training" in (tmp_path / "run" / "table.txt").read_text()
 
 
+@pytest.mark.slow
 def test_several_nets_stand_in_one_table(tmp_path):
     """Through the command line: each under its name, with its own recipe, logs and curves."""
     folder = tmp_path / "run"
@@ -495,6 +496,7 @@ def test_numpy_is_left_out_of_a_full_run_unless_it_is_named():
     assert plan(["alexnet"], full=False, data="sample").names == tuple(backends.FRAMEWORKS)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_a_worker_reports_its_device_without_training():
     """Here: a CPU, in a real process."""

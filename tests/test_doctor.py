@@ -10,6 +10,7 @@ from helpers import alexnet
 from alexnet import backends, checkup, doctor, parity
 
 
+@pytest.mark.slow
 def test_a_backend_that_works_is_said_to(name):
     found = alexnet("doctor", "--backends", name)
     assert found.returncode == 0, found.stdout + found.stderr

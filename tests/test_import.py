@@ -23,6 +23,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert found.stdout.strip() == "[]", found.stderr
 
 
+@pytest.mark.slow
 def test_a_backend_loads_its_own_framework_only(framework):
     others = {"torch", "mxnet", "tensorflow", "paddle"} - {framework}
     found = python(
@@ -99,6 +100,7 @@ def test_torch_and_tensorflow_live_in_one_process_in_any_order(imports):
     assert found.stdout.strip().endswith("alive"), (found.returncode, found.stderr[-500:])
 
 
+@pytest.mark.slow
 @pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
 def test_all_frameworks_in_the_order_of_the_registry():
     found = python(
@@ -109,6 +111,7 @@ def test_all_frameworks_in_the_order_of_the_registry():
     assert len(found.stdout.split()) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.needs("torch")
 @pytest.mark.parametrize(("given", "expected"), [(None, "all"), ("1", "1")])
 def test_threads_are_all_the_cores_unless_the_user_says_otherwise(given, expected):

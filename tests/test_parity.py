@@ -160,6 +160,7 @@ def test_a_wrong_dtype_is_refused():
 # --- random nets ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(source=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
 def test_random_nets_agree(covered, source, seed):
@@ -204,6 +205,7 @@ ANY_LAYER = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_net_is_refused_by_the_spec_naming_the_layer_or_by_nobody(covered, data):
@@ -235,6 +237,7 @@ def test_random_nets_have_every_kind_of_layer():
     assert {net.input_shape[0] for net in nets} == {1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_the_worst_of_random_nets_is_kept_and_disagreement_is_told(framework, monkeypatch):
     said = []
     (fine,) = worst_of_random(

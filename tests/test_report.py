@@ -8,6 +8,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from functools import cache
 
 import matplotlib.style
 import numpy as np
@@ -36,10 +37,15 @@ from alexnet.zoo import get
 BEGUN = "2026-11-22T08:00:00+00:00"
 
 
+@cache
+def first_images():
+    """The first 16 test images of the sample."""
+    return load_fashion_mnist(16, resize=None, source="sample", subset=(16, 16))[1]
+
+
 def history(backend, seconds=0.25, losses=(2.25, 2.0, 1.75, 1.5)):
     """A run of two epochs of two steps."""
-    _, test_iter = load_fashion_mnist(16, resize=None, source="sample", subset=(32, 16))
-    settings = {"train_examples": 24, "test_examples": 16, "test_crc32": test_iter.checksum()}
+    settings = {"train_examples": 24, "test_examples": 16, "test_crc32": first_images().checksum()}
     found = History("lenet", backend, "1", "cpu", settings, {})
     for examples, loss in zip((16, 8, 16, 8), losses, strict=True):
         found.record_step(examples, loss * examples, examples // 4, seconds)
@@ -57,7 +63,7 @@ def row(backend, classes, **fields):
 
 
 def labels():
-    return load_fashion_mnist(16, resize=None, source="sample")[1].labels[:16].tolist()
+    return first_images().labels.tolist()
 
 
 def comparison(folder, rows, **recipe):
@@ -152,12 +158,11 @@ def test_no_image_is_less_disputed_than_a_later_one(data):
 
 def test_the_picture_of_a_test_image_is_the_image(tmp_path):
     page = page_of(comparison(tmp_path, [row("torch", labels())]), path=tmp_path / "report.html")
-    _, test_iter = load_fashion_mnist(16, resize=None, source="sample")
     for data, number in re.findall(
         r'src="data:image/png;base64,([^"]+)" alt="test image (\d+)', page
     ):
         picture = imread(io.BytesIO(base64.b64decode(data)))[..., 0] * 255
-        np.testing.assert_array_equal(picture.round(), test_iter.pixels[int(number)])
+        np.testing.assert_array_equal(picture.round(), first_images().pixels[int(number)])
 
 
 def test_a_net_that_saw_fewer_images_does_not_choose_what_is_shown(tmp_path):
@@ -209,6 +214,7 @@ def test_a_diverged_net_has_a_report(tmp_path):
     assert "nan" in text_of(page_of(loaded, path=tmp_path / "report.html"))
 
 
+@pytest.mark.slow
 def test_runs_of_two_machines_stand_side_by_side(tmp_path):
     mine, theirs = (
         comparison(tmp_path / name, [row("torch", labels(), machine=machine)], lr=lr)
@@ -345,9 +351,10 @@ DAMAGE = {
 
 @pytest.mark.parametrize("message", DAMAGE)
 def test_a_damaged_comparison_is_one_sentence(message, tmp_path):
-    comparison(tmp_path, [row("torch", labels())]).save()
+    saved = json.loads(json.dumps(comparison(tmp_path, [row("torch", labels())]).to_dict()))
     file = tmp_path / "comparison.json"
-    saved = json.loads(file.read_text())
+    file.write_text(json.dumps(saved))
+    Comparison.load(tmp_path)  # as it is, it is in order
     DAMAGE[message](saved)
     file.write_text(json.dumps(saved))
     with pytest.raises(RunError, match=message) as caught:
@@ -403,6 +410,7 @@ def test_what_differs_between_runs_is_told_apart(tmp_path):
     assert "Those that it gets wrong first:" in said
 
 
+@pytest.mark.slow
 def test_settings_of_several_nets_name_the_net_in_every_run(tmp_path):
     one = comparison(tmp_path / "one", [row("torch", labels())])
     mnist = replace(row("torch", labels()), model="alexnet-mnist")

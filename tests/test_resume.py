@@ -92,6 +92,7 @@ def test_dropout_is_drawn_anew_in_every_epoch(name):
     assert len(set(losses)) == 3
 
 
+@pytest.mark.slow
 def test_another_framework_goes_on_with_it(name, covered, tmp_path):
     """Where nothing is random, with the same losses but for rounding: the velocities come along."""
     path = tmp_path / "run.safetensors"
@@ -154,6 +155,7 @@ def freeze(name, net):
             net.layers[0].trainable = False
 
 
+@pytest.mark.slow
 def test_layers_that_are_frozen_stay_so(framework, tmp_path):
     path = tmp_path / "run.safetensors"
 

@@ -45,6 +45,7 @@ def test_it_can_be_imported_and_has_its_sample(installed, tmp_path):
     assert 0 <= float(from_wheel(installed, tmp_path, code)) <= 1
 
 
+@pytest.mark.slow
 def test_it_has_the_template_of_its_report(installed, tmp_path):
     code = (
         "small = dict(data='sample', train_examples=32, test_examples=16, num_epochs=1)\n"

@@ -154,6 +154,7 @@ def test_wrong_settings_are_refused(settings, message):
 # --- several at a time ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_workers_run_side_by_side(tmp_path):
     watcher = Watcher()
@@ -166,6 +167,7 @@ def test_workers_run_side_by_side(tmp_path):
     assert kinds.count("end") == 2
 
 
+@pytest.mark.slow
 def test_two_comparisons_at_once_do_not_disturb_each_other(tmp_path):
     command = [sys.executable, "-m", "alexnet", "compare", *LENET, "--backends", "numpy"]
     both = [
@@ -205,6 +207,7 @@ def test_a_checkpoint_of_the_users_own_is_left_alone(tmp_path):
     assert mine.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_files_in_the_working_directory_are_no_modules(tmp_path):
     for name in ("json", "torch", "numpy", "alexnet"):
         (tmp_path / f"{name}.py").write_text(f"print('hello from {name}.py')")
