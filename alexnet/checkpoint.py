@@ -144,7 +144,7 @@ def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
                     "alexnet.save writes files that do"
                 )
             about = _about(path, text)
-            return about, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return about, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict)
     except (SafetensorError, OSError) as error:
         if _is_pickle(beginning):
             raise CheckpointError(

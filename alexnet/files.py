@@ -203,10 +203,11 @@ def read(dataset: Dataset, folder: Path) -> tuple[np.ndarray, np.ndarray, np.nda
         plain = folder / name
         path = plain if plain.is_file() else folder / f"{name}.gz"
         arrays.append(parse(path, _bytes(path), digest, dataset.title))
-    for images, labels in (arrays[:2], arrays[2:]):
+    train_images, train_labels, test_images, test_labels = arrays
+    for images, labels in ((train_images, train_labels), (test_images, test_labels)):
         if len(images) != len(labels):
             raise DataError(f"{folder}: {len(images)} images but {len(labels)} labels")
-    return tuple(arrays)  # type: ignore[return-value]
+    return train_images, train_labels, test_images, test_labels
 
 
 def _bytes(path: Path) -> bytes:

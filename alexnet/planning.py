@@ -137,7 +137,7 @@ def interpreters(options: Sequence[str]) -> dict[str, str]:
         backends.framework(name)
         given = os.path.expanduser(path)  # noqa: PTH111  (pathlib would drop ./, which has a meaning)
         # Made absolute, but not resolved: an environment is known by its link.
-        found[name] = os.path.abspath(given) if os.sep in given else given  # noqa: PTH100
+        found[name] = str(Path(given).absolute()) if os.sep in given else given
         if shutil.which(found[name]) is None:
             raise RunError(f"--python {name}={path}: there is no program of that name")
     return found

@@ -60,15 +60,17 @@ def _plot(groups: Sequence[Sequence[History]]) -> Figure:
     if not groups or not groups[0]:
         raise DataError("there is no history to plot")
     figure = new_figure(10, 4 * len(groups))
-    parts = figure.subfigures(len(groups), 1, squeeze=False)
-    for part, group in zip(parts.flat, groups, strict=True):
-        loss_axes, accuracy_axes = part.subplots(1, 2)
+    lines = figure.subplots(len(groups), 2, squeeze=False)
+    for group, (loss_axes, accuracy_axes) in zip(groups, lines, strict=True):
         labelled = [(history.backend, history) for history in group]
         draw_loss(loss_axes, labelled)
         draw_accuracy(accuracy_axes, labelled)
-        names = {history.model for history in group}
-        if len(names) == 1:  # nets that were given as such go by the names of their classes
-            part.suptitle(names.pop())
+        if len(groups) > 1:
+            for axes in (loss_axes, accuracy_axes):
+                axes.set_title(f"{group[0].model}: {axes.get_title()}")
+    names = {history.model for group in groups for history in group}
+    if len(names) == 1:  # nets that were given as such go by the names of their classes
+        figure.suptitle(names.pop())
     return figure
 
 
@@ -87,7 +89,7 @@ def draw_loss(axes: Axes, histories: Sequence[tuple[str, History]], unit: str = 
         _draw_line(axes, history, "loss", unit, label)
     _furnish(axes, "training loss", unit)
     axes.set_ylim(bottom=0)
-    axes.legend(title="training")
+    axes.legend(title="training", loc="lower left")  # where a falling loss comes last
 
 
 def draw_accuracy(

@@ -184,7 +184,7 @@ class _Worker:
         job = task.job
         if shared and job.device is None:
             job = replace(job, device=TRY_GPU.format(gpu))
-        with task.log.open("a") if task.log else open(os.devnull, "a") as log:  # noqa: PTH123
+        with (task.log or Path(os.devnull)).open("a") as log:
             self.log_before = log.tell()  # of an earlier attempt
             self.process = subprocess.Popen(
                 [task.python, "-c", LAUNCH, str(Path(__file__).parent)],

@@ -127,7 +127,7 @@ def test_a_name_of_another_chapter_says_so(framework, d2l, name_of_another):
 def test_no_name_is_here_and_elsewhere(d2l):
     assert not set(d2l.__all__) & set(CHAPTER_OF)
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
-        d2l.no_such_name  # noqa: B018
+        d2l.no_such_name  # noqa: B018  (to ask for it is the test)
     assert not hasattr(d2l, "no_such_name")
 
 
@@ -602,7 +602,7 @@ def test_a_norm_that_a_reader_wrote_for_mxnet_starts_from_ones():
 def test_keras_still_says_what_a_class_forgot():
     import tensorflow as tf
 
-    import alexnet.tensorflow  # noqa: F401
+    import alexnet.tensorflow  # noqa: F401  (importing it changes Keras)
 
     class Forgetful(tf.keras.layers.Layer):
         def __init__(self):

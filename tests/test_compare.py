@@ -259,7 +259,11 @@ def test_several_nets_stand_in_one_table(tmp_path):
     names = {path.name for path in folder.iterdir()}
     assert {"lenet-numpy.log", "alexnet-mnist-numpy.log", "report.html"} <= names
     figure = Comparison.load(folder).plot()
-    assert [part.get_suptitle() for part in figure.subfigs] == ["lenet", "alexnet-mnist"]
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"{model}: {what}"
+        for model in ("lenet", "alexnet-mnist")
+        for what in ("training loss", "accuracy")
+    ]
 
 
 def test_a_worker_killed_within_a_line_costs_its_own_row(tmp_path, monkeypatch):
