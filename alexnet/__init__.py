@@ -25,8 +25,8 @@ from alexnet.history import Epoch, History
 from alexnet.plotting import plot_by_net, plot_histories, show_images
 from alexnet.rendering import build
 from alexnet.spec import Net
+from alexnet.spec.zoo import ZOO
 from alexnet.train import evaluate, train_ch6
-from alexnet.zoo import ZOO
 
 __all__ = [
     "ZOO",

@@ -19,13 +19,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from alexnet import backends, zoo
+from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
 from alexnet.history import History
 from alexnet.rendering import render, table_of
-from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape
-from alexnet.weights import Weights, check_weights, in_order
+from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape, zoo
+from alexnet.spec.weights import Weights, check_weights, in_order
 
 VERSION = 1
 METADATA = "alexnet"  # the key under which a file says what it is
@@ -199,7 +199,7 @@ def save(
     net : made by `build` or `load`, or trained by `train_ch6`; or one of your own, or another
         library's, with ``model``.
     path : of the file, usually ``….safetensors``; replaced if it is there.
-    model : the name in `alexnet.zoo`, or the `Net`, that says what a net of your own is. Its arrays
+    model : the name in `alexnet.spec.zoo`, or the `Net`, that says what a net of your own is. Its arrays
         are taken in their order, whatever their names.
     input_shape : (channels, height, width), if not the one that ``model`` is written for.
 

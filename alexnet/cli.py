@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from alexnet import __version__, backends, zoo
+from alexnet import __version__, backends
 from alexnet.errors import AlexNetError, RunError
 from alexnet.options import (
     Backends,
@@ -31,7 +31,7 @@ from alexnet.options import (
     Size,
     Timeout,
 )
-from alexnet.spec import ResolvedNet
+from alexnet.spec import ResolvedNet, zoo
 
 if TYPE_CHECKING:
     from alexnet.comparison import Comparison

@@ -22,8 +22,8 @@ from alexnet.display import in_notebook
 from alexnet.errors import AlexNetError, RunError
 from alexnet.planning import SILENCE, Plan, plan
 from alexnet.recipes import Recipe, net_for
+from alexnet.spec.weights import initial_weights
 from alexnet.train import check_settings
-from alexnet.weights import initial_weights
 from alexnet.worker import Job, initial_logits
 
 CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finished
@@ -80,7 +80,7 @@ def compare(
 
     Parameters
     ----------
-    models : a name of `alexnet.zoo`, or several.
+    models : a name of `alexnet.spec.zoo`, or several.
     backends : their names; default: all.
     full : the book's recipe, or (False) one for a CPU; default: full if every framework sees a GPU.
     data : folder of the four IDX files, or ``"sample"``; default: those found here, else the sample.

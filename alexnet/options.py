@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from alexnet import zoo
+from alexnet.spec import zoo
 
 RECIPE = "Default: the recipe's."
 Model = Annotated[str, typer.Argument(help=f"A net of the zoo: {', '.join(zoo.ZOO)}.")]

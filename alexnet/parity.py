@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from alexnet import backends, zoo
+from alexnet import backends
 from alexnet.backends import numpy as reference
 from alexnet.edges import edges
 from alexnet.errors import RunError
 from alexnet.masks import Masks
 from alexnet.random_nets import random_net
-from alexnet.spec import BatchNorm, Dropout, Net, ResolvedNet
-from alexnet.weights import Weights, initial_weights
+from alexnet.spec import BatchNorm, Dropout, Net, ResolvedNet, zoo
+from alexnet.spec.weights import Weights, initial_weights
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
 """The largest difference that counts as agreement, over the largest entry of a tensor.

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet import backends, processes, zoo
+from alexnet import backends, processes
 from alexnet.data import limits
 from alexnet.errors import RunError
 from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate, sample_is_named
 from alexnet.recipes import Recipe, recipe_for
+from alexnet.spec import zoo
 from alexnet.worker import Job
 
 LONGEST_SILENCE = 7 * 24 * 3600.0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from alexnet import zoo
-from alexnet.spec import ResolvedNet
+from alexnet.spec import ResolvedNet, zoo
 
 
 @dataclass(frozen=True)

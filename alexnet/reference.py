@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from alexnet import spec
 from alexnet.masks import Masks
 from alexnet.spec import Shape
-from alexnet.weights import Weights
+from alexnet.spec.weights import Weights
 
 Array = np.ndarray
 

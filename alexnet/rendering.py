@@ -7,10 +7,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from alexnet import backends, zoo
+from alexnet import backends
 from alexnet.errors import RunError
-from alexnet.spec import Net, ResolvedNet, Shape
-from alexnet.weights import initial_weights
+from alexnet.spec import Net, ResolvedNet, Shape, zoo
+from alexnet.spec.weights import initial_weights
 
 _tables: WeakKeyDictionary[Any, ResolvedNet] = WeakKeyDictionary()
 
@@ -31,9 +31,9 @@ def build(
 
     Parameters
     ----------
-    model : a name of `alexnet.zoo`, or a `Net`.
+    model : a name of `alexnet.spec.zoo`, or a `Net`.
     backend : numpy, torch, mxnet, tensorflow or paddle.
-    seed : of the weights (`alexnet.weights.initial_weights`), int of at least 0.
+    seed : of the weights (`alexnet.spec.weights.initial_weights`), int of at least 0.
     input_shape : (channels, height, width); default: the one that the net is written for.
     device : as in `train_ch6`; default: where the framework itself puts a new net (TensorFlow and
         Paddle on a GPU where there is one, the others on the CPU).

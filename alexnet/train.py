@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import backends, zoo
+from alexnet import backends
 from alexnet._version import __version__
 from alexnet.backends import Backend
 from alexnet.backends.interface import Stepper
@@ -25,8 +25,8 @@ from alexnet.errors import BackendError, DataError, RunError
 from alexnet.history import Epoch, History
 from alexnet.rendering import check_seed, render, table_of
 from alexnet.resume import RunFile, restore
-from alexnet.spec import Net
-from alexnet.weights import redrawn
+from alexnet.spec import Net, zoo
+from alexnet.spec.weights import redrawn
 
 Batches = Iterable[tuple[Any, Any]]
 

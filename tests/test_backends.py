@@ -11,7 +11,7 @@ from helpers import logits, native
 from test_spec import ALEXNET_SHAPES, LENET_SHAPES
 
 import alexnet
-from alexnet import backends, zoo
+from alexnet import backends
 from alexnet.errors import BackendError, SpecError, WeightsError
 from alexnet.resize import ImageTransform, resize_matrix
 from alexnet.spec import (
@@ -28,8 +28,9 @@ from alexnet.spec import (
     ReLU,
     Sigmoid,
     Tanh,
+    zoo,
 )
-from alexnet.weights import initial_weights
+from alexnet.spec.weights import initial_weights
 
 # Odd and unequal sizes, strides that do not divide, windows that overlap, padding everywhere.
 EVERY_LAYER = [

@@ -19,13 +19,13 @@ from safetensors.numpy import load_file, save_file
 from test_backends import EVERY_LAYER, example, rendered
 
 import alexnet
-from alexnet import backends, zoo
+from alexnet import backends
 from alexnet.checkpoint import Checkpoint, convert
 from alexnet.errors import CheckpointError, SpecError
 from alexnet.random_nets import random_net
 from alexnet.rendering import render
-from alexnet.spec import Conv, Dense, Dropout, Flatten, LocalResponseNorm, Net, ReLU
-from alexnet.weights import initial_weights
+from alexnet.spec import Conv, Dense, Dropout, Flatten, LocalResponseNorm, Net, ReLU, zoo
+from alexnet.spec.weights import initial_weights
 
 SMALL = Net("small", (4,), (Dense(3), ReLU(), Dense(2)))
 

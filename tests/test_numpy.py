@@ -8,7 +8,7 @@ from test_backends import EVERY_LAYER, example
 
 from alexnet import backends
 from alexnet.spec import Dense, Dropout, Net
-from alexnet.weights import initial_weights
+from alexnet.spec.weights import initial_weights
 
 STEP = 1e-6
 numpy_backend = backends.load("numpy")

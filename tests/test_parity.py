@@ -10,7 +10,7 @@ from helpers import alexnet as command
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from alexnet import backends, build, set_weights, zoo
+from alexnet import backends, build, set_weights
 from alexnet.edges import edges
 from alexnet.errors import BackendError, RunError, SpecError, WeightsError
 from alexnet.masks import Masks
@@ -29,8 +29,9 @@ from alexnet.spec import (
     Net,
     ReLU,
     Tanh,
+    zoo,
 )
-from alexnet.weights import in_order
+from alexnet.spec.weights import in_order
 
 # --- the zoo --------------------------------------------------------------------------------------
 

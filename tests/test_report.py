@@ -32,7 +32,7 @@ from alexnet.plotting import positions
 from alexnet.report import write_report
 from alexnet.report.answers import most_disputed
 from alexnet.source import source
-from alexnet.zoo import get
+from alexnet.spec.zoo import get
 
 BEGUN = "2026-11-22T08:00:00+00:00"
 

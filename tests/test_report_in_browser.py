@@ -15,7 +15,7 @@ from alexnet.comparing import carry_out
 from alexnet.planning import Plan
 from alexnet.report import write_report
 from alexnet.source import source
-from alexnet.zoo import get
+from alexnet.spec.zoo import get
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_backends import EVERY_LAYER, example, rendered
 
-from alexnet import backends, zoo
+from alexnet import backends
 from alexnet.errors import BackendError
 from alexnet.random_nets import random_net
 from alexnet.source import source
-from alexnet.spec import Net
-from alexnet.weights import initial_weights
+from alexnet.spec import Net, zoo
+from alexnet.spec.weights import initial_weights
 
 
 def run(program):

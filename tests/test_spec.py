@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet import spec, zoo
+from alexnet import spec
 from alexnet.errors import SpecError
 from alexnet.spec import (
     AvgPool,
@@ -20,6 +20,7 @@ from alexnet.spec import (
     MaxPool,
     Net,
     ReLU,
+    zoo,
 )
 
 # What the chapter prints for its PyTorch column, layer by layer.

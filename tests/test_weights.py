@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet import zoo
-from alexnet.weights import initial_weights
+from alexnet.spec import zoo
+from alexnet.spec.weights import initial_weights
 
 SHAPES = st.lists(st.integers(1, 12), min_size=2, max_size=4).map(tuple)
 

@@ -28,8 +28,8 @@ import numpy as np
 
 from alexnet.backends.interface import Backend
 from alexnet.errors import BackendError, MissingBackendError, last_line
+from alexnet.spec.weights import Weights, check_weights
 from alexnet.startup import prepare_mxnet, usable_cores
-from alexnet.weights import Weights, check_weights
 
 
 @dataclass(frozen=True)

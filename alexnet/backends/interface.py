@@ -13,7 +13,7 @@ import numpy as np
 from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet
-from alexnet.weights import Weights
+from alexnet.spec.weights import Weights
 
 
 class Stepper(Protocol):

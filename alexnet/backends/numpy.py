@@ -13,7 +13,7 @@ from alexnet.masks import Masks
 from alexnet.reference import Dropout, Sequential
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet
-from alexnet.weights import Weights
+from alexnet.spec.weights import Weights
 
 Array = np.ndarray
 

@@ -14,7 +14,7 @@ from alexnet import spec
 from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
-from alexnet.weights import Weights
+from alexnet.spec.weights import Weights
 
 # Paddle says so at every step of every norm.
 warnings.filterwarnings("ignore", "When training, we now always track global mean and variance")

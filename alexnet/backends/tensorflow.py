@@ -15,7 +15,7 @@ from alexnet import spec
 from alexnet.masks import Masks
 from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
-from alexnet.weights import Weights
+from alexnet.spec.weights import Weights
 
 
 def version() -> str:

@@ -20,7 +20,7 @@ def source(net: ResolvedNet, backend: str) -> str:
     Its layers are those of `alexnet.build`, so it takes what ``alexnet convert`` writes; only a norm
     of PyTorch's own records the unbiased variance. Raises BackendError for an unknown backend.
 
-    >>> from alexnet.zoo import LENET
+    >>> from alexnet.spec.zoo import LENET
     >>> print(chr(10).join(source(LENET.resolve(), "paddle").splitlines()[:6]))
     # lenet, for images of 1×28×28: 61,706 parameters
     from paddle import nn

@@ -105,7 +105,7 @@ class Net:
 
         Raises SpecError for a layer that is none of `alexnet.spec`, and could not be read again.
 
-        >>> from alexnet.zoo import LENET
+        >>> from alexnet.spec.zoo import LENET
         >>> LENET.to_dict()["layers"][1:3]
         [{'layer': 'Sigmoid'}, {'layer': 'AvgPool', 'kernel_size': 2, 'stride': 2, 'padding': 0}]
         """
@@ -169,7 +169,7 @@ class Net:
 
         Raises SpecError, naming the layer, if the shape cannot pass through it.
 
-        >>> from alexnet.zoo import ALEXNET
+        >>> from alexnet.spec.zoo import ALEXNET
         >>> ALEXNET.resolve().parameter_count, ALEXNET.resolve().macs
         (46764746, 938146176)
         >>> ALEXNET.resolve((1, 64, 64))  # doctest: +NORMALIZE_WHITESPACE
