@@ -15,18 +15,10 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from alexnet import backends
+from alexnet.datasets.files import locate, read, sample_folder, sample_is_named
+from alexnet.datasets.known import FASHION_MNIST, MNIST, SAMPLE, Dataset
+from alexnet.datasets.resize import ImageTransform, resize_matrix
 from alexnet.errors import DataError
-from alexnet.files import (
-    FASHION_MNIST,
-    MNIST,
-    SAMPLE,
-    Dataset,
-    locate,
-    read,
-    sample_folder,
-    sample_is_named,
-)
-from alexnet.resize import ImageTransform, resize_matrix
 from alexnet.spec import Shape
 
 SUBSET = "ALEXNET_SUBSET"
@@ -147,7 +139,7 @@ def load_fashion_mnist(
     Parameters
     ----------
     batch_size : examples in a batch, at least 1; the last batch may be smaller.
-    resize : pixels a side; None keeps 28×28. Bilinear (see `alexnet.resize.resize_matrix`).
+    resize : pixels a side; None keeps 28×28. Bilinear (see `alexnet.datasets.resize.resize_matrix`).
     root : a folder that holds the four IDX files, plain or .gz. Default: the environment variable
         ALEXNET_DATA; else this library's cache, the folders of torchvision, Keras, MXNet and
         Paddle, Debian's package dataset-fashion-mnist, and at last a download.

@@ -15,8 +15,9 @@ from typing import Any
 
 from alexnet import backends, processes
 from alexnet.data import limits
+from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
+from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
-from alexnet.files import ENVIRONMENT, FASHION_MNIST, find, locate, sample_is_named
 from alexnet.recipes import Recipe, recipe_for
 from alexnet.spec import zoo
 from alexnet.worker import Job

@@ -12,8 +12,8 @@ from test_spec import ALEXNET_SHAPES, LENET_SHAPES
 
 import alexnet
 from alexnet import backends
+from alexnet.datasets.resize import ImageTransform, resize_matrix
 from alexnet.errors import BackendError, SpecError, WeightsError
-from alexnet.resize import ImageTransform, resize_matrix
 from alexnet.spec import (
     AvgPool,
     BatchNorm,

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from helpers import alexnet
 
-from alexnet import files
+from alexnet.datasets import files
 
 
 def test_summary_prints_the_table_with_its_totals():

@@ -17,11 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet import backends, data, files, load_fashion_mnist, load_mnist
+from alexnet import backends, data, load_fashion_mnist, load_mnist
 from alexnet.data import ImageLoader
+from alexnet.datasets import files
+from alexnet.datasets.known import FASHION_MNIST, SAMPLE
+from alexnet.datasets.resize import ImageTransform
 from alexnet.errors import DataError
 from alexnet.planning import plan
-from alexnet.resize import ImageTransform
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SAMPLE_FILES = files.sample_folder()
@@ -34,7 +36,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setattr(
         data,
         "FASHION_MNIST",
-        replace(files.FASHION_MNIST, places=(), mirrors=("http://127.0.0.1:9/",)),
+        replace(FASHION_MNIST, places=(), mirrors=("http://127.0.0.1:9/",)),
     )
     return tmp_path
 
@@ -42,7 +44,7 @@ def alone(monkeypatch, tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     """The sample's four files taken for the whole of Fashion-MNIST."""
-    dataset = replace(files.FASHION_MNIST, sha256=files.SAMPLE.sha256)
+    dataset = replace(FASHION_MNIST, sha256=SAMPLE.sha256)
     monkeypatch.setattr(data, "FASHION_MNIST", dataset)
     return dataset
 
@@ -62,8 +64,8 @@ def test_the_whole_of_fashion_mnist_from_debian():
     train, test = load_fashion_mnist(256, resize=None, root=DEBIAN)
     assert (train.num_examples, test.num_examples) == (60_000, 10_000)
     assert np.bincount(train.labels).tolist() == [6000] * 10
-    assert train.pixels.mean() / 255 == pytest.approx(files.FASHION_MNIST.mean, abs=5e-5)
-    assert (train.pixels / 255).std() == pytest.approx(files.FASHION_MNIST.std, abs=5e-5)
+    assert train.pixels.mean() / 255 == pytest.approx(FASHION_MNIST.mean, abs=5e-5)
+    assert (train.pixels / 255).std() == pytest.approx(FASHION_MNIST.std, abs=5e-5)
 
 
 def test_the_sample_is_balanced_and_from_the_whole():

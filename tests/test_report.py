@@ -22,8 +22,8 @@ from test_compare import SMALL
 import alexnet as alexnet_package
 from alexnet import History, load_fashion_mnist
 from alexnet.comparison import Answers, Comparison, Row
+from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
-from alexnet.files import FASHION_MNIST
 from alexnet.history import Epoch
 from alexnet.machine import describe
 from alexnet.plain import restore

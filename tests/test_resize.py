@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet import backends
-from alexnet.resize import ImageTransform, resize_matrix
+from alexnet.datasets.resize import ImageTransform, resize_matrix
 
 
 @given(size_out=st.integers(1, 300), size_in=st.integers(1, 40))

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from helpers import run
 
-from alexnet import data, files, load_mnist
-from alexnet.files import SAMPLE, sample_folder
+from alexnet import data, load_mnist
+from alexnet.datasets.files import sample_folder
+from alexnet.datasets.known import MNIST, SAMPLE
 
 SEEDS = Path(__file__).parents[2] / "shared" / "seeds"
 pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason=f"there are no documents in {SEEDS}")
@@ -141,7 +142,7 @@ def test_the_programs_for_mnist_run_on_our_loader(version, monkeypatch, capsys):
     the programs print a first dense layer of 192*5*5 inputs, which fits sides from 95 to 110; at the
     224 that they print, PyTorch refuses it (192*13*13), whatever the loader.
     """
-    monkeypatch.setattr(data, "MNIST", replace(files.MNIST, sha256=SAMPLE.sha256))
+    monkeypatch.setattr(data, "MNIST", replace(MNIST, sha256=SAMPLE.sha256))
     monkeypatch.setenv("ALEXNET_SUBSET", "192:8")
     text = document("004")
     program = text.split(f"{version}版本:\n", 1)[1]

@@ -1,9 +1,9 @@
-"""Make the sample in alexnet/sample/ from the whole of Fashion-MNIST.
+"""Make the sample in alexnet/datasets/sample/ from the whole of Fashion-MNIST.
 
     python tools/make_sample.py
 
 Chooses 500 training and 100 test images of each class by a seed, in shuffled order, writes them as
-IDX files, and prints the SHA-256 of each (they stand in alexnet/files.py).
+IDX files, and prints the SHA-256 of each (they stand in alexnet/datasets/known.py).
 """
 
 import gzip
@@ -11,7 +11,8 @@ import hashlib
 
 import numpy as np
 
-from alexnet import files
+from alexnet.datasets import files
+from alexnet.datasets.known import FASHION_MNIST
 
 SEED = 2012
 
@@ -24,7 +25,7 @@ def idx(array: np.ndarray) -> bytes:
 
 def main() -> None:
     rng = np.random.default_rng(SEED)
-    arrays = files.read(files.FASHION_MNIST, files.locate(files.FASHION_MNIST))
+    arrays = files.read(FASHION_MNIST, files.locate(FASHION_MNIST))
     for start, per_class in ((0, 500), (2, 100)):
         images, labels = arrays[start : start + 2]
         of_class = (np.flatnonzero(labels == c) for c in range(10))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from alexnet import reference, spec
+from alexnet.datasets.resize import ImageTransform
 from alexnet.masks import Masks
 from alexnet.reference import Dropout, Sequential
-from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from alexnet import spec
+from alexnet.datasets.resize import ImageTransform
 from alexnet.masks import Masks
-from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.spec.weights import Weights
 

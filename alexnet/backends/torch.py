@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from alexnet import spec
+from alexnet.datasets.resize import ImageTransform
 from alexnet.masks import Masks
-from alexnet.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.spec.weights import Weights
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alexnet.data import checksum
+from alexnet.datasets.files import ENVIRONMENT, find, missing, read, sample_folder
+from alexnet.datasets.known import FASHION_MNIST, SAMPLE
 from alexnet.errors import DataError
-from alexnet.files import ENVIRONMENT, FASHION_MNIST, SAMPLE, find, missing, read, sample_folder
 
 if TYPE_CHECKING:
     from alexnet.comparison import Answers
