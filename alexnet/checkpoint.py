@@ -21,9 +21,9 @@ from safetensors.numpy import save_file
 
 from alexnet import backends
 from alexnet.atomic import replacing
+from alexnet.backends.rendering import render, table_of
 from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
 from alexnet.history import History
-from alexnet.rendering import render, table_of
 from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import Weights, check_weights, in_order
 
@@ -308,7 +308,7 @@ def convert(
     numpy                 .npz                    ``numpy.load(p)``: arrays in the neutral layout
     ====================  ======================  =====================================================
 
-    But for Keras, ``net`` is one of the same layers in a row, as `alexnet.source.source` writes it.
+    But for Keras, ``net`` is one of the same layers in a row: what ``alexnet show`` prints.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.backends import Backend
+from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.parity import TOLERANCE, Settings, parity
-from alexnet.startup import usable_cores
 
 SELF_TEST = Settings(steps=1, batch_size=2, dtype="float32")
 

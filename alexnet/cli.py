@@ -80,7 +80,7 @@ def show(
     size: Size = None,
 ) -> None:
     """Print the source of a net in a framework, ready to paste."""
-    from alexnet.source import source
+    from alexnet.backends.source import source
     from alexnet.table import side_by_side
 
     net = _at_size(model, size)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alexnet.reference import MaxPool, ReLU, Sequential
+from alexnet.backends.reference import MaxPool, ReLU, Sequential
 
 WIDTH = 1e-5
 """Of an edge, over the root mean square of a layer's input: in float32 few sums are further off."""

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from alexnet.startup import usable_cores
+from alexnet.backends.mxnet_startup import usable_cores
 
 
 def describe() -> str:

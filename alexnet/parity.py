@@ -16,9 +16,9 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.backends import numpy as reference
+from alexnet.backends.dropout_masks import Masks
 from alexnet.edges import edges
 from alexnet.errors import RunError
-from alexnet.masks import Masks
 from alexnet.random_nets import random_net
 from alexnet.spec import BatchNorm, Dropout, Net, ResolvedNet, zoo
 from alexnet.spec.weights import Weights, initial_weights

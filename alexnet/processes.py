@@ -22,7 +22,7 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.backends import TRY_GPU
-from alexnet.startup import usable_cores
+from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.worker import Job
 
 LOG_LINES, LOG_LINE, LOG_TAIL = 3, 200, 10_000  # of a worker that died: lines, characters, bytes

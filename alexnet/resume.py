@@ -11,10 +11,10 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends import Backend
 from alexnet.backends.interface import Trainer
+from alexnet.backends.rendering import table_of
 from alexnet.checkpoint import Checkpoint, check_predictions
 from alexnet.errors import CheckpointError, RunError
 from alexnet.history import History
-from alexnet.rendering import table_of
 from alexnet.spec import STATISTICS, ResolvedNet
 
 MAY_DIFFER = ("num_epochs", "reinit")  # settings of a run in its second part

@@ -19,11 +19,11 @@ from alexnet import backends
 from alexnet._version import __version__
 from alexnet.backends import Backend
 from alexnet.backends.interface import Stepper
+from alexnet.backends.rendering import check_seed, render, table_of
 from alexnet.data import ImageLoader
 from alexnet.display import Display, default_display
 from alexnet.errors import BackendError, DataError, RunError
 from alexnet.history import Epoch, History
-from alexnet.rendering import check_seed, render, table_of
 from alexnet.resume import RunFile, restore
 from alexnet.spec import Net, zoo
 from alexnet.spec.weights import redrawn

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from alexnet import backends
+from alexnet.backends.rendering import build
 from alexnet.checkup import SELF_TEST, look
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import AlexNetError
@@ -32,7 +33,6 @@ from alexnet.history import History, finite
 from alexnet.machine import describe
 from alexnet.parity import parity
 from alexnet.recipes import Recipe, net_for
-from alexnet.rendering import build
 from alexnet.train import train_ch6
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)

@@ -123,7 +123,7 @@ def test_layer_by_layer_shapes_are_the_chapters(name, model, shapes):
 def test_build_gives_the_frameworks_own_sequential(name):
     net = alexnet.build("lenet", backend=name)
     expected = {
-        "numpy": "alexnet.reference.Sequential",
+        "numpy": "alexnet.backends.reference.Sequential",
         "torch": "torch.nn.modules.container.Sequential",
         "mxnet": "mxnet.gluon.nn.basic_layers.HybridSequential",
         "tensorflow": "keras.src.models.sequential.Sequential",

@@ -20,10 +20,10 @@ from test_backends import EVERY_LAYER, example, rendered
 
 import alexnet
 from alexnet import backends
+from alexnet.backends.rendering import render
 from alexnet.checkpoint import Checkpoint, convert
 from alexnet.errors import CheckpointError, SpecError
 from alexnet.random_nets import random_net
-from alexnet.rendering import render
 from alexnet.spec import Conv, Dense, Dropout, Flatten, LocalResponseNorm, Net, ReLU, zoo
 from alexnet.spec.weights import initial_weights
 

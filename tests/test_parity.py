@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from alexnet import backends, build, set_weights
+from alexnet.backends.dropout_masks import Masks
 from alexnet.edges import edges
 from alexnet.errors import BackendError, RunError, SpecError, WeightsError
-from alexnet.masks import Masks
 from alexnet.parity import Settings, parity, parity_of_nets, worst_of_random
 from alexnet.random_nets import random_net
 from alexnet.spec import (

@@ -21,6 +21,7 @@ from test_compare import SMALL
 
 import alexnet as alexnet_package
 from alexnet import History, load_fashion_mnist
+from alexnet.backends.source import source
 from alexnet.comparison import Answers, Comparison, Row
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
@@ -31,7 +32,6 @@ from alexnet.planning import Plan
 from alexnet.plotting import positions
 from alexnet.report import write_report
 from alexnet.report.answers import most_disputed
-from alexnet.source import source
 from alexnet.spec.zoo import get
 
 BEGUN = "2026-11-22T08:00:00+00:00"

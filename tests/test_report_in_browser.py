@@ -11,10 +11,10 @@ from playwright.sync_api import sync_playwright
 from test_compare import SMALL
 
 from alexnet.backends import framework
+from alexnet.backends.source import source
 from alexnet.comparing import carry_out
 from alexnet.planning import Plan
 from alexnet.report import write_report
-from alexnet.source import source
 from alexnet.spec.zoo import get
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from test_backends import EVERY_LAYER, example, rendered
 
 from alexnet import backends
+from alexnet.backends.source import source
 from alexnet.errors import BackendError
 from alexnet.random_nets import random_net
-from alexnet.source import source
 from alexnet.spec import Net, zoo
 from alexnet.spec.weights import initial_weights
 

@@ -57,5 +57,5 @@ def test_it_has_the_template_of_its_report(installed, tmp_path):
 
 def test_what_python_runs_at_its_start_is_a_copy(installed):
     copy = (installed / "_alexnet_startup.py").read_bytes()
-    assert copy == (installed / "alexnet" / "startup.py").read_bytes()
+    assert copy == (installed / "alexnet" / "backends" / "mxnet_startup.py").read_bytes()
     assert (installed / "_alexnet_startup.pth").read_text() == "import _alexnet_startup\n"

@@ -1,4 +1,4 @@
-"""Puts a copy of alexnet/startup.py beside the package; its docstring says what for.
+"""Puts a copy of alexnet/backends/mxnet_startup.py beside the package; its docstring says what for.
 
 ``force-include`` alone would take the file out of the package, where it is needed too.
 """
@@ -16,10 +16,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class CopyStartup(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        package = Path(self.root) / "alexnet"
-        for name in ("startup.py", "startup.pth"):
-            copy = shutil.copy(package / name, self.folder / name)
-            build_data["force_include"][str(copy)] = f"_alexnet_{name}"
+        startup = Path(self.root) / "alexnet" / "backends" / "mxnet_startup"
+        for suffix in (".py", ".pth"):
+            copy = shutil.copy(startup.with_suffix(suffix), self.folder)
+            build_data["force_include"][str(copy)] = f"_alexnet_startup{suffix}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         shutil.rmtree(self.folder)

@@ -27,9 +27,9 @@ from typing import Any, TextIO, cast
 import numpy as np
 
 from alexnet.backends.interface import Backend
+from alexnet.backends.mxnet_startup import prepare_mxnet, usable_cores
 from alexnet.errors import BackendError, MissingBackendError, last_line
 from alexnet.spec.weights import Weights, check_weights
-from alexnet.startup import prepare_mxnet, usable_cores
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Framework:
 FRAMEWORKS = {
     f.name: f
     for f in (
-        Framework("numpy", "NumPy", "numpy", ("alexnet.reference",)),
+        Framework("numpy", "NumPy", "numpy", ("alexnet.backends.reference",)),
         Framework("torch", "PyTorch", "torch", ("torch",)),
         Framework("mxnet", "MXNet", "mxnet", ("mxnet",)),
         Framework(

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from alexnet.backends.dropout_masks import Masks
 from alexnet.datasets.resize import ImageTransform
-from alexnet.masks import Masks
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 

@@ -1,4 +1,4 @@
-"""NumPy: the reference, with the layers of `alexnet.reference`.
+"""NumPy: the reference, with the layers of `alexnet.backends.reference`.
 
 No framework is needed. It is the oracle that the other backends are tested against, and what runs
 when nothing else is installed. ``render(net, dtype="float64")`` computes in double precision.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from alexnet import reference, spec
+from alexnet import spec
+from alexnet.backends import reference
+from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.reference import Dropout, Sequential
 from alexnet.datasets.resize import ImageTransform
-from alexnet.masks import Masks
-from alexnet.reference import Dropout, Sequential
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 

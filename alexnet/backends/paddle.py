@@ -11,8 +11,8 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from alexnet import spec
+from alexnet.backends.dropout_masks import Masks
 from alexnet.datasets.resize import ImageTransform
-from alexnet.masks import Masks
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.spec.weights import Weights
 
@@ -63,7 +63,7 @@ def peak_gpu_memory(device: Any) -> int | None:
 
 
 class MaskedDropout(nn.Layer):
-    """Dropout by `alexnet.masks`."""
+    """Dropout by `alexnet.backends.dropout_masks`."""
 
     def __init__(self, index: int, rate: float, masks: Masks) -> None:
         super().__init__()

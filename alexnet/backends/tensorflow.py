@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from alexnet import spec
+from alexnet.backends.dropout_masks import Masks
 from alexnet.datasets.resize import ImageTransform
-from alexnet.masks import Masks
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.spec.weights import Weights
 
@@ -98,7 +98,7 @@ class LocalResponseNorm(layers.Layer):
 
 
 class MaskedDropout(layers.Layer):
-    """Dropout by `alexnet.masks`; eager only. ``image``: the (C, H, W) that the features come from."""
+    """Dropout by masks of NumPy; eager only. ``image``: the (C, H, W) that the features come from."""
 
     def __init__(self, index: int, rate: float, masks: Masks, image: Shape | None) -> None:
         super().__init__()

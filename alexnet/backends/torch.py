@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from alexnet import spec
+from alexnet.backends.dropout_masks import Masks
 from alexnet.datasets.resize import ImageTransform
-from alexnet.masks import Masks
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.spec.weights import Weights
 
@@ -85,7 +85,7 @@ class BatchNorm2d(BiasedVariance, nn.BatchNorm2d):
 
 
 class MaskedDropout(nn.Module):
-    """Dropout by `alexnet.masks`."""
+    """Dropout by `alexnet.backends.dropout_masks`."""
 
     def __init__(self, index: int, rate: float, masks: Masks) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from alexnet.source import source
+from alexnet.backends.source import source
 
 if TYPE_CHECKING:
     from alexnet.report.entries import Entry

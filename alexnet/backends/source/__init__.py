@@ -10,7 +10,7 @@ import importlib
 from typing import cast
 
 from alexnet import backends
-from alexnet.source.column import Column
+from alexnet.backends.source.column import Column
 from alexnet.spec import Dense, ResolvedNet, shape_text
 
 
@@ -30,7 +30,7 @@ def source(net: ResolvedNet, backend: str) -> str:
         nn.Sigmoid(),
     """
     name = backends.framework(backend).name
-    column = cast(Column, importlib.import_module(f"alexnet.source.{name}"))
+    column = cast(Column, importlib.import_module(f"alexnet.backends.source.{name}"))
     lines, shape = [], net.input_shape
     for row in net.rows:
         lines += [f"{call}," for call in column.calls(row)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet import spec
-from alexnet.source.column import Helper, block, call, decimal, unless
+from alexnet.backends.source.column import Helper, block, call, decimal, unless
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
 HELPERS = (

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from alexnet import spec
-from alexnet.masks import Masks
+from alexnet.backends.dropout_masks import Masks
 from alexnet.spec import Shape
 from alexnet.spec.weights import Weights
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from textwrap import indent
 
 from alexnet import spec
-from alexnet.source.column import Helper, block, call, decimal, unless
+from alexnet.backends.source.column import Helper, block, call, decimal, unless
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
 HELPERS = (

@@ -1,11 +1,11 @@
-"""PyTorch's column."""
+"""Paddle's column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from alexnet import spec
-from alexnet.source.column import Helper, block, call, decimal, unless
+from alexnet.backends.source.column import Helper, block, call, decimal, unless
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
 HELPERS: tuple[Helper, ...] = ()
@@ -17,15 +17,16 @@ def calls(row: ResolvedLayer) -> list[str]:
         case spec.Conv(out, kernel, stride, padding, groups):
             options = {"stride": unless(1, stride), "padding": unless(0, padding)}
             options["groups"] = unless(1, groups)
-            return [call("nn.Conv2d", shape[0], out, kernel_size=kernel, **options)]
+            return [call("nn.Conv2D", shape[0], out, kernel_size=kernel, **options)]
         case spec.MaxPool(kernel, _, padding) as pool:
             options = {"stride": pool.step, "padding": unless(0, padding)}
-            return [call("nn.MaxPool2d", kernel_size=kernel, **options)]
+            return [call("nn.MaxPool2D", kernel_size=kernel, **options)]
         case spec.AvgPool(kernel, _, padding) as pool:
             options = {"stride": pool.step, "padding": unless(0, padding)}
-            return [call("nn.AvgPool2d", kernel_size=kernel, **options)]
+            options["exclusive"] = False if padding else None  # padding counts, as elsewhere
+            return [call("nn.AvgPool2D", kernel_size=kernel, **options)]
         case spec.GlobalAvgPool():
-            return ["nn.AdaptiveAvgPool2d(1)"]
+            return ["nn.AdaptiveAvgPool2D(1)"]
         case spec.Dense(out):
             return [call("nn.Linear", shape[0], out)]
         case spec.ReLU():
@@ -39,17 +40,18 @@ def calls(row: ResolvedLayer) -> list[str]:
         case spec.Dropout(rate):
             return [call("nn.Dropout", p=rate)]
         case spec.LocalResponseNorm(size, alpha, beta, k):
-            alpha = decimal(alpha * size)  # PyTorch divides it by size
+            alpha = decimal(alpha * size)  # Paddle divides it by size
             return [call("nn.LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)]
         case spec.BatchNorm(momentum, epsilon):
-            kind = "nn.BatchNorm2d" if len(shape) == 3 else "nn.BatchNorm1d"
-            options = {"eps": unless(1e-5, epsilon), "momentum": unless(0.1, momentum)}
+            kind = "nn.BatchNorm2D" if len(shape) == 3 else "nn.BatchNorm1D"
+            share = decimal(1 - momentum)  # of the old value
+            options = {"momentum": unless(0.9, share), "epsilon": unless(1e-5, epsilon)}
             return [call(kind, shape[0], **options)]
     raise TypeError(f"no source for {row.layer!r}")
 
 
 def imports(net: ResolvedNet, helpers: Sequence[Helper]) -> str:
-    return "from torch import nn"
+    return "from paddle import nn"
 
 
 def program(net: ResolvedNet, lines: list[str]) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from textwrap import indent
 
-from alexnet.source.column import Helper, block
+from alexnet.backends.source.column import Helper, block
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
 LINE = 88  # characters, as formatters have it
