@@ -8,7 +8,6 @@ TensorFlow and Paddle models and a NumPy reference, trained by one `train_ch6` o
 from alexnet._version import __version__
 from alexnet.backends import get_weights, set_weights, try_gpu
 from alexnet.backends.rendering import build
-from alexnet.checkpoint import load, save
 from alexnet.comparing import compare
 from alexnet.comparison import Comparison
 from alexnet.data import label_names, load_fashion_mnist, load_mnist
@@ -22,11 +21,12 @@ from alexnet.errors import (
     SpecError,
     WeightsError,
 )
-from alexnet.history import Epoch, History
 from alexnet.plotting import plot_by_net, plot_histories, show_images
 from alexnet.spec import Net
 from alexnet.spec.zoo import ZOO
 from alexnet.train import evaluate, train_ch6
+from alexnet.training.checkpoint import load, save
+from alexnet.training.history import Epoch, History
 
 __all__ = [
     "ZOO",

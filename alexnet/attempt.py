@@ -8,9 +8,9 @@ import numpy as np
 
 from alexnet.checkup import SELF_TEST
 from alexnet.comparison import Answers, Row, check_finished
-from alexnet.history import Epoch, History, steps_from
+from alexnet.json_values import from_json
 from alexnet.parity import Differences
-from alexnet.plain import restore
+from alexnet.training.history import Epoch, History, steps_from
 
 
 class Attempt:
@@ -66,16 +66,16 @@ class Attempt:
             case "step":
                 event["steps"] = steps_from(event["steps"])
             case "epoch":
-                event["epoch"] = vars(restore(Epoch, event["epoch"], "epoch"))
+                event["epoch"] = vars(from_json(Epoch, event["epoch"], "epoch"))
             case "result" if row.history is None:
-                row.peak_memory = restore(int | None, event["peak_memory"], "peak_memory")
+                row.peak_memory = from_json(int | None, event["peak_memory"], "peak_memory")
                 row.history = check_finished(History.from_dict(event["history"]))
                 self._add(self.remark)
             case "answers" if row.history is not None:
                 fields = {key: event[key] for key in ("classes", "probabilities")}
-                row.answers = restore(Answers, fields, "answers")
+                row.answers = from_json(Answers, fields, "answers")
             case "parity" if row.history is not None:
-                row.parity = restore(Differences, event["figures"], "parity")
+                row.parity = from_json(Differences, event["figures"], "parity")
                 if not row.parity.agrees(SELF_TEST.dtype):
                     found = row.parity.problem or f"{row.parity.worst} by {row.parity.largest:.1e}"
                     self._add(f"one step of training is not the reference's: {found}")

@@ -347,7 +347,7 @@ def convert(
     ] = None,
 ) -> None:
     """Write a checkpoint in a framework's own format, which it reads without this library."""
-    from alexnet.checkpoint import convert
+    from alexnet.training.checkpoint import convert
 
     out.print(str(convert(source, to, path)))
 

@@ -18,12 +18,12 @@ import numpy as np
 from alexnet import backends, processes
 from alexnet.attempt import Attempt
 from alexnet.comparison import Comparison, Row
-from alexnet.display import in_notebook
 from alexnet.errors import AlexNetError, RunError
 from alexnet.planning import SILENCE, Plan, plan
-from alexnet.recipes import Recipe, net_for
 from alexnet.spec.weights import initial_weights
 from alexnet.train import check_settings
+from alexnet.training.callbacks import in_notebook
+from alexnet.training.recipes import Recipe, net_for
 from alexnet.worker import Job, initial_logits
 
 CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finished
@@ -90,7 +90,7 @@ def compare(
     pythons : the interpreter of each backend that is to have one of its own.
     parallel : backends at a time, each with a GPU and its share of the cores.
     timeout : seconds of silence after which a backend is given up.
-    recipe : fields of `alexnet.recipes.Recipe`, such as ``num_epochs=2, lr=0.1, train_examples=512``.
+    recipe : fields of `alexnet.training.recipes.Recipe`, such as ``num_epochs=2, lr=0.1``.
 
     Raises SpecError, BackendError, DataError or RunError before anything is run.
 

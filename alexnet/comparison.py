@@ -14,12 +14,12 @@ from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
 from alexnet.errors import AlexNetError, RunError
-from alexnet.history import History, finite
+from alexnet.json_values import from_json, to_json
 from alexnet.parity import Differences
-from alexnet.plain import restore
 from alexnet.planning import Plan, check_workers, describe_data
-from alexnet.recipes import net_for
 from alexnet.train import check_settings
+from alexnet.training.history import History
+from alexnet.training.recipes import net_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ class Row:
         return vars(self) | {
             "history": self.history and self.history.to_dict(),
             "answers": self.answers and asdict(self.answers),
-            "parity": self.parity and finite(asdict(self.parity)),
+            "parity": self.parity and to_json(asdict(self.parity)),
         }
 
 
@@ -201,13 +201,13 @@ class Comparison:
         if absent:
             raise ValueError(f"missing: {', '.join(absent)}")
         found = cls(
-            restore(Plan, saved["plan"], "plan"),
-            restore(int, saved["seed"], "seed"),
-            restore(str | None, saved["device"], "device"),
+            from_json(Plan, saved["plan"], "plan"),
+            from_json(int, saved["seed"], "seed"),
+            from_json(str | None, saved["device"], "device"),
             folder,
-            restore(str, saved["begun"], "begun"),
-            restore(list[Row], saved["rows"], "rows"),
-            restore(str, saved["alexnet"], "alexnet"),
+            from_json(str, saved["begun"], "begun"),
+            from_json(list[Row], saved["rows"], "rows"),
+            from_json(str, saved["alexnet"], "alexnet"),
         )
         found._check()
         return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from alexnet import backends, processes
 from alexnet.planning import check_silence
-from alexnet.recipes import recipe_for
+from alexnet.training.recipes import recipe_for
 from alexnet.worker import Job
 
 

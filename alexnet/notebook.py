@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from alexnet.comparison import Comparison, Row, labels, titles
-from alexnet.history import Epoch, History
 from alexnet.plotting import plot_by_net
 from alexnet.progress import duration
 from alexnet.table import LAYOUT, comparison_table, problems, recipe_lines
+from alexnet.training.history import Epoch, History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

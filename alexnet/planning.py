@@ -18,8 +18,8 @@ from alexnet.data import limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
-from alexnet.recipes import Recipe, recipe_for
 from alexnet.spec import zoo
+from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.worker import Job
 
 LONGEST_SILENCE = 7 * 24 * 3600.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.errors import DataError
-from alexnet.history import History
+from alexnet.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,12 +21,12 @@ from alexnet.backends import Backend
 from alexnet.backends.interface import Stepper
 from alexnet.backends.rendering import check_seed, render, table_of
 from alexnet.data import ImageLoader
-from alexnet.display import Display, default_display
 from alexnet.errors import BackendError, DataError, RunError
-from alexnet.history import Epoch, History
-from alexnet.resume import RunFile, restore
 from alexnet.spec import Net, zoo
 from alexnet.spec.weights import redrawn
+from alexnet.training.callbacks import Display, default_display
+from alexnet.training.history import Epoch, History
+from alexnet.training.resume import RunFile, restore
 
 Batches = Iterable[tuple[Any, Any]]
 

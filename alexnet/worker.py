@@ -29,11 +29,12 @@ from alexnet.backends.rendering import build
 from alexnet.checkup import SELF_TEST, look
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import AlexNetError
-from alexnet.history import History, finite
+from alexnet.json_values import to_json
 from alexnet.machine import describe
 from alexnet.parity import parity
-from alexnet.recipes import Recipe, net_for
 from alexnet.train import train_ch6
+from alexnet.training.history import History
+from alexnet.training.recipes import Recipe, net_for
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
@@ -109,7 +110,7 @@ class EventDisplay:
         self.send(
             "step",
             done=done,
-            steps=finite(history.steps[self.told :]),
+            steps=to_json(history.steps[self.told :]),
             loss=history.steps[-1]["loss"],
             examples_per_sec=history.examples_per_sec,
             seconds_left=left,
@@ -122,7 +123,7 @@ class EventDisplay:
             self.send("test")
 
     def epoch(self, history: History) -> None:
-        self.send("epoch", done=len(history.epochs), epoch=finite(asdict(history.last)))
+        self.send("epoch", done=len(history.epochs), epoch=to_json(asdict(history.last)))
 
     def end(self, history: History) -> None:
         pass
@@ -173,9 +174,9 @@ def run(job: Job, send: Any) -> None:
     classes, probabilities = answers(
         history.net, test_iter.on(job.backend, device), lambda: display.test(history)
     )
-    send("answers", classes=classes, probabilities=finite(probabilities))
+    send("answers", classes=classes, probabilities=to_json(probabilities))
     (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
-    send("parity", figures=finite(asdict(found)))
+    send("parity", figures=to_json(asdict(found)))
 
 
 def answers(

@@ -13,9 +13,9 @@ from helpers import native, python
 import alexnet
 from alexnet import backends, load_fashion_mnist
 from alexnet.book.elsewhere import CHAPTER_OF
-from alexnet.display import TerminalDisplay
 from alexnet.errors import BackendError, DataError, RunError
 from alexnet.spec import Dense, Flatten
+from alexnet.training.callbacks import TerminalDisplay
 
 
 @pytest.fixture(autouse=True)

@@ -21,11 +21,11 @@ from test_backends import EVERY_LAYER, example, rendered
 import alexnet
 from alexnet import backends
 from alexnet.backends.rendering import render
-from alexnet.checkpoint import Checkpoint, convert
 from alexnet.errors import CheckpointError, SpecError
 from alexnet.random_nets import random_net
 from alexnet.spec import Conv, Dense, Dropout, Flatten, LocalResponseNorm, Net, ReLU, zoo
 from alexnet.spec.weights import initial_weights
+from alexnet.training.checkpoint import Checkpoint, convert
 
 SMALL = Net("small", (4,), (Dense(3), ReLU(), Dense(2)))
 
@@ -527,7 +527,7 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     saved(path)
     before = path.read_bytes()
     killed = python(
-        "import os, signal, sys, alexnet, alexnet.checkpoint as checkpoint\n"
+        "import os, signal, sys, alexnet, alexnet.training.checkpoint as checkpoint\n"
         "def half(tensors, path, metadata):\n"
         "    path.write_bytes(b'half of it')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -669,7 +669,7 @@ def test_a_conversion_that_finds_no_room_leaves_nothing(name, tmp_path):
     found = python(
         "import resource, signal, sys\n"
         "from alexnet import backends\n"
-        "from alexnet.checkpoint import convert\n"
+        "from alexnet.training.checkpoint import convert\n"
         f"backends.load({name!r})\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"

@@ -23,7 +23,7 @@ from alexnet.comparing import carry_out as compare
 from alexnet.comparison import Comparison, Row
 from alexnet.planning import Plan, plan
 from alexnet.progress import TerminalWatcher
-from alexnet.recipes import QUICK, Recipe
+from alexnet.training.recipes import QUICK, Recipe
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
 SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # whose answers and parity take a moment

@@ -25,14 +25,14 @@ from alexnet.backends.source import source
 from alexnet.comparison import Answers, Comparison, Row
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
-from alexnet.history import Epoch
+from alexnet.json_values import from_json
 from alexnet.machine import describe
-from alexnet.plain import restore
 from alexnet.planning import Plan
 from alexnet.plotting import positions
 from alexnet.report import write_report
 from alexnet.report.answers import most_disputed
 from alexnet.spec.zoo import get
+from alexnet.training.history import Epoch
 
 BEGUN = "2026-11-22T08:00:00+00:00"
 
@@ -291,7 +291,7 @@ def test_a_run_is_measured_in_steps_epochs_seconds_and_examples(unit, where):
 def test_what_is_no_answer_is_refused(answers, tmp_path):
     saved = row("torch", labels()).to_dict() | {"answers": answers}
     with pytest.raises(ValueError, match=r"classes|probabilities"):
-        restore(Row, json.loads(json.dumps(saved)), "row")
+        from_json(Row, json.loads(json.dumps(saved)), "row")
 
 
 def at(place, value):

@@ -16,9 +16,9 @@ from test_train import Silent
 
 import alexnet
 from alexnet import backends
-from alexnet.checkpoint import Checkpoint
 from alexnet.errors import CheckpointError, RunError
 from alexnet.spec import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Net, ReLU
+from alexnet.training.checkpoint import Checkpoint
 
 NET = Net(
     "dropping",

@@ -25,7 +25,7 @@ from alexnet.comparing import resume
 from alexnet.comparison import Comparison, Row
 from alexnet.errors import BackendError, RunError
 from alexnet.planning import Plan, interpreters, plan
-from alexnet.recipes import Recipe
+from alexnet.training.recipes import Recipe
 
 LONGER = Recipe(96, 32, 3, 16, 0.5, normalize=True)
 LENET = ["lenet", "--data", "sample", "--examples", "64", "--epochs", "2"]

@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.book.tools import number
-from alexnet.display import Display, NotebookDisplay, TerminalDisplay, in_notebook
 from alexnet.errors import DataError
-from alexnet.history import History
 from alexnet.plotting import draw_images, new_figure
+from alexnet.training.callbacks import Display, NotebookDisplay, TerminalDisplay, in_notebook
+from alexnet.training.history import History
 
 
 def use_svg_display() -> None:

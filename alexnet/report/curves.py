@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alexnet.history import History
 from alexnet.plotting import UNITS, draw_accuracy, draw_loss, positions, smoothed
+from alexnet.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

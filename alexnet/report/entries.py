@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from alexnet.backends import framework
 from alexnet.comparison import Comparison, Row
-from alexnet.recipes import net_for
 from alexnet.spec import ResolvedNet, shape_text
+from alexnet.training.recipes import net_for
 
 
 @dataclass(frozen=True)

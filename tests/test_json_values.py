@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.plain import restore
+from alexnet.json_values import from_json
 from alexnet.planning import Plan
-from alexnet.recipes import Recipe
+from alexnet.training.recipes import Recipe
 
 floats = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(0, 10**9)
@@ -48,7 +48,7 @@ anything = st.recursive(
 
 @given(plans)
 def test_what_was_written_comes_back(plan):
-    assert restore(Plan, json.loads(json.dumps(plan.to_dict())), "plan") == plan
+    assert from_json(Plan, json.loads(json.dumps(plan.to_dict())), "plan") == plan
 
 
 @given(recipes, st.sampled_from(list(Recipe.__dataclass_fields__)), anything)
@@ -62,11 +62,11 @@ def test_a_field_is_of_its_type_or_refused(recipe, field, value):
         right = False
     saved = vars(recipe) | {field: value}
     if right:
-        found = getattr(restore(Recipe, saved, "recipe"), field)
+        found = getattr(from_json(Recipe, saved, "recipe"), field)
         assert found == value or (value is None and math.isnan(found))
     else:
         with pytest.raises(ValueError, match=rf"^{field}.* cannot be "):
-            restore(Recipe, saved, "recipe")
+            from_json(Recipe, saved, "recipe")
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_a_field_is_of_its_type_or_refused(recipe, field, value):
 )
 def test_the_place_of_what_is_wrong_is_named(kind, value, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        restore(kind, value, "numbers")
+        from_json(kind, value, "numbers")

@@ -23,9 +23,9 @@ from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.backends.rendering import render, table_of
 from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
-from alexnet.history import History
 from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import Weights, check_weights, in_order
+from alexnet.training.history import History
 
 VERSION = 1
 METADATA = "alexnet"  # the key under which a file says what it is

@@ -12,10 +12,10 @@ from alexnet import backends
 from alexnet.backends import Backend
 from alexnet.backends.interface import Trainer
 from alexnet.backends.rendering import table_of
-from alexnet.checkpoint import Checkpoint, check_predictions
 from alexnet.errors import CheckpointError, RunError
-from alexnet.history import History
 from alexnet.spec import STATISTICS, ResolvedNet
+from alexnet.training.checkpoint import Checkpoint, check_predictions
+from alexnet.training.history import History
 
 MAY_DIFFER = ("num_epochs", "reinit")  # settings of a run in its second part
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.atomic import replacing
 from alexnet.errors import DataError
+from alexnet.json_values import to_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,7 +98,7 @@ class History:
         fields = {k: v for k, v in vars(self).items() if k != "net"}
         fields["epochs"] = [asdict(e) for e in self.epochs]
         speed = {"examples_per_sec": self.examples_per_sec}
-        return {"format": FORMAT, **finite(fields | speed)}
+        return {"format": FORMAT, **to_json(fields | speed)}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> History:
@@ -171,12 +172,3 @@ def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[st
         ):
             raise DataError(f"a history's {what} are numbers, not {row!r:.60}")
     return [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]
-
-
-def finite(value: Any) -> Any:
-    """Plain types in which every number that is not finite has become None, as JSON would have it."""
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

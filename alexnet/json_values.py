@@ -1,4 +1,4 @@
-"""Dataclasses read back from plain types, as JSON has them, with every field's type checked."""
+"""Values to plain types, as JSON has them, and back, with the type of every field checked."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, get_args, get_origin, get_type_hints
 LARGEST = 2**63  # JSON has whole numbers beyond what others take
 
 
-def restore(kind: Any, value: Any, place: str) -> Any:
+def from_json(kind: Any, value: Any, place: str) -> Any:
     """``value`` as a ``kind``: a dataclass, a number, text; ``X | None``; lists or tables of one kind.
 
-    Where a float is wanted, None is not a number: JSON has none, and `alexnet.history.finite` writes
-    None. A class with a ``from_dict`` of its own reads itself. Raises ValueError, naming the place,
-    for anything that is of another type.
+    Where a float is wanted, None means not a number: JSON has no such number, so `to_json` writes None.
+    A class with a ``from_dict`` of its own reads itself. Raises ValueError, naming the place, for a value
+    of another type.
 
-    >>> restore(tuple[float, ...], [1, None], "speeds")
+    >>> from_json(tuple[float, ...], [1, None], "speeds")
     (1.0, nan)
-    >>> restore(int | None, "3", "epochs")
+    >>> from_json(int | None, "3", "epochs")
     Traceback (most recent call last):
     ...
     ValueError: epochs cannot be '3'
@@ -39,11 +39,11 @@ def restore(kind: Any, value: Any, place: str) -> Any:
         wrong = value.keys() ^ set(names)
         if wrong:
             raise ValueError(f"{place}: wrong or missing: {', '.join(sorted(map(str, wrong)))}")
-        return kind(**{name: restore(hints[name], value[name], name) for name in names})
+        return kind(**{name: from_json(hints[name], value[name], name) for name in names})
     if origin in (list, tuple) and isinstance(value, list):
-        return origin(restore(inner[0], item, f"{place}, {n}") for n, item in enumerate(value))
+        return origin(from_json(inner[0], item, f"{place}, {n}") for n, item in enumerate(value))
     if origin in (dict, Mapping) and isinstance(value, dict):
-        return {key: restore(inner[1], item, f"{place}, {key}") for key, item in value.items()}
+        return {key: from_json(inner[1], item, f"{place}, {key}") for key, item in value.items()}
     if kind is float and value is None:
         return math.nan
     if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
@@ -60,4 +60,17 @@ def _first_of(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
     if value is None and NoneType in kinds:
         return None
     (kind,) = (k for k in kinds if k is not NoneType)
-    return restore(kind, value, place)
+    return from_json(kind, value, place)
+
+
+def to_json(value: Any) -> Any:
+    """Plain types in which every number that is not finite has become None.
+
+    >>> to_json({"losses": (1.0, math.inf)})
+    {'losses': [1.0, None]}
+    """
+    if isinstance(value, dict):
+        return {k: to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, Protocol
 
-from alexnet.history import History
+from alexnet.training.history import History
 
 
 class Display(Protocol):
