@@ -9,7 +9,7 @@ import numpy as np
 from alexnet.checkup import SELF_TEST
 from alexnet.comparison import Answers, Row, check_finished
 from alexnet.json_values import from_json
-from alexnet.parity import Differences
+from alexnet.parity.check import Differences
 from alexnet.training.history import Epoch, History, steps_from
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends import Backend
 from alexnet.backends.mxnet_startup import usable_cores
-from alexnet.parity import TOLERANCE, Settings, parity
+from alexnet.parity.check import TOLERANCE, Settings, parity
 
 SELF_TEST = Settings(steps=1, batch_size=2, dtype="float32")
 

@@ -270,7 +270,7 @@ def parity(
     dtype: Annotated[
         str,
         typer.Option(
-            help="float32, on images that stand away from the net's edges (see the README), or float64."
+            help="float32, on images that stand away from the net's kinks (see the README), or float64."
         ),
     ] = "float32",
     dropout: Annotated[
@@ -283,7 +283,7 @@ def parity(
     seed: Seed = 0,
 ) -> None:
     """Compare what every framework computes with the NumPy reference in double precision."""
-    from alexnet import parity as checks
+    from alexnet.parity import check as checks
     from alexnet.table import parity_table
 
     wanted = _names(only)

@@ -15,7 +15,7 @@ from alexnet.atomic import replacing
 from alexnet.backends import framework
 from alexnet.errors import AlexNetError, RunError
 from alexnet.json_values import from_json, to_json
-from alexnet.parity import Differences
+from alexnet.parity.check import Differences
 from alexnet.planning import Plan, check_workers, describe_data
 from alexnet.train import check_settings
 from alexnet.training.history import History

@@ -17,7 +17,7 @@ from alexnet.spec import ResolvedNet, shape_text
 
 if TYPE_CHECKING:
     from alexnet.comparison import Comparison, Row
-    from alexnet.parity import Differences
+    from alexnet.parity.check import Differences
 
 
 # A line under the head and above the foot, one space between columns: AlexNet's fit 80 characters.

@@ -31,7 +31,7 @@ from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import AlexNetError
 from alexnet.json_values import to_json
 from alexnet.machine import describe
-from alexnet.parity import parity
+from alexnet.parity.check import parity
 from alexnet.train import train_ch6
 from alexnet.training.history import History
 from alexnet.training.recipes import Recipe, net_for

@@ -22,7 +22,7 @@ import alexnet
 from alexnet import backends
 from alexnet.backends.rendering import render
 from alexnet.errors import CheckpointError, SpecError
-from alexnet.random_nets import random_net
+from alexnet.parity.random_nets import random_net
 from alexnet.spec import Conv, Dense, Dropout, Flatten, LocalResponseNorm, Net, ReLU, zoo
 from alexnet.spec.weights import initial_weights
 from alexnet.training.checkpoint import Checkpoint, convert

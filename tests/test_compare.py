@@ -224,7 +224,7 @@ def test_a_row_without_a_result_has_no_remark_about_its_images(tmp_path):
 
 
 def test_a_step_that_is_not_the_references_is_noted(tmp_path, monkeypatch):
-    wrong = "import alexnet.worker as w\nfrom alexnet.parity import Differences\n"
+    wrong = "import alexnet.worker as w\nfrom alexnet.parity.check import Differences\n"
     wrong += "w.parity = lambda *a: iter([Differences('numpy', 0.0, 0.0, 0.5, 0.0, '3.weight')])\n"
     launch = processes.LAUNCH.replace(
         "from alexnet.worker import main\n", f"{wrong}main = w.main\n"

@@ -7,7 +7,8 @@ import sys
 import pytest
 from helpers import alexnet
 
-from alexnet import backends, checkup, doctor, parity
+from alexnet import backends, checkup, doctor
+from alexnet.parity import check as parity
 
 
 @pytest.mark.slow

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from alexnet import backends, build, set_weights
 from alexnet.backends.dropout_masks import Masks
-from alexnet.edges import edges
 from alexnet.errors import BackendError, RunError, SpecError, WeightsError
-from alexnet.parity import Settings, parity, parity_of_nets, worst_of_random
-from alexnet.random_nets import random_net
+from alexnet.parity.check import Settings, parity, parity_of_nets, worst_of_random
+from alexnet.parity.kinks import near_kinks
+from alexnet.parity.random_nets import random_net
 from alexnet.spec import (
     AvgPool,
     BatchNorm,
@@ -297,48 +297,48 @@ def test_a_wrong_argument_is_one_sentence(arguments, message):
 
 
 def test_an_unknown_backend_is_refused():
-    from alexnet.parity import backends_to_compare
+    from alexnet.parity.check import backends_to_compare
 
     with pytest.raises(BackendError, match="unknown backend 'jax'"):
         backends_to_compare(["numpy", "jax"])
 
 
-# --- edges ----------------------------------------------------------------------------------------
+# --- kinks ----------------------------------------------------------------------------------------
 
 
 def edgy(layer, X):
-    """Which of some inputs stand on an edge of a layer."""
-    found = edges(build(Net("edge", X.shape[1:], (layer,)), backend="numpy"), X)
+    """Which of some inputs stand on a kink of a layer."""
+    found = near_kinks(build(Net("kink", X.shape[1:], (layer,)), backend="numpy"), X)
     return found.reshape(len(X), -1).any(axis=1).tolist()
 
 
-def test_a_rectifiers_edge_is_zero_but_for_zero_itself():
+def test_a_rectifiers_kink_is_zero_but_for_zero_itself():
     assert edgy(ReLU(), np.array([[1.0, -1.0], [1e-7, 1.0], [-1e-7, 1.0], [0.0, 1.0]])) == [
         False, True, True, False,
     ]  # fmt: skip
 
 
-def test_a_pools_edge_is_a_window_whose_two_largest_are_next_to_equal():
+def test_a_pools_kink_is_a_window_whose_two_largest_are_next_to_equal():
     windows = [[3.0, 1, 2, -5], [3.0, 1, 3 + 1e-7, -5], [3.0, 1, 1 + 1e-7, -5], [3.0, 3.0, 1, 2]]
     X = np.array(windows).reshape(4, 1, 2, 2)
     assert edgy(MaxPool(2), X) == [False, True, False, False]
     assert edgy(MaxPool(2, stride=3, padding=1), X) == [False] * 4  # one value in each window
 
 
-def test_an_edge_deep_in_a_net_is_found():
+def test_a_kink_deep_in_a_net_is_found():
     net = build(Net("deep", (2,), (Dense(2), ReLU())), backend="numpy")
     set_weights(net, {"0.weight": np.eye(2), "0.bias": np.array([0.0, -1.0])})
-    assert edges(net, np.array([[2.0, 2.0], [2.0, 1 + 1e-7]])).tolist() == [False, True]
+    assert near_kinks(net, np.array([[2.0, 2.0], [2.0, 1 + 1e-7]])).tolist() == [False, True]
 
 
-def test_only_the_pixels_around_an_edge_are_marked():
+def test_only_the_pixels_around_a_kink_are_marked():
     X = np.ones((2, 3, 40, 20))
     X[1, 2, 30, 5] = 1e-9
     net = build(
-        Net("edge", X.shape[1:], (ReLU(), MaxPool(2), Flatten(), Dense(2))), backend="numpy"
+        Net("kink", X.shape[1:], (ReLU(), MaxPool(2), Flatten(), Dense(2))), backend="numpy"
     )
     set_weights(net, {"3.weight": np.ones((2, 600)), "3.bias": np.zeros(2)})
-    marked = np.argwhere(edges(net, X))
+    marked = np.argwhere(near_kinks(net, X))
     assert set(marked[:, 0]) == {1}
     assert marked[:, 1].min() in range(27, 31) and marked[:, 1].max() in range(30, 34)
     assert marked[:, 2].min() in range(3, 6) and marked[:, 2].max() in range(5, 8)
@@ -346,7 +346,7 @@ def test_only_the_pixels_around_an_edge_are_marked():
 
 @pytest.mark.slow
 def test_a_large_net_agrees_in_single_precision(covered):
-    """On images away from its edges; on others rounding may change a gradient by a thousandth."""
+    """On images away from its kinks; on others rounding may change a gradient by a thousandth."""
     run = Settings(steps=4, batch_size=1, dtype="float32")
     names = [n for n in backends.IMPORT_ORDER if n in covered]
     for found in parity("alexnet", names, run):

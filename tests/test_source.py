@@ -16,7 +16,7 @@ from test_backends import EVERY_LAYER, example, rendered
 from alexnet import backends
 from alexnet.backends.source import source
 from alexnet.errors import BackendError
-from alexnet.random_nets import random_net
+from alexnet.parity.random_nets import random_net
 from alexnet.spec import Net, zoo
 from alexnet.spec.weights import initial_weights
 

@@ -12,7 +12,7 @@ from alexnet.atomic import replacing
 from alexnet.checkup import SELF_TEST
 from alexnet.comparison import Comparison
 from alexnet.errors import RunError, last_line
-from alexnet.parity import TOLERANCE
+from alexnet.parity.check import TOLERANCE
 from alexnet.report.answers import quizzes
 from alexnet.report.curves import curves
 from alexnet.report.entries import entries_of

@@ -3,7 +3,7 @@
 In double precision a difference is a difference in what is computed. In single precision it may be
 rounding: where a rectifier's input is next to zero, or two values in a pool's window are next to equal,
 another order of the same sum takes the other branch, and that unit's gradient is another one. So in
-single precision nets are compared on images that stand away from such edges (`alexnet.edges`).
+single precision nets are compared on images that stand away from such kinks (`alexnet.parity.kinks`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends import numpy as reference
 from alexnet.backends.dropout_masks import Masks
-from alexnet.edges import edges
 from alexnet.errors import RunError
-from alexnet.random_nets import random_net
+from alexnet.parity.kinks import near_kinks
+from alexnet.parity.random_nets import random_net
 from alexnet.spec import BatchNorm, Dropout, Net, ResolvedNet, zoo
 from alexnet.spec.weights import Weights, initial_weights
 
@@ -29,7 +29,7 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
 In float64 too the frameworks keep constants in float32: learning rates, momenta, one over an area.
 """
 
-MOST_DRAWS = 1000  # for one batch, before a net is said to be all edges
+MOST_DRAWS = 1000  # for one batch, before a net is said to be all kinks
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -93,7 +93,7 @@ def parity(
     net = _prepared(zoo.get(model), run)
     batches = list(_batches(net, run))
     if run.dtype == "float32":
-        batches = _away_from_edges(net, run, batches)
+        batches = _away_from_kinks(net, run, batches)
     expected = _compute("numpy", net, replace(run, dtype="float64"), batches)
     for name in names:
         try:
@@ -200,10 +200,10 @@ def _start(net: ResolvedNet, seed: int) -> Weights:
     }
 
 
-def _away_from_edges(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) -> list[Batch]:
+def _away_from_kinks(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) -> list[Batch]:
     """The batches, but with no pixels on which single precision could take another branch.
 
-    Each is judged by the reference's weights at its own step (see `alexnet.edges`).
+    Each is judged by the reference's weights at its own step (see `alexnet.parity.kinks`).
     """
     masks = Masks(run.seed) if run.dropout else None
     native = reference.render(net, "cpu", "float64", masks)
@@ -215,13 +215,13 @@ def _away_from_edges(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) 
         if masks is not None:
             masks.step = step
         for _ in range(MOST_DRAWS):
-            where = edges(native, X.astype("float64"))  # (B, H, W)
+            where = near_kinks(native, X.astype("float64"))  # (B, H, W)
             if not where.any():
                 break
             X = np.where(where[:, None], source.standard_normal(X.shape, np.float32), X)
         else:
             raise RunError(
-                f"{net.name}: no images found that stand away from its edges; use float64"
+                f"{net.name}: no images found that stand away from its kinks; use float64"
             )
         chosen.append((X, y))
         trainer.step(X.astype("float64"), y)

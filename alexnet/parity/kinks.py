@@ -3,7 +3,7 @@
 A rectifier whose input is next to zero, or a pool's window with two largest values next to equal, takes
 one branch or the other as sums are rounded, and then that unit's gradient is another one. A net of
 millions of units has a few such for every image. To compare gradients in single precision, it is asked
-about images that stand away from all its edges.
+about images that stand away from all its kinks.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from alexnet.backends.reference import MaxPool, ReLU, Sequential
 
 WIDTH = 1e-5
-"""Of an edge, over the root mean square of a layer's input: in float32 few sums are further off."""
+"""Of a kink, over the root mean square of a layer's input: in float32 few sums are further off."""
 
 PATCH = 0.1
-"""Side of what is marked for an edge, over the image's side."""
+"""Side of what is marked for a kink, over the image's side."""
 
 
-def edges(net: Sequential, X: np.ndarray) -> np.ndarray:
-    """The parts of images (B, C, H, W) on which a net of the reference stands on an edge, in training.
+def near_kinks(net: Sequential, X: np.ndarray) -> np.ndarray:
+    """The parts of images (B, C, H, W) on which a net of the reference stands on a kink, in training.
 
     bool (B, H, W), true around the place of each unit that does; another draw of those pixels moves it
     away, and leaves most others as they are. Units without a place mark their whole image; for vectors
@@ -29,7 +29,7 @@ def edges(net: Sequential, X: np.ndarray) -> np.ndarray:
 
     >>> from alexnet import Net, build, spec
     >>> net = build(Net("tiny", (2,), (spec.ReLU(),)), backend="numpy")
-    >>> edges(net, np.array([[1.0, -2.0], [1.0, -1e-9], [1.0, 0.0]]))
+    >>> near_kinks(net, np.array([[1.0, -2.0], [1.0, -1e-9], [1.0, 0.0]]))
     array([False,  True, False])
     """
     found = np.zeros((len(X), *X.shape[2:]), bool)

@@ -1,0 +1,1 @@
+"""Same net, same numbers: what every backend computes, compared with the reference."""
