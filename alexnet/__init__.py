@@ -8,8 +8,8 @@ TensorFlow and Paddle models and a NumPy reference, trained by one `train_ch6` o
 from alexnet._version import __version__
 from alexnet.backends import get_weights, set_weights, try_gpu
 from alexnet.backends.rendering import build
-from alexnet.comparing import compare
-from alexnet.comparison import Comparison
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.run import compare
 from alexnet.data import label_names, load_fashion_mnist, load_mnist
 from alexnet.errors import (
     AlexNetError,
@@ -21,12 +21,12 @@ from alexnet.errors import (
     SpecError,
     WeightsError,
 )
-from alexnet.plotting import plot_by_net, plot_histories, show_images
 from alexnet.spec import Net
 from alexnet.spec.zoo import ZOO
 from alexnet.train import evaluate, train_ch6
 from alexnet.training.checkpoint import load, save
 from alexnet.training.history import Epoch, History
+from alexnet.views.curves import plot_by_net, plot_histories, show_images
 
 __all__ = [
     "ZOO",

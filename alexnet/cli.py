@@ -34,7 +34,7 @@ from alexnet.options import (
 from alexnet.spec import ResolvedNet, zoo
 
 if TYPE_CHECKING:
-    from alexnet.comparison import Comparison
+    from alexnet.comparison.results import Comparison
 
 app = typer.Typer(
     help="AlexNet, written once as a table, in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
@@ -61,7 +61,7 @@ def summary(
     size: Size = None,
 ) -> None:
     """Print the table of a net's layers: shapes, parameters, arithmetic, memory."""
-    from alexnet.table import summary_table
+    from alexnet.views.tables import summary_table
 
     out.print(summary_table(_at_size(model, size)))
 
@@ -81,7 +81,7 @@ def show(
 ) -> None:
     """Print the source of a net in a framework, ready to paste."""
     from alexnet.backends.source import source
-    from alexnet.table import side_by_side
+    from alexnet.views.tables import side_by_side
 
     net = _at_size(model, size)
     names = list(backends.FRAMEWORKS) if backend == "all" else [backend]
@@ -116,9 +116,9 @@ def train(
     ] = False,
 ) -> None:
     """Train one net in one framework."""
-    from alexnet.planning import describe_data, plan
+    from alexnet.comparison.plan import describe_data, plan
     from alexnet.train import train_ch6
-    from alexnet.worker import Job
+    from alexnet.workers.worker import Job
 
     backends.load(backend)
     if save:
@@ -186,9 +186,9 @@ def compare(
     ] = None,
 ) -> None:
     """Train nets in every framework, from the same weights on the same images, side by side."""
-    from alexnet.comparing import carry_out, resume
-    from alexnet.planning import describe_data, interpreters, plan
-    from alexnet.progress import TerminalWatcher
+    from alexnet.comparison.plan import describe_data, interpreters, plan
+    from alexnet.comparison.run import carry_out, resume
+    from alexnet.comparison.terminal import TerminalWatcher
 
     if resumed is not None:
         _conclude(resume(resumed, TerminalWatcher()))
@@ -216,9 +216,9 @@ def compare(
 
 def _conclude(comparison: Comparison) -> None:
     """Print what came of a comparison, and write its report."""
-    from alexnet.comparison import titles
-    from alexnet.report import REPORT, keep_report
-    from alexnet.table import comparison_table, problems, recipe_lines
+    from alexnet.comparison.report import REPORT, keep_report
+    from alexnet.comparison.results import titles
+    from alexnet.views.tables import comparison_table, problems, recipe_lines
 
     for line in recipe_lines(comparison):
         out.print(line)
@@ -248,8 +248,8 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a comparison anew, or one of several, side by side."""
-    from alexnet.comparison import Comparison
-    from alexnet.report import REPORT, write_report
+    from alexnet.comparison.report import REPORT, write_report
+    from alexnet.comparison.results import Comparison
 
     comparisons = [Comparison.load(folder) for folder in runs]
     own = runs[0] / REPORT if len(runs) == 1 else Path(REPORT)
@@ -284,7 +284,7 @@ def parity(
 ) -> None:
     """Compare what every framework computes with the NumPy reference in double precision."""
     from alexnet.parity import check as checks
-    from alexnet.table import parity_table
+    from alexnet.views.tables import parity_table
 
     wanted = _names(only)
     if nets is not None:
@@ -318,8 +318,8 @@ def doctor(
     timeout: Timeout = 600.0,
 ) -> None:
     """Say of every backend whether it is there, what it can use, and whether it computes rightly."""
+    from alexnet.comparison.plan import interpreters
     from alexnet.doctor import examine
-    from alexnet.planning import interpreters
 
     names = _names(only)
     ill = []

@@ -8,10 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from alexnet import backends, processes
-from alexnet.planning import check_silence
+from alexnet import backends
+from alexnet.comparison.plan import check_silence
 from alexnet.training.recipes import recipe_for
-from alexnet.worker import Job
+from alexnet.workers import processes
+from alexnet.workers.worker import Job
 
 
 @dataclass

@@ -19,7 +19,7 @@ import sys, time
 import numpy as np
 import alexnet
 from alexnet import backends
-from alexnet.worker import keep_freed_memory
+from alexnet.workers.worker import keep_freed_memory
 name, batch_size, steps, keep = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "keep"
 if keep:
     keep_freed_memory()

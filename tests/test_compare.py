@@ -17,13 +17,15 @@ import pytest
 from helpers import alexnet
 from matplotlib.image import imread
 
-from alexnet import History, backends, load_fashion_mnist, planning, processes
-from alexnet.comparing import Unwatched, resume
-from alexnet.comparing import carry_out as compare
-from alexnet.comparison import Comparison, Row
-from alexnet.planning import Plan, plan
-from alexnet.progress import TerminalWatcher
+from alexnet import History, backends, load_fashion_mnist
+from alexnet.comparison.plan import Plan, plan
+from alexnet.comparison.results import Comparison, Row
+from alexnet.comparison import plan as planning
+from alexnet.comparison.run import Unwatched, resume
+from alexnet.comparison.run import carry_out as compare
+from alexnet.comparison.terminal import TerminalWatcher
 from alexnet.training.recipes import QUICK, Recipe
+from alexnet.workers import processes
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
 SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # whose answers and parity take a moment
@@ -184,10 +186,10 @@ def test_a_row_that_is_complete_leaves_no_checkpoint_when_interrupted(tmp_path):
 
 def test_a_failure_is_told_once(tmp_path, monkeypatch):
     """A worker says why, then ends with a status; after that comes an interrupt."""
-    wrong = "import alexnet.worker as w\nfrom alexnet.errors import RunError\n"
+    wrong = "import alexnet.workers.worker as w\nfrom alexnet.errors import RunError\n"
     wrong += "def parity(*a): raise RunError('no images stand away')\nw.parity = parity\n"
     launch = processes.LAUNCH.replace(
-        "from alexnet.worker import main\n", f"{wrong}main = w.main\n"
+        "from alexnet.workers.worker import main\n", f"{wrong}main = w.main\n"
     )
     monkeypatch.setattr(processes, "LAUNCH", launch)
     monkeypatch.setattr(backends, "installed", lambda name: name != "torch")
@@ -224,10 +226,10 @@ def test_a_row_without_a_result_has_no_remark_about_its_images(tmp_path):
 
 
 def test_a_step_that_is_not_the_references_is_noted(tmp_path, monkeypatch):
-    wrong = "import alexnet.worker as w\nfrom alexnet.parity.check import Differences\n"
+    wrong = "import alexnet.workers.worker as w\nfrom alexnet.parity.check import Differences\n"
     wrong += "w.parity = lambda *a: iter([Differences('numpy', 0.0, 0.0, 0.5, 0.0, '3.weight')])\n"
     launch = processes.LAUNCH.replace(
-        "from alexnet.worker import main\n", f"{wrong}main = w.main\n"
+        "from alexnet.workers.worker import main\n", f"{wrong}main = w.main\n"
     )
     assert launch != processes.LAUNCH
     monkeypatch.setattr(processes, "LAUNCH", launch)
@@ -378,7 +380,7 @@ def own_worker(run):
     """What a worker writes to its two outputs, and its status, if its job is this function's body."""
     code = (
         "import os, sys\n"
-        "from alexnet import worker\n"
+        "from alexnet.workers import worker\n"
         f"def run(job, send): {run}\n"
         "worker.run = run\n"
         "worker.Job.from_json = classmethod(lambda cls, text: None)\n"

@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet import backends, data, load_fashion_mnist, load_mnist
+from alexnet.comparison.plan import plan
 from alexnet.data import ImageLoader
 from alexnet.datasets import files
 from alexnet.datasets.known import FASHION_MNIST, SAMPLE
 from alexnet.datasets.resize import ImageTransform
 from alexnet.errors import DataError
-from alexnet.planning import plan
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SAMPLE_FILES = files.sample_folder()

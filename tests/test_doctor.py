@@ -7,8 +7,9 @@ import sys
 import pytest
 from helpers import alexnet
 
-from alexnet import backends, checkup, doctor
+from alexnet import backends, doctor
 from alexnet.parity import check as parity
+from alexnet.workers import examine as checkup
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alexnet.comparison.plan import Plan
 from alexnet.json_values import from_json
-from alexnet.planning import Plan
 from alexnet.training.recipes import Recipe
 
 floats = st.floats(allow_nan=False, allow_infinity=False)

@@ -11,9 +11,9 @@ from nbclient import NotebookClient
 
 import alexnet
 from alexnet import History
-from alexnet.comparison import Row
+from alexnet.comparison.notebook import NotebookWatcher
+from alexnet.comparison.results import Row
 from alexnet.errors import RunError
-from alexnet.notebook import NotebookWatcher
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 

@@ -22,17 +22,17 @@ from test_compare import SMALL
 import alexnet as alexnet_package
 from alexnet import History, load_fashion_mnist
 from alexnet.backends.source import source
-from alexnet.comparison import Answers, Comparison, Row
+from alexnet.comparison.plan import Plan
+from alexnet.comparison.report import write_report
+from alexnet.comparison.report.answers import most_disputed
+from alexnet.comparison.results import Answers, Comparison, Row
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
 from alexnet.json_values import from_json
-from alexnet.machine import describe
-from alexnet.planning import Plan
-from alexnet.plotting import positions
-from alexnet.report import write_report
-from alexnet.report.answers import most_disputed
 from alexnet.spec.zoo import get
 from alexnet.training.history import Epoch
+from alexnet.views.curves import positions
+from alexnet.workers.machine import describe
 
 BEGUN = "2026-11-22T08:00:00+00:00"
 

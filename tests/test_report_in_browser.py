@@ -12,9 +12,9 @@ from test_compare import SMALL
 
 from alexnet.backends import framework
 from alexnet.backends.source import source
-from alexnet.comparing import carry_out
-from alexnet.planning import Plan
-from alexnet.report import write_report
+from alexnet.comparison.plan import Plan
+from alexnet.comparison.report import write_report
+from alexnet.comparison.run import carry_out
 from alexnet.spec.zoo import get
 
 

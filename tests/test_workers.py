@@ -20,11 +20,11 @@ from helpers import alexnet, python, run
 from test_compare import SMALL, Watcher
 
 from alexnet import build, save
-from alexnet.comparing import carry_out as compare
-from alexnet.comparing import resume
-from alexnet.comparison import Comparison, Row
+from alexnet.comparison.plan import Plan, interpreters, plan
+from alexnet.comparison.results import Comparison, Row
+from alexnet.comparison.run import carry_out as compare
+from alexnet.comparison.run import resume
 from alexnet.errors import BackendError, RunError
-from alexnet.planning import Plan, interpreters, plan
 from alexnet.training.recipes import Recipe
 
 LONGER = Recipe(96, 32, 3, 16, 0.5, normalize=True)

@@ -19,9 +19,9 @@ from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.book.tools import number
 from alexnet.errors import DataError
-from alexnet.plotting import draw_images, new_figure
 from alexnet.training.callbacks import Display, NotebookDisplay, TerminalDisplay, in_notebook
 from alexnet.training.history import History
+from alexnet.views.curves import draw_images, new_figure
 
 
 def use_svg_display() -> None:

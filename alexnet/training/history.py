@@ -89,7 +89,7 @@ class History:
 
     def plot(self) -> Figure:
         """Loss and accuracy over the epochs, as a matplotlib figure."""
-        from alexnet.plotting import plot_histories
+        from alexnet.views.curves import plot_histories
 
         return plot_histories([self])
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.checkup import SELF_TEST
-from alexnet.comparison import Answers, Row, check_finished
+from alexnet.comparison.results import Answers, Row, check_finished
 from alexnet.json_values import from_json
 from alexnet.parity.check import Differences
 from alexnet.training.history import Epoch, History, steps_from
+from alexnet.workers.examine import SELF_TEST
 
 
 class Attempt:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
+from alexnet.comparison.plan import Plan, check_workers, describe_data
 from alexnet.errors import AlexNetError, RunError
 from alexnet.json_values import from_json, to_json
 from alexnet.parity.check import Differences
-from alexnet.planning import Plan, check_workers, describe_data
 from alexnet.train import check_settings
 from alexnet.training.history import History
 from alexnet.training.recipes import net_for
@@ -53,7 +53,9 @@ class Row:
     peak_memory: int | None = None  # bytes; of the process, or of the GPU
     logits_difference: float | None = None  # largest, over the largest logit of the reference
     answers: Answers | None = None
-    parity: Differences | None = None  # of one step of training, `alexnet.checkup.SELF_TEST`
+    parity: Differences | None = (
+        None  # of one step of training, `alexnet.workers.examine.SELF_TEST`
+    )
     note: str = ""
     missing: bool = False  # its framework is not installed
 
@@ -154,19 +156,19 @@ class Comparison:
 
     def __repr__(self) -> str:
         """The table, as text."""
-        from alexnet.table import as_text
+        from alexnet.views.tables import as_text
 
         return as_text(self)
 
     def _repr_html_(self) -> str:
         """The table and the curves, as a notebook shows them."""
-        from alexnet.notebook import as_html
+        from alexnet.comparison.notebook import as_html
 
         return as_html(self)
 
     def plot(self) -> Figure:
         """The loss and accuracy curves of all backends, a line of pictures for each net."""
-        from alexnet.plotting import plot_by_net
+        from alexnet.views.curves import plot_by_net
 
         return plot_by_net(self.histories)
 
@@ -233,7 +235,7 @@ class Comparison:
 
     def save(self) -> None:
         """Write comparison.json, table.txt and curves.png into the run's folder."""
-        from alexnet.table import as_text
+        from alexnet.views.tables import as_text
 
         with replacing(self.folder / "comparison.json") as new:
             new.write_text(

@@ -15,16 +15,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from alexnet import backends, processes
-from alexnet.attempt import Attempt
-from alexnet.comparison import Comparison, Row
+from alexnet import backends
+from alexnet.comparison.attempt import Attempt
+from alexnet.comparison.plan import SILENCE, Plan, plan
+from alexnet.comparison.results import Comparison, Row
 from alexnet.errors import AlexNetError, RunError
-from alexnet.planning import SILENCE, Plan, plan
 from alexnet.spec.weights import initial_weights
 from alexnet.train import check_settings
 from alexnet.training.callbacks import in_notebook
 from alexnet.training.recipes import Recipe, net_for
-from alexnet.worker import Job, initial_logits
+from alexnet.workers import processes
+from alexnet.workers.worker import Job, initial_logits
 
 CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finished
 
@@ -35,7 +36,7 @@ class Watcher(Protocol):
     def begin(self, rows: Sequence[Row]) -> None: ...
 
     def event(self, row: Row, event: dict[str, Any]) -> None:
-        """An event of `alexnet.worker`, or ``start`` or ``end``."""
+        """An event of `alexnet.workers.worker`, or ``start`` or ``end``."""
 
     def finish(self, row: Row) -> None: ...
 
@@ -117,11 +118,11 @@ def compare(
         silence=timeout,
         **recipe,
     )
-    from alexnet.report import keep_report
+    from alexnet.comparison.report import keep_report
 
     watcher: Watcher = Unwatched()
     if in_notebook():
-        from alexnet.notebook import NotebookWatcher
+        from alexnet.comparison.notebook import NotebookWatcher
 
         watcher = NotebookWatcher()
     folder = Path(out) if out is not None else None

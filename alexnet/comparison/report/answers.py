@@ -19,8 +19,8 @@ from alexnet.datasets.known import FASHION_MNIST, SAMPLE
 from alexnet.errors import DataError
 
 if TYPE_CHECKING:
-    from alexnet.comparison import Answers
-    from alexnet.report.entries import Entry
+    from alexnet.comparison.report.entries import Entry
+    from alexnet.comparison.results import Answers
 
 SHOWN = 24  # images
 

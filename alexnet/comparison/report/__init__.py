@@ -9,15 +9,15 @@ from typing import Any
 
 from alexnet._version import __version__
 from alexnet.atomic import replacing
-from alexnet.checkup import SELF_TEST
-from alexnet.comparison import Comparison
+from alexnet.comparison.report.answers import quizzes
+from alexnet.comparison.report.curves import curves
+from alexnet.comparison.report.entries import entries_of
+from alexnet.comparison.report.listing import CODE_STYLES, listings
+from alexnet.comparison.results import Comparison
 from alexnet.errors import RunError, last_line
 from alexnet.parity.check import TOLERANCE
-from alexnet.report.answers import quizzes
-from alexnet.report.curves import curves
-from alexnet.report.entries import entries_of
-from alexnet.report.listing import CODE_STYLES, listings
 from alexnet.spec import shape_text
+from alexnet.workers.examine import SELF_TEST
 
 REPORT = "report.html"  # in a run's folder
 
@@ -52,7 +52,7 @@ def write_report(comparisons: Sequence[Comparison], path: str | os.PathLike[str]
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("alexnet.report", "."),
+        loader=PackageLoader("alexnet.comparison.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -13,7 +13,7 @@ from pygments.lexers import PythonLexer
 from alexnet.backends.source import source
 
 if TYPE_CHECKING:
-    from alexnet.report.entries import Entry
+    from alexnet.comparison.report.entries import Entry
 
 LIGHT, DARK = (HtmlFormatter(style=style) for style in ("default", "github-dark"))
 CODE_STYLES = {"light": Markup(LIGHT.get_style_defs()), "dark": Markup(DARK.get_style_defs())}

@@ -23,7 +23,7 @@ from typing import Any
 from alexnet import backends
 from alexnet.backends import TRY_GPU
 from alexnet.backends.mxnet_startup import usable_cores
-from alexnet.worker import Job
+from alexnet.workers.worker import Job
 
 LOG_LINES, LOG_LINE, LOG_TAIL = 3, 200, 10_000  # of a worker that died: lines, characters, bytes
 LINES_AHEAD, LONGEST_LINE = 1000, 2**26  # that are read before they are needed; characters of one
@@ -44,7 +44,7 @@ spec = spec_from_file_location(
 )
 sys.modules["alexnet"] = package = module_from_spec(spec)
 spec.loader.exec_module(package)
-from alexnet.worker import main
+from alexnet.workers.worker import main
 sys.exit(main())
 """
 
@@ -187,7 +187,7 @@ class _Worker:
         with (task.log or Path(os.devnull)).open("a") as log:
             self.log_before = log.tell()  # of an earlier attempt
             self.process = subprocess.Popen(
-                [task.python, "-c", LAUNCH, str(Path(__file__).parent)],
+                [task.python, "-c", LAUNCH, str(Path(__file__).parent.parent)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alexnet.plotting import UNITS, draw_accuracy, draw_loss, positions, smoothed
 from alexnet.training.history import History
+from alexnet.views.curves import UNITS, draw_accuracy, draw_loss, positions, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alexnet.report.entries import Entry
+    from alexnet.comparison.report.entries import Entry
 
 SIZE = (5.0, 3.5)  # inches; a phone shows them one below the other
 # Of the figure. A layout that is found by drawing would take as long again as the picture.

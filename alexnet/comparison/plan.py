@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet import backends, processes
+from alexnet import backends
 from alexnet.data import limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
 from alexnet.spec import zoo
 from alexnet.training.recipes import Recipe, recipe_for
-from alexnet.worker import Job
+from alexnet.workers import processes
+from alexnet.workers.worker import Job
 
 LONGEST_SILENCE = 7 * 24 * 3600.0
 SILENCE = 600.0  # seconds after which a worker that says nothing is given up

@@ -12,11 +12,11 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.comparison import titles
+from alexnet.comparison.results import titles
 from alexnet.spec import ResolvedNet, shape_text
 
 if TYPE_CHECKING:
-    from alexnet.comparison import Comparison, Row
+    from alexnet.comparison.results import Comparison, Row
     from alexnet.parity.check import Differences
 
 

@@ -1,4 +1,4 @@
-"""One backend's part of a comparison, in a process of its own, started by `alexnet.processes`.
+"""One backend's part of a comparison, in a process of its own, started by `alexnet.workers.processes`.
 
 Reads a `Job` as a line of JSON from standard input and writes events to standard output, one JSON object
 a line, each with its kind under ``"event"``. Whatever a framework prints goes to standard error. It ends
@@ -26,15 +26,15 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.backends.rendering import build
-from alexnet.checkup import SELF_TEST, look
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import AlexNetError
 from alexnet.json_values import to_json
-from alexnet.machine import describe
 from alexnet.parity.check import parity
 from alexnet.train import train_ch6
 from alexnet.training.history import History
 from alexnet.training.recipes import Recipe, net_for
+from alexnet.workers.examine import SELF_TEST, look
+from alexnet.workers.machine import describe
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
 PR_SET_PDEATHSIG = 1  # of prctl(2)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from alexnet.comparison import Comparison, Row, labels, titles
-from alexnet.plotting import plot_by_net
-from alexnet.progress import duration
-from alexnet.table import LAYOUT, comparison_table, problems, recipe_lines
+from alexnet.comparison.results import Comparison, Row, labels, titles
+from alexnet.comparison.terminal import duration
 from alexnet.training.history import Epoch, History
+from alexnet.views.curves import plot_by_net
+from alexnet.views.tables import LAYOUT, comparison_table, problems, recipe_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
