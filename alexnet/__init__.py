@@ -26,7 +26,8 @@ from alexnet.spec.zoo import ZOO
 from alexnet.train import evaluate, train_ch6
 from alexnet.training.checkpoint import load, save
 from alexnet.training.history import Epoch, History
-from alexnet.views.curves import plot_by_net, plot_histories, show_images
+from alexnet.training.plots import plot_by_net, plot_histories
+from alexnet.views.images import show_images
 
 __all__ = [
     "ZOO",

@@ -217,14 +217,10 @@ def compare(
 def _conclude(comparison: Comparison) -> None:
     """Print what came of a comparison, and write its report."""
     from alexnet.comparison.report import REPORT, keep_report
-    from alexnet.comparison.results import titles
-    from alexnet.views.tables import comparison_table, problems, recipe_lines
+    from alexnet.comparison.rows import titles
 
-    for line in recipe_lines(comparison):
-        out.print(line)
-    out.print(comparison_table(comparison), soft_wrap=False)
-    for line in problems(comparison):
-        out.print(line)
+    for part in comparison.summary():
+        out.print(part, soft_wrap=isinstance(part, str))
     problem = keep_report(comparison)
     out.print(f"Run folder: {comparison.folder}; {problem or f'all of it is in its {REPORT}'}")
     if comparison.interrupted:
@@ -284,7 +280,7 @@ def parity(
 ) -> None:
     """Compare what every framework computes with the NumPy reference in double precision."""
     from alexnet.parity import check as checks
-    from alexnet.views.tables import parity_table
+    from alexnet.parity.table import parity_table
 
     wanted = _names(only)
     if nets is not None:

@@ -18,9 +18,10 @@ from helpers import alexnet
 from matplotlib.image import imread
 
 from alexnet import History, backends, load_fashion_mnist
-from alexnet.comparison.plan import Plan, plan
-from alexnet.comparison.results import Comparison, Row
 from alexnet.comparison import plan as planning
+from alexnet.comparison.plan import Plan, plan
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.rows import Row
 from alexnet.comparison.run import Unwatched, resume
 from alexnet.comparison.run import carry_out as compare
 from alexnet.comparison.terminal import TerminalWatcher

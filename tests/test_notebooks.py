@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 import alexnet
 from alexnet import History
 from alexnet.comparison.notebook import NotebookWatcher
-from alexnet.comparison.results import Row
+from alexnet.comparison.rows import Row
 from alexnet.errors import RunError
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))

@@ -25,13 +25,13 @@ from alexnet.backends.source import source
 from alexnet.comparison.plan import Plan
 from alexnet.comparison.report import write_report
 from alexnet.comparison.report.answers import most_disputed
-from alexnet.comparison.results import Answers, Comparison, Row
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.rows import Answers, Row
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
 from alexnet.json_values import from_json
 from alexnet.spec.zoo import get
 from alexnet.training.history import Epoch
-from alexnet.views.curves import positions
 from alexnet.workers.machine import describe
 
 BEGUN = "2026-11-22T08:00:00+00:00"
@@ -275,7 +275,7 @@ def test_a_wrong_report_is_one_sentence(arguments, message, tmp_path):
     ],
 )
 def test_a_run_is_measured_in_steps_epochs_seconds_and_examples(unit, where):
-    np.testing.assert_allclose(positions(history("torch"), unit), where)
+    np.testing.assert_allclose(history("torch").curve().positions(unit), where)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from test_compare import SMALL, Watcher
 
 from alexnet import build, save
 from alexnet.comparison.plan import Plan, interpreters, plan
-from alexnet.comparison.results import Comparison, Row
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.rows import Row
 from alexnet.comparison.run import carry_out as compare
 from alexnet.comparison.run import resume
 from alexnet.errors import BackendError, RunError

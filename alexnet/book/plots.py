@@ -21,7 +21,8 @@ from alexnet.book.tools import number
 from alexnet.errors import DataError
 from alexnet.training.callbacks import Display, NotebookDisplay, TerminalDisplay, in_notebook
 from alexnet.training.history import History
-from alexnet.views.curves import draw_images, new_figure
+from alexnet.views.curves import new_figure
+from alexnet.views.images import draw_images
 
 
 def use_svg_display() -> None:

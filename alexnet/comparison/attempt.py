@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.comparison.results import Answers, Row, check_finished
+from alexnet.comparison.rows import Answers, Row, check_finished
 from alexnet.json_values import from_json
 from alexnet.parity.check import Differences
 from alexnet.training.history import Epoch, History, steps_from

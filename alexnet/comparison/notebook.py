@@ -1,26 +1,18 @@
-"""A comparison in a notebook: a table and the curves, while it runs and afterwards."""
+"""The progress of a comparison in a notebook: a table and the curves."""
 
 from __future__ import annotations
 
-import base64
-import io
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from alexnet.comparison.results import Comparison, Row, labels, titles
+from alexnet.comparison.rows import Row, labels, titles
 from alexnet.comparison.terminal import duration
 from alexnet.training.history import Epoch, History
-from alexnet.views.curves import plot_by_net
-from alexnet.views.tables import LAYOUT, comparison_table, problems, recipe_lines
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-PRE = '<pre style="line-height:1.2;font-family:monospace;overflow-x:auto">{code}</pre>'
+from alexnet.training.plots import plot_by_net
+from alexnet.views.tables import LAYOUT, as_html
 
 
 class NotebookWatcher:
@@ -93,35 +85,4 @@ class NotebookWatcher:
         for name, state in self.states.items():
             table.add_row(self.labels[name], *self.figures[name], state)
         histories = [history for history in self.histories.values() if history.steps]
-        return _html([table]) + (_picture(plot_by_net(histories)) if histories else "")
-
-
-def as_html(comparison: Comparison) -> str:
-    """The table and the curves of a comparison."""
-    parts = [*recipe_lines(comparison), comparison_table(comparison), *problems(comparison)]
-    return _html(parts) + (_picture(comparison.plot()) if comparison.histories else "")
-
-
-def _html(parts: Sequence[object]) -> str:
-    console = Console(
-        record=True,
-        file=io.StringIO(),
-        force_jupyter=False,  # it would show by itself what is printed
-        width=110,
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    for part in parts:
-        console.print(part)
-    return console.export_html(code_format=PRE, inline_styles=True)
-
-
-def _picture(figure: Figure) -> str:
-    import matplotlib.pyplot as plt
-
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=100)
-    plt.close(figure)  # or a notebook shows it once more, by itself
-    data = base64.b64encode(png.getvalue()).decode()
-    return f'<img alt="loss and accuracy over the epochs" src="data:image/png;base64,{data}">'
+        return as_html([table], [plot_by_net(histories)] if histories else [])

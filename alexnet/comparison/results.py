@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +12,17 @@ from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
 from alexnet.comparison.plan import Plan, check_workers, describe_data
+from alexnet.comparison.rows import Row, check_finished
 from alexnet.errors import AlexNetError, RunError
-from alexnet.json_values import from_json, to_json
-from alexnet.parity.check import Differences
+from alexnet.json_values import from_json
 from alexnet.train import check_settings
 from alexnet.training.history import History
+from alexnet.training.plots import plot_by_net
 from alexnet.training.recipes import net_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.table import Table
 
 FORMAT = 3  # of comparison.json
 SAVED = ("alexnet", "begun", "plan", "seed", "device", "rows")
@@ -36,96 +36,6 @@ UNREADABLE = (
     RecursionError,
     AlexNetError,
 )
-
-
-@dataclass
-class Row:
-    """One net in one backend: its part of a comparison."""
-
-    model: str
-    backend: str
-    problem: str = ""  # why there is no history
-    version: str = ""
-    device: str = ""
-    machine: str = ""  # where it ran: processor, cores, memory, system, Python
-    threads: str = ""  # that it was given
-    history: History | None = None
-    peak_memory: int | None = None  # bytes; of the process, or of the GPU
-    logits_difference: float | None = None  # largest, over the largest logit of the reference
-    answers: Answers | None = None
-    parity: Differences | None = (
-        None  # of one step of training, `alexnet.workers.examine.SELF_TEST`
-    )
-    note: str = ""
-    missing: bool = False  # its framework is not installed
-
-    @property
-    def name(self) -> str:
-        """What its files are called by."""
-        return f"{self.model}-{self.backend}"
-
-    @property
-    def finished(self) -> bool:
-        """Whether its worker has sent all that a worker sends."""
-        return None not in (self.history, self.answers, self.parity)
-
-    def to_dict(self) -> dict[str, Any]:
-        return vars(self) | {
-            "history": self.history and self.history.to_dict(),
-            "answers": self.answers and asdict(self.answers),
-            "parity": self.parity and to_json(asdict(self.parity)),
-        }
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a trained net says of each test image, in their order. Raises ValueError for no answers."""
-
-    classes: list[int]
-    probabilities: list[float | None]  # of that class, in [0, 1]; None: of a net that has diverged
-
-    def __post_init__(self) -> None:
-        if len(self.classes) != len(self.probabilities):
-            raise ValueError(
-                f"{len(self.classes)} classes, {len(self.probabilities)} probabilities"
-            )
-        if min(self.classes, default=0) < 0:
-            raise ValueError(f"classes cannot be {min(self.classes)}")
-        for p in self.probabilities:
-            if p is not None and not 0 <= p <= 1:
-                raise ValueError(f"probabilities cannot be {p}")
-
-
-def check_finished(history: History) -> History:
-    """The history, of which a report can be made. Raises ValueError unless it is of whole epochs."""
-    if not history.epochs or not history.steps:
-        raise ValueError("a history of a whole run has an epoch and a step")
-    seconds = [s["seconds"] for s in history.steps] + [e.seconds for e in history.epochs]
-    if not all(0 <= s < math.inf for s in seconds):
-        raise ValueError("a history's seconds are finite and not below 0")
-    if not all(s["examples"] >= 1 for s in history.steps):
-        raise ValueError("a history's steps have an example at least")
-    clock = history.timed_seconds if history.timed_examples else history.warmup_seconds
-    if not 0 < clock < math.inf:
-        raise ValueError("a history's speed is finite and above 0")
-    known = {"train_examples": int, "test_examples": int, "test_crc32": str}
-    for name, kind in known.items():
-        if type(history.settings.get(name)) is not kind:
-            raise ValueError(f"a history's {name} cannot be {history.settings.get(name)!r:.60}")
-    return history
-
-
-def labels(rows: Sequence[Row]) -> dict[str, str]:
-    """What rows are shown as, by their names: the backend, and the net where there are several."""
-    several = len({row.model for row in rows}) > 1
-    return {row.name: f"{row.model} {row.backend}" if several else row.backend for row in rows}
-
-
-def titles(rows: Sequence[Row]) -> dict[str, str]:
-    """What rows are called in a sentence, by their names: PyTorch; or lenet in PyTorch."""
-    several = len({row.model for row in rows}) > 1
-    called = {row.name: framework(row.backend).title for row in rows}
-    return {row.name: f"{row.model} in {called[row.name]}" for row in rows} if several else called
 
 
 @dataclass(repr=False)
@@ -158,19 +68,24 @@ class Comparison:
         """The table, as text."""
         from alexnet.views.tables import as_text
 
-        return as_text(self)
+        return as_text([f"Images: {self.data}", *self.summary()])
 
     def _repr_html_(self) -> str:
         """The table and the curves, as a notebook shows them."""
-        from alexnet.comparison.notebook import as_html
+        from alexnet.views.tables import as_html
 
-        return as_html(self)
+        return as_html(self.summary(), [self.plot()] if self.histories else [])
 
     def plot(self) -> Figure:
-        """The loss and accuracy curves of all backends, a line of pictures for each net."""
-        from alexnet.views.curves import plot_by_net
-
+        """The loss and accuracy curves of all backends, a row of pictures for each net."""
         return plot_by_net(self.histories)
+
+    def summary(self) -> list[str | Table]:
+        """What to print: a line for each recipe, the table of rows, a line for each problem."""
+        from alexnet.comparison.table import problems, recipe_lines, rows_table
+
+        recipes = recipe_lines(self.plan.recipes, self.seed)
+        return [*recipes, rows_table(self.rows), *problems(self.rows)]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -235,14 +150,12 @@ class Comparison:
 
     def save(self) -> None:
         """Write comparison.json, table.txt and curves.png into the run's folder."""
-        from alexnet.views.tables import as_text
-
         with replacing(self.folder / "comparison.json") as new:
             new.write_text(
                 json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
             )
         with replacing(self.folder / "table.txt") as new:
-            new.write_text(as_text(self), encoding="utf-8")
+            new.write_text(repr(self), encoding="utf-8")
         if self.histories:  # the figures are worth more than their picture
             with suppress(Exception), replacing(self.folder / "curves.png") as new:
                 self.plot().savefig(new, dpi=150)

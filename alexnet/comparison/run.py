@@ -18,7 +18,8 @@ import numpy as np
 from alexnet import backends
 from alexnet.comparison.attempt import Attempt
 from alexnet.comparison.plan import SILENCE, Plan, plan
-from alexnet.comparison.results import Comparison, Row
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.rows import Row
 from alexnet.errors import AlexNetError, RunError
 from alexnet.spec.weights import initial_weights
 from alexnet.train import check_settings

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from alexnet.comparison.results import Row, titles
+from alexnet.comparison.rows import Row, titles
 
 LONG = 600  # seconds; a run that will take longer says so
 STEPS_BEFORE_ESTIMATE = 3

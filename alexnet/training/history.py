@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from alexnet.atomic import replacing
 from alexnet.errors import DataError
 from alexnet.json_values import to_json
+from alexnet.views.curves import Curve, plot_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,9 +92,27 @@ class History:
 
     def plot(self) -> Figure:
         """Loss and accuracy over the epochs, as a matplotlib figure."""
-        from alexnet.views.curves import plot_histories
+        return plot_curves([[self.curve()]])
 
-        return plot_histories([self])
+    def curve(self, label: str | None = None) -> Curve:
+        """The run as plain numbers, under a label (default: its backend's name), to be drawn."""
+
+        def column(name: str) -> np.ndarray:
+            return np.array([step[name] for step in self.steps])
+
+        seen = sum(step["examples"] for step in self.steps)
+        return Curve(
+            net=self.model,
+            backend=self.backend,
+            label=label or self.backend,
+            examples=column("examples"),
+            loss=column("loss"),
+            accuracy=column("accuracy"),
+            seconds=column("seconds"),
+            epoch_examples=self.settings.get("train_examples") or seen / max(len(self.epochs), 1),
+            epoch_seconds=np.array([epoch.seconds for epoch in self.epochs]),
+            test_accuracy=np.array([epoch.test_accuracy for epoch in self.epochs]),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the net, in plain types; numbers that are not finite become None."""

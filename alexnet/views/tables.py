@@ -1,9 +1,10 @@
-"""Tables for the terminal, made with rich."""
+"""Tables made with rich, for a terminal, a file or a notebook."""
 
 from __future__ import annotations
 
+import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import rich.box
@@ -12,18 +13,16 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.comparison.results import titles
 from alexnet.spec import ResolvedNet, shape_text
 
 if TYPE_CHECKING:
-    from alexnet.comparison.results import Comparison, Row
-    from alexnet.parity.check import Differences
-
+    from matplotlib.figure import Figure
 
 # A line under the head and above the foot, one space between columns: AlexNet's fit 80 characters.
 LAYOUT: dict[str, Any] = {"box": rich.box.SIMPLE, "padding": 0, "show_edge": False}
 
 GAP = 2  # characters between programs side by side
+PRE = '<pre style="line-height:1.2;font-family:monospace;overflow-x:auto">{code}</pre>'
 
 
 def summary_table(net: ResolvedNet) -> Table:
@@ -56,100 +55,6 @@ def summary_table(net: ResolvedNet) -> Table:
     return table
 
 
-def parity_table(differences: Sequence[Differences], dtype: str) -> Table:
-    """A row for each backend: its largest differences from the reference, and where the largest is."""
-    table = Table(**LAYOUT)
-    table.add_column("backend", no_wrap=True)
-    for name in ("logits", "loss", "gradients", "weights"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("largest in")
-    for d in differences:
-        figures = [f"{v:.1e}" for v in (d.logits, d.loss, d.gradients, d.weights)]
-        where = d.problem or d.worst
-        style = "" if d.agrees(dtype) else "red"
-        table.add_row(d.backend, *([""] * 4 if d.problem else figures), where, style=style)
-    return table
-
-
-def recipe_lines(comparison: Comparison) -> list[str]:
-    """What every backend of a comparison was given, a line for each net."""
-    return [
-        f"{model} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
-        f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}, momentum {r.momentum:g}"
-        f"{', normalised' if r.normalize else ''}, seed {comparison.seed}"
-        for model, r in comparison.plan.recipes.items()
-    ]
-
-
-def comparison_table(comparison: Comparison) -> Table:
-    """A row for each backend, under its net where there are several: the last epoch's loss and
-    accuracies, speed, memory, parity.
-
-    ``Δ logits`` is the largest difference of the initial logits from the reference in double
-    precision, over the largest logit.
-    """
-    table = Table(**LAYOUT)
-    for name in ("backend", "version", "device"):
-        table.add_column(name, no_wrap=name == "backend")
-    for name in ("loss", "train", "test", "ex/s", "peak MB", "Δ logits"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for model in comparison.models:
-        if len(comparison.models) > 1:
-            table.add_section()
-            table.add_row(model, style="bold")
-        for row in comparison.rows:
-            if row.model == model:
-                table.add_row(*_cells(row))
-    return table
-
-
-def problems(comparison: Comparison) -> list[str]:
-    """A line for each row that did not come through, or not well, saying why."""
-    titled = titles(comparison.rows)
-    rows = ((titled[row.name], row.problem or row.note) for row in comparison.rows)
-    return [f"{title}: {text}" for title, text in rows if text]
-
-
-def _cells(row: Row) -> list[str]:
-    h = row.history
-    if h is None:
-        return [row.backend, row.version, row.device, *["–"] * 6]
-    peak = f"{row.peak_memory / 1e6:,.0f}" if row.peak_memory else "–"
-    difference = f"{row.logits_difference:.1e}" if row.logits_difference is not None else "–"
-    e = h.last
-    return [
-        row.backend,
-        row.version,
-        row.device,
-        f"{e.loss:.3f}",
-        f"{e.train_accuracy:.3f}",
-        f"{e.test_accuracy:.3f}",
-        f"{h.examples_per_sec:.1f}",
-        peak,
-        difference,
-    ]
-
-
-def as_text(comparison: Comparison, width: int = 120) -> str:
-    """A comparison as plain text, for a file."""
-    console = Console(
-        file=io.StringIO(),
-        force_jupyter=False,  # it would show by itself what is printed
-        width=width,
-        color_system=None,
-        markup=False,
-        soft_wrap=True,
-    )
-    console.print(f"Images: {comparison.data}")
-    for line in recipe_lines(comparison):
-        console.print(line)
-    console.print(comparison_table(comparison))
-    for line in problems(comparison):
-        console.print(line)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
 def side_by_side(programs: Mapping[str, str], width: int) -> Table:
     """Programs under their titles, as many beside each other as there is room for."""
     longest = max(len(line) for code in programs.values() for line in code.splitlines())
@@ -165,3 +70,41 @@ def side_by_side(programs: Mapping[str, str], width: int) -> Table:
     for first in range(0, len(blocks), columns):
         grid.add_row(*blocks[first : first + columns])
     return grid
+
+
+def as_text(parts: Iterable[object], width: int = 120) -> str:
+    """Lines and tables as plain text, for a file."""
+    console = _console(width=width, color_system=None)
+    for part in parts:
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def as_html(parts: Iterable[object], figures: Iterable[Figure] = ()) -> str:
+    """Lines and tables, then figures, as HTML for a notebook."""
+    console = _console(width=110, record=True)
+    for part in parts:
+        console.print(part)
+    return console.export_html(code_format=PRE, inline_styles=True) + "".join(map(_image, figures))
+
+
+def _console(**options: Any) -> Console:
+    return Console(
+        file=io.StringIO(),
+        force_jupyter=False,  # it would show by itself what is printed
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+        **options,
+    )
+
+
+def _image(figure: Figure) -> str:
+    import matplotlib.pyplot as plt
+
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=100)
+    plt.close(figure)  # or a notebook shows it once more, by itself
+    data = base64.b64encode(png.getvalue()).decode()
+    return f'<img alt="loss and accuracy over the epochs" src="data:image/png;base64,{data}">'

@@ -20,7 +20,7 @@ from alexnet.errors import DataError
 
 if TYPE_CHECKING:
     from alexnet.comparison.report.entries import Entry
-    from alexnet.comparison.results import Answers
+    from alexnet.comparison.rows import Answers
 
 SHOWN = 24  # images
 

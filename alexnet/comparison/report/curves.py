@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alexnet.training.history import History
-from alexnet.views.curves import UNITS, draw_accuracy, draw_loss, positions, smoothed
+from alexnet.views.curves import UNITS, Curve, draw_accuracy, draw_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,38 +43,44 @@ class Panel:
 
 def curves(entries: Sequence[Entry]) -> dict[str, list[Panel]]:
     """Panels by the unit of their x axes. Runs of one net are drawn to the same scale."""
-    groups: dict[tuple[str, str], list[tuple[str, History]]] = {}
+    groups: dict[tuple[str, str], list[Entry]] = {}
     for e in entries:
         if e.row.history is not None:
-            groups.setdefault((e.net, e.run), []).append((e.title, e.row.history))
+            groups.setdefault((e.net, e.run), []).append(e)
+    drawn = {key: [_curve(e) for e in group] for key, group in groups.items()}
     several_runs = len({run for _, run in groups}) > 1
     found: dict[str, list[Panel]] = {unit: [] for unit in UNITS} if groups else {}
     for unit, panels in found.items():
-        for (net, run), histories in groups.items():
-            alike = [h for (name, _), group in groups.items() if name == net for _, h in group]
+        for (net, run), group in groups.items():
+            alike = [curve for (name, _), there in drawn.items() if name == net for curve in there]
             title = f"{net}, {run}" if several_runs else net if len(groups) > 1 else ""
-            panels.append(Panel(title, *_pair(histories, alike, unit)))
+            panels.append(Panel(title, *_pair(group, drawn[net, run], alike, unit)))
     return found
 
 
+def _curve(e: Entry) -> Curve:
+    assert e.row.history is not None
+    return e.row.history.curve(e.title)
+
+
 def _pair(
-    histories: Sequence[tuple[str, History]], alike: Sequence[History], unit: str
+    entries: Sequence[Entry], drawn: Sequence[Curve], alike: Sequence[Curve], unit: str
 ) -> tuple[Picture, Picture]:
     """Loss and accuracy of some runs, to the scale of all that are alike."""
-    end = max(positions(h, unit)[-1] for h in alike)
-    worst = max(np.nanmax(smoothed(h, "loss")[1], initial=0.0) for h in alike)
+    end = max(curve.positions(unit)[-1] for curve in alike)
+    worst = max(np.nanmax(curve.smoothed("loss")[1], initial=0.0) for curve in alike)
 
     def loss(axes: Axes) -> None:
-        draw_loss(axes, histories, unit)
+        draw_loss(axes, drawn, unit)
         axes.set(xlim=(0, end), ylim=(0, 1.05 * worst or None))
 
     def accuracy(axes: Axes) -> None:
-        draw_accuracy(axes, histories, unit)
+        draw_accuracy(axes, drawn, unit)
         axes.set(xlim=(0, end))
 
-    ends = [(label, h.last) for label, h in histories]
-    losses = ", ".join(f"{label} {e.loss:.3f}" for label, e in ends)
-    tests = ", ".join(f"{label} {e.test_accuracy:.3f}" for label, e in ends)
+    ends = [(e.title, e.row.history.last) for e in entries if e.row.history is not None]
+    losses = ", ".join(f"{title} {last.loss:.3f}" for title, last in ends)
+    tests = ", ".join(f"{title} {last.test_accuracy:.3f}" for title, last in ends)
     return (
         picture(loss, f"training loss over {UNITS[unit]}; in the last epoch: {losses}"),
         picture(accuracy, f"accuracy over {UNITS[unit]}; test accuracy at the end: {tests}"),

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alexnet.backends import framework
-from alexnet.comparison.results import Comparison, Row
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.rows import Row
 from alexnet.spec import ResolvedNet, shape_text
 from alexnet.training.recipes import net_for
 
