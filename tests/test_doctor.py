@@ -7,7 +7,8 @@ import sys
 import pytest
 from helpers import alexnet
 
-from alexnet import backends, doctor
+from alexnet import backends
+from alexnet.cli import doctor
 from alexnet.parity import check as parity
 from alexnet.workers import examine as checkup
 

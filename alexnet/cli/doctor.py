@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from alexnet import backends
+from alexnet.cli.options import Backends, Pythons, Timeout, named_backends, out
 from alexnet.comparison.plan import check_silence
+from alexnet.errors import RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
 from alexnet.workers.worker import Job
@@ -64,3 +66,28 @@ def examine(names: Sequence[str], pythons: Mapping[str, str], silence: float) ->
                     if not finding.version and not finding.problem:
                         finding.problem = event["problem"] or "ended without a result"
                     yield finding
+
+
+def doctor(
+    only: Backends = None,
+    pythons: Pythons = None,
+    timeout: Timeout = 600.0,
+) -> None:
+    """Say of every backend whether it is there, what it can use, and whether it computes rightly."""
+    from alexnet.comparison.plan import interpreters
+
+    names = named_backends(only)
+    ill = []
+    for finding in examine(
+        names or list(backends.FRAMEWORKS), interpreters(pythons or []), timeout
+    ):
+        out.print(f"{backends.framework(finding.backend).title} {finding.version}".rstrip())
+        for title in ("problem", "self_test", "gpu", "threads", "python"):
+            if text := getattr(finding, title):
+                out.print(f"  {title.replace('_', '-')}: {text}")
+        for trap in finding.traps:
+            out.print(f"  trap: {trap}")
+        if not finding.well and (names or not finding.missing):
+            ill.append(finding.backend)
+    if ill:
+        raise RunError(f"{', '.join(ill)} cannot be used as it is")

@@ -1,12 +1,16 @@
-"""The options that several commands of the command line have."""
+"""What several commands share: options, and where they print."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from alexnet import backends
 from alexnet.spec import zoo
+
+out = Console(highlight=False, soft_wrap=True, markup=False)
 
 RECIPE = "Default: the recipe's."
 Model = Annotated[str, typer.Argument(help=f"A net of the zoo: {', '.join(zoo.ZOO)}.")]
@@ -52,3 +56,11 @@ Examples = Annotated[int | None, typer.Option(help=f"Training images. {RECIPE}")
 Backends = Annotated[
     str | None, typer.Option("--backends", help="Such as torch,paddle. Default: all.")
 ]
+
+
+def named_backends(only: str | None) -> list[str] | None:
+    """The backends of an option such as ``torch,paddle``; None if it was not given."""
+    names = [name.strip() for name in only.split(",")] if only else None
+    for name in names or ():
+        backends.framework(name)
+    return names

@@ -1,0 +1,51 @@
+"""The command line: ``alexnet summary``, ``show``, ``train``, ``compare``, ``report`` and so on."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from alexnet import __version__
+from alexnet.cli import compare, doctor, nets, parity, train
+from alexnet.errors import AlexNetError
+
+app = typer.Typer(
+    help="AlexNet, written once as a table, in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    nets.summary,
+    nets.show,
+    train.train,
+    compare.compare,
+    compare.report,
+    parity.parity,
+    doctor.doctor,
+    nets.convert,
+):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"alexnet {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; an error of this library is one sentence and exit status 1."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends the worker
+    try:
+        app()
+    except AlexNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

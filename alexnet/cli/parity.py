@@ -1,0 +1,65 @@
+"""The command that compares what every framework computes with the reference."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from alexnet.cli.options import Model, Seed, named_backends, out
+from alexnet.errors import RunError
+from alexnet.spec import zoo
+
+
+def parity(
+    model: Model = "alexnet",
+    only: Annotated[
+        str | None,
+        typer.Option("--backends", help="Such as torch,paddle. Default: all that are installed."),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(help="Steps of SGD before weights are compared.", min=1)
+    ] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 4,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="float32, on images that stand away from the net's kinks (see the README), or float64."
+        ),
+    ] = "float32",
+    dropout: Annotated[
+        bool, typer.Option(help="Compare dropout too, with masks that NumPy draws.")
+    ] = False,
+    nets: Annotated[
+        int | None,
+        typer.Option("--random", help="Compare that many random nets, in float64.", min=1),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Compare what every framework computes with the NumPy reference in double precision."""
+    from alexnet.parity import check as checks
+    from alexnet.parity.table import parity_table
+
+    wanted = named_backends(only)
+    if nets is not None:
+        run = checks.Settings(3, seed=seed, dtype="float64", dropout=True)
+        names = checks.backends_to_compare(wanted)
+        out.print(f"{nets} random nets, 3 steps each, with dropout, in float64")
+        worst = checks.worst_of_random(nets, names, run, out.print)
+    else:
+        net = zoo.get(model)
+        run = checks.Settings(steps, batch_size, seed=seed, dtype=dtype, dropout=dropout)
+        names = checks.backends_to_compare(wanted)
+        out.print(
+            f"{net.name}, {steps} steps of SGD on batches of {batch_size}, {dtype}, "
+            f"{'with' if dropout else 'without'} dropout"
+        )
+        worst = list(checks.parity(net, names, run))
+    out.print(parity_table(worst, run.dtype))
+    tolerance = checks.TOLERANCE[run.dtype]
+    out.print(
+        f"Largest differences from NumPy in float64, over a tensor's largest entry; up to {tolerance:g}."
+    )
+    differ = [d.backend for d in worst if not d.agrees(run.dtype)]
+    if differ:
+        raise RunError(f"{', '.join(differ)}: not within {tolerance:g} of the reference")

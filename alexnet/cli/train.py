@@ -1,0 +1,96 @@
+"""The command that trains one net in one framework."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alexnet import backends
+from alexnet.cli.options import (
+    BatchSize,
+    Data,
+    Device,
+    Epochs,
+    Examples,
+    Full,
+    LearningRate,
+    Model,
+    Momentum,
+    Resize,
+    Seed,
+    out,
+)
+from alexnet.errors import RunError
+
+
+def train(
+    model: Model = "alexnet",
+    backend: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))] = "torch",
+    full: Full = False,
+    data: Data = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    momentum: Momentum = None,
+    resize: Resize = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    device: Device = None,
+    save: Annotated[Path | None, typer.Option(help="Write the history there, as JSON.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep weights and training there, after every epoch (.safetensors)."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint, with the same settings.")
+    ] = False,
+) -> None:
+    """Train one net in one framework."""
+    from alexnet.comparison.plan import describe_data, plan
+    from alexnet.train import train_ch6
+    from alexnet.workers.worker import Job
+
+    backends.load(backend)
+    if save:
+        _require_writable(save)
+    planned = plan(
+        [model],
+        [backend],
+        full,
+        data,
+        device,
+        num_epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        momentum=momentum,
+        resize=resize,
+        train_examples=examples,
+    )
+    out.print(f"Images: {describe_data(planned.root)}")
+    (recipe,) = planned.recipes.values()
+    train_iter, test_iter = Job(model, backend, recipe, seed, planned.root).load_data()
+    history = train_ch6(
+        model,
+        train_iter,
+        test_iter,
+        recipe.num_epochs,
+        recipe.lr,
+        device,
+        backend=backend,
+        momentum=recipe.momentum,
+        seed=seed,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    if save:
+        history.save(save)
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse, before a long run, a path that cannot be written to after it."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise RunError(f"--save {path}: a file cannot be written there")
