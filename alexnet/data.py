@@ -76,14 +76,13 @@ class ImageLoader:
 
     def epoch(self, number: int) -> Iterator[tuple[Any, Any]]:
         """The batches of one epoch, counted from zero."""
-        name = self.backend or "numpy"
-        backend = backends.load(name)
-        device = backends.resolve_device(backend, name, self.device)
+        backend = backends.load(self.backend or backends.REFERENCE)
+        device = backends.resolve_device(backend, self.device)
         order = self.order(number)
         for batch in range(len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             images = backend.images(self.pixels[chosen], self.transform, device)
-            yield images, backend.put(self.labels[chosen], device)
+            yield images, backend.to_tensor(self.labels[chosen], device)
 
     def order(self, number: int) -> np.ndarray:
         """The examples' numbers in the order in which that epoch shows them: int64 (N,)."""

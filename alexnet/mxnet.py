@@ -36,7 +36,7 @@ from alexnet.book.tools import (
     number,
 )
 from alexnet.data import ImageLoader, load_fashion_mnist
-from alexnet.train import Batches
+from alexnet.training.loop import Batches
 
 _backend = backends.load("mxnet")  # prepares the process for MXNet, so it comes first
 

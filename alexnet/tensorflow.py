@@ -37,7 +37,7 @@ from alexnet.book.tools import (
 )
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import RunError
-from alexnet.train import Batches
+from alexnet.training.loop import Batches
 
 _backend = backends.load("tensorflow")  # prepares the process for TensorFlow, so it comes first
 
@@ -240,7 +240,7 @@ def train_ch6(
     >>> net = train_ch6(net_fn, train_iter, test_iter, 10, 0.9, try_gpu())  # doctest: +SKIP
     loss 0.469, train acc 0.823, test acc 0.779
     """
-    where = backends.resolve_device(_backend, "tensorflow", _neutral(device))
+    where = backends.resolve_device(_backend, _neutral(device))
     net: Any = net_fn
     if backends.owner(net_fn) is None and callable(net_fn):
         with tf.device(where):  # Keras leaves a net where it was made

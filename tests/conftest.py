@@ -34,7 +34,7 @@ def pytest_configure(config):
     unknown = set(config.getoption("--backends").split(",")) - set(backends.FRAMEWORKS)
     if unknown:
         raise pytest.UsageError(f"--backends: unknown: {', '.join(sorted(unknown))}")
-    for name in backends.IMPORT_ORDER:  # Paddle must not come after TensorFlow
+    for name in backends.import_order():  # Paddle must not come after TensorFlow
         if name in chosen(config):
             try:
                 backends.load(name)

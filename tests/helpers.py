@@ -10,11 +10,20 @@ from typing import Any
 import numpy as np
 
 from alexnet import backends
+from alexnet.backends import BoundNet, rendering
+from alexnet.spec import Net
 
 
-def native(name: str, images: np.ndarray) -> Any:
+def render(name: str, net: Net, dtype: str = "float32", *, masked: bool = False) -> Any:
+    """A net of the framework on the CPU, with the framework's own weights."""
+    backend = backends.load(name)
+    return rendering.render(net.resolve(), backend, backend.cpu(), dtype, masked=masked).net
+
+
+def native(name: str, images: np.ndarray, dtype: str = "float32") -> Any:
     """Images (B, C, H, W) as a tensor of the framework in its own layout, on the CPU."""
-    return backends.put_batch(name, images.astype(np.float32), backends.load(name).cpu())
+    backend = backends.load(name)
+    return BoundNet(None, backend, backend.cpu()).to_tensor(images.astype(dtype))
 
 
 def logits(name: str, net: Any, images: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import logits, native
+from helpers import logits, native, render
 from test_spec import ALEXNET_SHAPES, LENET_SHAPES
 
 import alexnet
@@ -88,7 +88,7 @@ def example(net: Net, seed: int = 1):
 
 def rendered(name: str, net: Net, weights):
     backend = backends.load(name)
-    model = backend.render(net.resolve(), backend.cpu())
+    model = render(name, net)
     backend.set_weights(model, weights)
     return model
 
@@ -152,7 +152,7 @@ def test_a_training_step_agrees_with_the_reference(framework, net):
         backend = backends.load(name)
         model = rendered(name, net, weights)
         trainer = backend.Trainer(model, 0.1, 0.0)
-        loss, hits = trainer.step(native(name, images), backend.put(labels, backend.cpu()))
+        loss, hits = trainer.step(native(name, images), backend.to_tensor(labels, backend.cpu()))
         after[name] = float(loss), int(hits), backend.get_weights(model)
     (loss, hits, expected), (found_loss, found_hits, found) = after["numpy"], after[framework]
     assert found_loss == pytest.approx(loss, rel=1e-5)
@@ -170,7 +170,7 @@ def test_running_variance_moves_towards_the_batchs(framework):
     backend = backends.load(framework)
     model = rendered(framework, net, weights)
     trainer = backend.Trainer(model, 0.1, 0.0)
-    trainer.step(native(framework, images), backend.put(labels, backend.cpu()))
+    trainer.step(native(framework, images), backend.to_tensor(labels, backend.cpu()))
     expected = 0.75 * weights["0.running_var"] + 0.25 * images.var(axis=(0, 2, 3))
     assert backend.get_weights(model)["0.running_var"] == pytest.approx(expected, rel=1e-5)
 
@@ -182,11 +182,9 @@ def test_gradients_agree_with_the_reference(framework, net):
     found = {}
     for name in ("numpy", framework):
         backend = backends.load(name)
-        model = backend.render(net.resolve(), backend.cpu(), "float64")
+        model = render(name, net, "float64")
         backend.set_weights(model, {key: w.astype(np.float64) for key, w in weights.items()})
-        layout = (0, 2, 3, 1) if name == "tensorflow" and images.ndim == 4 else range(images.ndim)
-        X = np.ascontiguousarray(images.astype(np.float64).transpose(*layout))
-        batch = backend.put(X, backend.cpu()), backend.put(labels, backend.cpu())
+        batch = native(name, images, "float64"), backend.to_tensor(labels, backend.cpu())
         found[name] = [backend.gradients(model, *batch) for _ in range(2)][-1]  # none adds up
     (loss, expected), (found_loss, gradients) = found["numpy"], found[framework]
     assert found_loss == pytest.approx(loss, rel=1e-7)
@@ -204,7 +202,7 @@ def test_what_a_loop_before_has_left_does_not_count(framework):
     for left_behind in (False, True):
         backend = backends.load(framework)
         model = rendered(framework, net, weights)
-        batch = native(framework, images), backend.put(labels, backend.cpu())
+        batch = native(framework, images), backend.to_tensor(labels, backend.cpu())
         if left_behind:
             backend.gradients(model, *batch)
         backend.Trainer(model, 0.1, 0.0).step(*batch)
@@ -222,7 +220,7 @@ def test_momentum_agrees_with_the_reference(framework):
         model = rendered(name, net, weights)
         trainer = backend.Trainer(model, 0.05, 0.9)
         for _ in range(4):
-            trainer.step(native(name, images), backend.put(labels, backend.cpu()))
+            trainer.step(native(name, images), backend.to_tensor(labels, backend.cpu()))
         found[name] = backend.get_weights(model)
     for key, w in found["numpy"].items():
         assert np.abs(found[framework][key] - w).max() <= 1e-5 * max(1, np.abs(w).max()), key
@@ -394,7 +392,7 @@ def test_an_unknown_device_is_refused(name, device):
 def test_the_same_request_means_the_same_everywhere(name):
     backend = backends.load(name)
     for request in (None, "cpu", alexnet.try_gpu()):
-        assert str(backends.resolve_device(backend, name, request)) == CPU_NAMES[name]
+        assert str(backends.resolve_device(backend, request)) == CPU_NAMES[name]
 
 
 # --- the registry ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from alexnet import backends, load_fashion_mnist
 from alexnet.book.elsewhere import CHAPTER_OF
 from alexnet.errors import BackendError, DataError, RunError
 from alexnet.spec import Dense, Flatten
-from alexnet.training.callbacks import TerminalDisplay
+from alexnet.training.callbacks import ProgressBar
 
 
 @pytest.fixture(autouse=True)
@@ -275,7 +275,7 @@ def test_a_program_that_leaves_a_loop_ends(framework):
 # --- nets and training ----------------------------------------------------------------------------
 
 
-class Recording(TerminalDisplay):
+class Recording(ProgressBar):
     """A display that keeps the history of the run."""
 
     def end(self, history):
@@ -562,7 +562,7 @@ def test_residual_keeps_and_halves(framework, d2l):
     )
     backend = backends.load(framework)
     for net, expected in ((keeping, shape), (halving, halved)):
-        backend.place(net, backend.cpu())
+        backend.to_device(net, backend.cpu())
         assert tuple(backend.predict(net, X).shape) == expected
     weights = alexnet.get_weights(keeping)
     still = {k: w if "running" in k else np.zeros_like(w) for k, w in weights.items()}

@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_written_to_costs_the_picture_only(a_folder):
 
 def test_an_animator_keeps_what_it_was_given(name):
     backend = backends.load(name)
-    one = backend.put(np.array([0.5], np.float32), backend.cpu())
+    one = backend.to_tensor(np.array([0.5], np.float32), backend.cpu())
     animator = Animator(legend=["a"])
     animator.add(1, one)
     animator.add(2, [0.25, 0.75])
@@ -147,7 +147,7 @@ d2l.train_ch6(net, *d2l.load_data_fashion_mnist(32), 2, 0.5, d2l.try_gpu())
 
 def test_plot_takes_what_frameworks_give(name):
     backend = backends.load(name)
-    x = backend.put(np.linspace(0, 1, 5, dtype=np.float32), backend.cpu())
+    x = backend.to_tensor(np.linspace(0, 1, 5, dtype=np.float32), backend.cpu())
     plot(x, [x, x * x], "x", "y", legend=["x", "square"], figsize=(4, 3))
     axes = plt.gca()
     assert [list(line.get_ydata()) for line in axes.lines] == [
@@ -205,7 +205,7 @@ def test_one_epoch_has_an_axis_too(recwarn):
 def test_show_images_takes_tensors_lists_and_colours(name):
     backend = backends.load(name)
     pixels = np.random.default_rng(0).random((6, 1, 8, 9)).astype(np.float32)
-    tensor = backend.put(pixels, backend.cpu())
+    tensor = backend.to_tensor(pixels, backend.cpu())
     for imgs in (tensor, [tensor[i] for i in range(6)], list(pixels[:, 0])):
         axes = show_images(imgs, 2, 3, titles=list("abcdef"))
         assert [a.get_title() for a in axes] == list("abcdef")

@@ -12,7 +12,7 @@ import struct
 import numpy as np
 import pytest
 from helpers import alexnet as command
-from helpers import logits, python
+from helpers import logits, python, render
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
@@ -20,7 +20,6 @@ from test_backends import EVERY_LAYER, example, rendered
 
 import alexnet
 from alexnet import backends
-from alexnet.backends.rendering import render
 from alexnet.errors import CheckpointError, SpecError
 from alexnet.parity.random_nets import random_net
 from alexnet.spec import Conv, Dense, Dropout, Flatten, LocalResponseNorm, Net, ReLU, zoo
@@ -33,7 +32,7 @@ SMALL = Net("small", (4,), (Dense(3), ReLU(), Dense(2)))
 def saved(path, net=SMALL, name="numpy", seed=1):
     """A checkpoint of a net whose weights are all different; those weights, and a batch."""
     weights, images, _ = example(net, seed)
-    native_net = render(net.resolve(), name, backends.load(name).cpu())
+    native_net = render(name, net)
     backends.load(name).set_weights(native_net, weights)
     alexnet.save(native_net, path)
     return weights, images
@@ -66,7 +65,7 @@ def test_what_one_framework_saves_every_other_loads(name, covered, net, tmp_path
 
 def test_double_precision_stays(name, tmp_path):
     backend = backends.load(name)
-    net = render(SMALL.resolve(), name, backend.cpu(), "float64")
+    net = render(name, SMALL, "float64")
     drawn = initial_weights(SMALL.resolve().parameters)
     weights = {k: w.astype(np.float64) + 1e-12 for k, w in drawn.items()}
     backend.set_weights(net, weights)
@@ -630,7 +629,7 @@ def test_a_norms_arrays_are_converted_too(framework, tmp_path):
     net = Net("norm", (1, 9, 14), EVERY_LAYER[3].layers)
     weights, images = saved(tmp_path / "net.safetensors", net)
     path = str(convert(tmp_path / "net.safetensors", framework))
-    model = render(net.resolve(), framework, backends.load(framework).cpu())
+    model = render(framework, net)
     match framework:
         case "torch":
             from safetensors.torch import load_file as load_torch

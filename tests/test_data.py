@@ -23,7 +23,7 @@ from alexnet.data import ImageLoader
 from alexnet.datasets import files
 from alexnet.datasets.known import FASHION_MNIST, SAMPLE
 from alexnet.datasets.resize import ImageTransform
-from alexnet.errors import DataError
+from alexnet.errors import BackendError, DataError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SAMPLE_FILES = files.sample_folder()
@@ -225,7 +225,7 @@ def test_no_data_anywhere_does_not_fall_back_to_the_sample(alone):
     ],
 )
 def test_a_wrong_argument_is_refused(arguments, message):
-    with pytest.raises((DataError, backends.BackendError), match=message):
+    with pytest.raises((DataError, BackendError), match=message):
         load_fashion_mnist(**{"source": "sample", **arguments})
 
 

@@ -11,12 +11,15 @@ import pytest
 import alexnet
 from alexnet import backends
 
-NEEDS = {f"alexnet.{name}": name for name in backends.FRAMEWORKS if name != "numpy"}
+OF_FRAMEWORKS = [name for name in backends.FRAMEWORKS if name != "numpy"]
+NEEDS = {
+    f"{room}.{name}": name for room in ("alexnet", "alexnet.backends") for name in OF_FRAMEWORKS
+}
 NEEDS["alexnet.book.keras2"] = "tensorflow"
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(alexnet.__path__, "alexnet.")
-    if not module.name.startswith("alexnet.backends.") and not module.name.endswith("__main__")
+    if not module.name.endswith("__main__")
 ]
 
 

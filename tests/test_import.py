@@ -105,7 +105,7 @@ def test_torch_and_tensorflow_live_in_one_process_in_any_order(imports):
 def test_all_frameworks_in_the_order_of_the_registry():
     found = python(
         "from alexnet import backends\n"
-        "for name in backends.IMPORT_ORDER: print(backends.load(name).version())"
+        "for name in backends.import_order(): print(backends.load(name).version())"
     )
     assert found.returncode == 0, found.stderr
     assert len(found.stdout.split()) == 5

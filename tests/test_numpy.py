@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import native, render
 from test_backends import EVERY_LAYER, example
 
 from alexnet import backends
@@ -21,7 +22,7 @@ def weighted_sum(net, x, dy):
 @pytest.mark.parametrize("table", EVERY_LAYER, ids=lambda net: net.name)
 def test_gradients_are_the_finite_differences(table):
     weights, images, _ = example(table)
-    net = numpy_backend.render(table.resolve(), dtype="float64")
+    net = render("numpy", table, dtype="float64")
     numpy_backend.set_weights(net, weights)
     rng = np.random.default_rng(2)
     x = images.astype(np.float64)
@@ -48,12 +49,12 @@ def test_gradients_are_the_finite_differences(table):
 
 def test_it_computes_in_the_precision_asked_for():
     for dtype in (np.float32, np.float64):
-        net = numpy_backend.render(EVERY_LAYER[0].resolve(), dtype=dtype)
+        net = render("numpy", EVERY_LAYER[0], dtype=dtype)
         assert net(np.ones((2, 2, 13, 17))).dtype == dtype
 
 
 def test_large_logits_do_not_overflow():
-    net = numpy_backend.render(Net("one", (2,), (Dense(3),)).resolve())
+    net = render("numpy", Net("one", (2,), (Dense(3),)))
     trainer = numpy_backend.Trainer(net, 0.1, 0.0)
     loss, _ = trainer.step(np.full((1, 2), 1e30, np.float32), np.array([1]))
     assert loss == pytest.approx(np.log(3))
@@ -64,15 +65,13 @@ def test_large_logits_do_not_overflow():
 
 def test_dropout_keeps_the_mean_and_is_seeded(name):
     """Kept values are scaled by 1 / (1 - rate); prediction is untouched; a seed repeats the mask."""
-    from helpers import native
-
     backend = backends.load(name)
     table = Net("drop", (1, 50, 40), (Dropout(0.25),))
     x = native(name, np.ones((4, 1, 50, 40)))
 
     def trained():
         """The net's output in training, as each framework asks for it."""
-        net = backend.render(table.resolve(), backend.cpu())
+        net = render(name, table)
         backend.seed(net, 3)
         if name == "torch" or name == "paddle":
             net.train()
@@ -88,13 +87,13 @@ def test_dropout_keeps_the_mean_and_is_seeded(name):
     assert set(np.unique(y.round(5))) == {0.0, np.float32(1 / 0.75).round(5)}
     assert y.mean() == pytest.approx(1, abs=0.05)
     assert np.array_equal(y, trained())
-    net = backend.render(table.resolve(), backend.cpu())
+    net = render(name, table)
     assert (backend.to_numpy(backend.predict(net, x)) == 1).all()
 
 
 def test_initial_weights_give_logits_of_moderate_size():
     table = Net("deep", (100,), tuple(Dense(100) for _ in range(6)))
-    net = numpy_backend.render(table.resolve())
+    net = render("numpy", table)
     numpy_backend.set_weights(net, initial_weights(table.resolve().parameters, 0))
     y = net(np.random.default_rng(0).standard_normal((20, 100)))
     assert 0.3 < y.std() < 3

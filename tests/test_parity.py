@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from alexnet import backends, build, set_weights
-from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.dropout_masks import DropoutMasks
 from alexnet.errors import BackendError, RunError, SpecError, WeightsError
 from alexnet.parity.check import Settings, parity, parity_of_nets, worst_of_random
 from alexnet.parity.kinks import near_kinks
@@ -94,15 +94,14 @@ def test_arrays_that_do_not_fit_are_refused(tensors, message):
 
 
 def test_masks_are_drawn_from_seed_step_and_layer():
-    masks = Masks(seed=1)
-    first = masks.draw(3, 0.25, (40, 50))
-    assert (masks.draw(3, 0.25, (40, 50)) == first).all()
+    masks = DropoutMasks(seed=1)
+    first = masks.draw(0, 3, 0.25, (40, 50))
+    assert (masks.draw(0, 3, 0.25, (40, 50)) == first).all()
     assert set(np.unique(first)) == {0, np.float32(1 / 0.75)}
     assert first.mean() == pytest.approx(1, abs=0.05)
-    assert (masks.draw(4, 0.25, (40, 50)) != first).any()
-    assert (Masks(seed=2).draw(3, 0.25, (40, 50)) != first).any()
-    masks.step = 1
-    assert (masks.draw(3, 0.25, (40, 50)) != first).any()
+    assert (masks.draw(0, 4, 0.25, (40, 50)) != first).any()
+    assert (DropoutMasks(seed=2).draw(0, 3, 0.25, (40, 50)) != first).any()
+    assert (masks.draw(1, 3, 0.25, (40, 50)) != first).any()
 
 
 # --- parity ---------------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ def test_small_nets_agree(name, model, dropout, dtype):
 @pytest.mark.slow
 def test_the_papers_net_agrees(covered):
     """With normalisation, groups and dropout, over a few steps; the README's command has twenty."""
-    names = [n for n in backends.IMPORT_ORDER if n in covered]
+    names = [n for n in backends.import_order() if n in covered]
     for found in parity(
         "alexnet-2012-two-gpus",
         names,
@@ -348,6 +347,6 @@ def test_only_the_pixels_around_a_kink_are_marked():
 def test_a_large_net_agrees_in_single_precision(covered):
     """On images away from its kinks; on others rounding may change a gradient by a thousandth."""
     run = Settings(steps=4, batch_size=1, dtype="float32")
-    names = [n for n in backends.IMPORT_ORDER if n in covered]
+    names = [n for n in backends.import_order() if n in covered]
     for found in parity("alexnet", names, run):
         assert found.agrees("float32"), found

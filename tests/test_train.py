@@ -313,7 +313,8 @@ def test_batches_of_the_readers_own(name):
     """Any iterable of (X, y) in the framework's layout, here lists of tensors."""
     backend = backends.load(name)
     lists = [
-        [(native(name, X), backend.put(y, backend.cpu())) for X, y in it.epoch(0)] for it in load()
+        [(native(name, X), backend.to_tensor(y, backend.cpu())) for X, y in it.epoch(0)]
+        for it in load()
     ]
     found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
     expected = fit("lenet", backend=name, lr=0.5)
@@ -501,7 +502,7 @@ class Clock:
 def test_examples_per_second_leave_out_warm_up_evaluation_and_drawing(monkeypatch):
     """Step 1 takes 50 s, later steps 2 s, drawing 7 s, evaluation 1000 s: 32 / (2 * 2) remain."""
     clock = Clock()
-    monkeypatch.setattr("alexnet.train.time", clock)
+    monkeypatch.setattr("alexnet.training.loop.time", clock)
     numpy_backend = backends.load("numpy")
     steps = []
 

@@ -1,16 +1,17 @@
-"""The seam between this library and a framework: what each module of `alexnet.backends` offers.
+"""The seam between this library and a framework: what each backend's file offers.
 
-It lies at the level of a model and a training step, not of a tensor operation. A new framework is
-one new file with these names.
+It lies at the level of a model and a training step, not of a tensor operation. A new framework is one
+new file with these names, and one entry in `alexnet.backends.registry`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
 
-from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.calls import Call
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
@@ -46,12 +47,18 @@ class Trainer(Stepper, Protocol):
 
 
 class Backend(Protocol):
-    """What the module of a framework offers. The seam lies at a model and a step, not a tensor."""
+    """What the file of a framework offers, in this order."""
 
-    Trainer: type[Trainer]
+    @property
+    def NAME(self) -> str:
+        """The backend's name, under which the registry has its entry."""
 
-    SUFFIX: str
-    """How the names of files in the framework's own format end."""
+    @property
+    def Trainer(self) -> type[Trainer]: ...
+
+    @property
+    def SUFFIX(self) -> str:
+        """How the names of files in the framework's own format end."""
 
     def version(self) -> str:
         """The framework's version."""
@@ -65,7 +72,7 @@ class Backend(Protocol):
     def cpu(self) -> Any:
         """The CPU, as the framework's own device."""
 
-    def home(self) -> Any:
+    def default_device(self) -> Any:
         """Where the framework itself puts a new net."""
 
     def synchronize(self, device: Any) -> None:
@@ -74,19 +81,13 @@ class Backend(Protocol):
     def peak_gpu_memory(self, device: Any) -> int | None:
         """Most bytes held on that GPU so far; None on a CPU, or where nobody counts."""
 
-    def render(
-        self,
-        net: ResolvedNet,
-        device: Any,
-        dtype: str = "float32",
-        masks: Masks | None = None,
-    ) -> Any:
+    def render(self, net: ResolvedNet, calls: Iterable[Call], device: Any, dtype: str) -> Any:
         """The framework's own sequential model, on the device, with the framework's own weights.
 
-        ``dtype`` is float32 or float64; ``masks`` take the place of the framework's own in dropout.
+        ``calls`` make its layers, when they are evaluated in this file. ``dtype`` is float32 or float64.
         """
 
-    def place(self, net: Any, device: Any) -> Any:
+    def to_device(self, net: Any, device: Any) -> Any:
         """Move a net to the device. Returns where it is now: Keras does not move what it has made."""
 
     def device_of(self, net: Any) -> Any:
@@ -108,7 +109,10 @@ class Backend(Protocol):
     def seed(self, net: Any, number: int) -> None:
         """Seed what the framework draws in training: dropout."""
 
-    def put(self, array: Any, device: Any) -> Any:
+    def set_mask(self, net: Any, index: int, mask: np.ndarray) -> None:
+        """Give the ``MaskedDropout`` of that row its mask, float32 in the framework's own layout."""
+
+    def to_tensor(self, array: Any, device: Any) -> Any:
         """A NumPy array, or a tensor of the framework, as a tensor on the device."""
 
     def images(self, pixels: np.ndarray, transform: ImageTransform, device: Any) -> Any:

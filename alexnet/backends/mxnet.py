@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import mxnet as mx
@@ -10,11 +12,12 @@ from mxnet import autograd, gluon, npx
 from mxnet import np as mnp
 from mxnet.gluon import nn
 
-from alexnet import spec
-from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.calls import Call
 from alexnet.datasets.resize import ImageTransform
-from alexnet.spec import ResolvedNet, Shape
+from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
+
+NAME = "mxnet"
 
 npx.set_np()
 
@@ -38,7 +41,7 @@ def cpu() -> mx.Context:
     return mx.cpu()
 
 
-def home() -> mx.Context:
+def default_device() -> mx.Context:
     return cpu()
 
 
@@ -57,90 +60,50 @@ def peak_gpu_memory(device: mx.Context) -> int | None:
 # --- model ----------------------------------------------------------------------------------------
 
 
-class LocalResponseNorm(gluon.HybridBlock):
-    """Gluon has no such layer; the operator behind it divides alpha by size."""
+class LocalResponseNorm(nn.HybridBlock):
+    """Krizhevsky et al., 2012. MXNet's operator divides alpha by nsize."""
 
-    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
+    def __init__(self, nsize: int, alpha: float, beta: float, knorm: float) -> None:
         super().__init__()
-        self._settings: dict[str, Any] = {
-            "nsize": size,
-            "alpha": alpha * size,
-            "beta": beta,
-            "knorm": k,
-        }
+        self.nsize, self.alpha, self.beta, self.knorm = nsize, alpha, beta, knorm
 
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
-        if F is mx.nd and x.dtype == numpy.float64:  # which the operator does not take
-            return self._in_double_precision(x)
-        if F is mx.nd:
-            return F.LRN(x.as_nd_ndarray(), **self._settings).as_np_ndarray()
-        return F.LRN(x.as_nd_sym(), **self._settings)[0].as_np_sym()
+    def hybrid_forward(self, F: Any, x: Any) -> Any:  # (B, C, H, W)
+        settings = {"nsize": self.nsize, "alpha": self.alpha}
+        settings |= {"beta": self.beta, "knorm": self.knorm}
+        if F is not mx.nd:
+            return F.LRN(x.as_nd_sym(), **settings)[0].as_np_sym()
+        if x.dtype == mnp.float64:  # which the operator does not take
+            return self.in_double_precision(x)
+        return F.LRN(x.as_nd_ndarray(), **settings).as_np_ndarray()
 
-    def _in_double_precision(self, x: mnp.ndarray) -> mnp.ndarray:
-        s, channels = self._settings, x.shape[1]
-        half = s["nsize"] // 2
+    def in_double_precision(self, x: Any) -> Any:
+        half, channels = self.nsize // 2, x.shape[1]
         squares = mnp.pad(x * x, ((0, 0), (half, half), (0, 0), (0, 0)))
-        total = sum(squares[:, i : i + channels] for i in range(s["nsize"]))
-        return x * (s["knorm"] + s["alpha"] / s["nsize"] * total) ** -s["beta"]
+        total = sum(squares[:, i : i + channels] for i in range(self.nsize))
+        return x * (self.knorm + self.alpha / self.nsize * total) ** -self.beta
 
 
-class MaskedDropout(gluon.Block):
-    """Dropout by `alexnet.backends.dropout_masks`."""
+class MaskedDropout(nn.HybridBlock):
+    """Dropout by a mask that it is given before the step."""
 
-    def __init__(self, index: int, rate: float, masks: Masks) -> None:
-        super().__init__()
-        self.index, self.rate, self.masks = index, rate, masks
+    mask: mnp.ndarray
 
     def forward(self, x: mnp.ndarray) -> mnp.ndarray:
-        if not autograd.is_training():
-            return x
-        return x * put(self.masks.draw(self.index, self.rate, x.shape), x.ctx).astype(x.dtype)
-
-
-def _block(layer: spec.Layer, shape: Shape) -> nn.HybridBlock:
-    match layer:
-        case spec.Conv(out, kernel, stride, padding, groups):
-            return nn.Conv2D(out, kernel, stride, padding, groups=groups, in_channels=shape[0])
-        case spec.MaxPool(kernel, _, padding):
-            return nn.MaxPool2D(kernel, layer.step, padding)
-        case spec.AvgPool(kernel, _, padding):
-            return nn.AvgPool2D(kernel, layer.step, padding)
-        case spec.GlobalAvgPool():
-            return nn.GlobalAvgPool2D()
-        case spec.Dense(out):
-            return nn.Dense(out, in_units=shape[0])
-        case spec.ReLU():
-            return nn.Activation("relu")
-        case spec.Sigmoid():
-            return nn.Activation("sigmoid")
-        case spec.Tanh():
-            return nn.Activation("tanh")
-        case spec.Flatten():
-            return nn.Flatten()
-        case spec.Dropout(rate):
-            return nn.Dropout(rate)
-        case spec.LocalResponseNorm(size, alpha, beta, k):
-            return LocalResponseNorm(size, alpha, beta, k)
-        case spec.BatchNorm(momentum, epsilon):
-            return nn.BatchNorm(momentum=1 - momentum, epsilon=epsilon, in_channels=shape[0])
-    raise TypeError(f"no rendering for {layer!r}")
+        return x * self.mask.astype(x.dtype) if autograd.is_training() else x
 
 
 def render(
-    net: ResolvedNet, device: mx.Context, dtype: str = "float32", masks: Masks | None = None
+    net: ResolvedNet, calls: Iterable[Call], device: mx.Context, dtype: str
 ) -> nn.HybridSequential:
-    model = nn.HybridSequential() if masks is None else nn.Sequential()
-    for index, row in enumerate(net.rows):
-        if masks is not None and isinstance(row.layer, spec.Dropout):
-            model.add(MaskedDropout(index, row.layer.rate, masks))
-        else:
-            model.add(_block(row.layer, row.input_shape))
+    model = nn.HybridSequential()
+    model.add(*(call.evaluate(globals()) for call in calls))
     model.initialize(ctx=device)
+    model(mnp.zeros((1, *net.input_shape), ctx=device))  # Gluon infers the shapes of its arrays
     model.cast(dtype)  # after it: MXNet draws float32 only
     return model
 
 
-def place(net: gluon.Block, device: mx.Context) -> mx.Context:
+def to_device(net: gluon.Block, device: mx.Context) -> mx.Context:
     params = net.collect_params()
     for param in params.values():
         if param._data is None and not param._deferred_init:  # net.initialize() was not called
@@ -190,21 +153,23 @@ def seed(net: gluon.Block, number: int) -> None:
     mx.random.seed(number)
 
 
+def set_mask(net: nn.HybridSequential, index: int, mask: numpy.ndarray) -> None:
+    net[index].mask = to_tensor(mask, device_of(net))
+
+
 # --- batches --------------------------------------------------------------------------------------
 
 
-def put(array: Any, device: mx.Context) -> mnp.ndarray:
+def to_tensor(array: Any, device: mx.Context) -> mnp.ndarray:
     if isinstance(array, mnp.ndarray):
         return array.as_in_ctx(device)
     return mnp.array(array, dtype=array.dtype, ctx=device)
 
 
 def images(pixels: numpy.ndarray, transform: ImageTransform, device: mx.Context) -> mnp.ndarray:
-    x = put(pixels, device).astype("float32") / 255  # (B, 28, 28)
-    if transform.matrix is not None:
-        matrix = put(transform.matrix, device)
-        x = mnp.matmul(mnp.matmul(matrix, x), matrix.T)  # (B, S, S)
-    return mnp.expand_dims((x - transform.mean) / transform.std, 1)  # (B, 1, S, S)
+    x = to_tensor(pixels, device).astype("float32")  # (B, 28, 28)
+    x = transform.apply(x, partial(to_tensor, device=device))  # (B, S, S)
+    return mnp.expand_dims(x, 1)  # (B, 1, S, S)
 
 
 def to_numpy(tensor: mnp.ndarray) -> numpy.ndarray:
@@ -218,15 +183,11 @@ class Trainer:
     def __init__(self, net: gluon.Block, lr: float, momentum: float) -> None:
         self.net, self.momentum = net, momentum
         self.velocity_scale = -lr  # MXNet keeps by how much the weights moved
-        self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
         settings = {"learning_rate": lr, "momentum": momentum}
         self.optimizer = gluon.Trainer(net.collect_params(), "sgd", settings)
 
     def step(self, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
-        with autograd.record():
-            logits = self.net(X)  # (B, classes)
-            losses = self.loss(logits, y)  # (B,)
-        losses.backward()
+        logits, losses = _backward(self.net, X, y)
         self.optimizer.step(len(y))  # divides the summed gradients by the batch
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
 
@@ -253,12 +214,19 @@ class Trainer:
         return states
 
 
-def gradients(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[float, Weights]:
+def _backward(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
+    """Logits (B, classes) and losses (B,) of a batch in training; sums the gradients over it."""
     with autograd.record():
-        loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(X), y).mean()
-    loss.backward()
+        logits = net(X)  # (B, classes)
+        losses = gluon.loss.SoftmaxCrossEntropyLoss()(logits, y)  # (B,)
+    losses.backward()
+    return logits, losses
+
+
+def gradients(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[float, Weights]:
+    _, losses = _backward(net, X, y)
     learned = {key: p for key, p in _params(net).items() if p.grad_req != "null"}
-    return float(loss), {key: p.grad().asnumpy() for key, p in learned.items()}
+    return float(losses.mean()), {k: p.grad().asnumpy() / len(y) for k, p in learned.items()}
 
 
 def predict(net: gluon.Block, X: mnp.ndarray) -> mnp.ndarray:

@@ -1,20 +1,24 @@
 """NumPy: the reference, with the layers of `alexnet.backends.reference`.
 
 No framework is needed. It is the oracle that the other backends are tested against, and what runs
-when nothing else is installed. ``render(net, dtype="float64")`` computes in double precision.
+when nothing else is installed. Rendered as float64 it computes in double precision.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from alexnet import spec
 from alexnet.backends import reference
-from alexnet.backends.dropout_masks import Masks
-from alexnet.backends.reference import Dropout, Sequential
+from alexnet.backends.calls import Call
+from alexnet.backends.reference import Sequential
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
+
+NAME = "numpy"
 
 Array = np.ndarray
 
@@ -38,7 +42,7 @@ def cpu() -> str:
     return "cpu"
 
 
-def home() -> str:
+def default_device() -> str:
     return cpu()
 
 
@@ -52,34 +56,19 @@ def peak_gpu_memory(device: str) -> int | None:
 
 # --- model ----------------------------------------------------------------------------------------
 
-MODULES: dict[type[spec.Layer], type[reference.Module]] = {
-    spec.Conv: reference.Conv,
-    spec.MaxPool: reference.MaxPool,
-    spec.AvgPool: reference.AvgPool,
-    spec.GlobalAvgPool: reference.GlobalAvgPool,
-    spec.Dense: reference.Dense,
-    spec.ReLU: reference.ReLU,
-    spec.Sigmoid: reference.Sigmoid,
-    spec.Tanh: reference.Tanh,
-    spec.Flatten: reference.Flatten,
-    spec.Dropout: reference.Dropout,
-    spec.LocalResponseNorm: reference.LocalResponseNorm,
-    spec.BatchNorm: reference.BatchNorm,
-}
 
-
-def render(
-    net: ResolvedNet, device: str = "cpu", dtype: str = "float32", masks: Masks | None = None
-) -> Sequential:
+def render(net: ResolvedNet, calls: Iterable[Call], device: str, dtype: str) -> Sequential:
     kind = np.dtype(dtype).type
-    modules = [MODULES[type(row.layer)](row.layer, row.input_shape, kind) for row in net.rows]
-    for index, module in enumerate(modules):
-        if isinstance(module, Dropout):
-            module.masks, module.index = masks, index
-    return Sequential(modules, kind)
+    return Sequential(
+        [
+            getattr(reference, call.name)(row.layer, row.input_shape, kind)
+            for row, call in zip(net.rows, calls, strict=True)
+        ],
+        kind,
+    )
 
 
-def place(net: Sequential, device: str) -> str:
+def to_device(net: Sequential, device: str) -> str:
     return device
 
 
@@ -108,18 +97,22 @@ def seed(net: Sequential, number: int) -> None:
     net.rng = np.random.default_rng(number)
 
 
+def set_mask(net: Sequential, index: int, mask: Array) -> None:
+    layer = net.layers[index]
+    assert isinstance(layer, reference.MaskedDropout)
+    layer.mask = mask
+
+
 # --- batches --------------------------------------------------------------------------------------
 
 
-def put(array: Array, device: str) -> Array:
+def to_tensor(array: Array, device: str) -> Array:
     return np.asarray(array)
 
 
 def images(pixels: Array, transform: ImageTransform, device: str) -> Array:
-    x = pixels.astype(np.float32) / 255  # (B, 28, 28)
-    if transform.matrix is not None:
-        x = transform.matrix @ x @ transform.matrix.T  # (B, S, S)
-    return ((x - np.float32(transform.mean)) / np.float32(transform.std))[:, None]  # (B, 1, S, S)
+    x = transform.apply(pixels.astype(np.float32), np.asarray)  # (B, S, S)
+    return x[:, None]  # (B, 1, S, S)
 
 
 def to_numpy(tensor: Array) -> Array:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,13 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from alexnet import spec
-from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.calls import Call
+from alexnet.backends.evaluation import evaluating
 from alexnet.datasets.resize import ImageTransform
-from alexnet.spec import ResolvedNet, Shape
+from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
+
+NAME = "paddle"
 
 # Paddle says so at every step of every norm.
 warnings.filterwarnings("ignore", "When training, we now always track global mean and variance")
@@ -44,7 +48,7 @@ def cpu() -> paddle.CPUPlace:
     return paddle.CPUPlace()
 
 
-def home() -> Any:
+def default_device() -> Any:
     return (gpus() or [cpu()])[0]
 
 
@@ -63,59 +67,18 @@ def peak_gpu_memory(device: Any) -> int | None:
 
 
 class MaskedDropout(nn.Layer):
-    """Dropout by `alexnet.backends.dropout_masks`."""
+    """Dropout by a mask that it is given before the step."""
 
-    def __init__(self, index: int, rate: float, masks: Masks) -> None:
-        super().__init__()
-        self.index, self.rate, self.masks = index, rate, masks
+    mask: Any
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if not self.training:
-            return x
-        return x * put(self.masks.draw(self.index, self.rate, x.shape), x.place).astype(x.dtype)
+        return x * self.mask.astype(x.dtype) if self.training else x
 
 
-def _layer(layer: spec.Layer, shape: Shape) -> nn.Layer:
-    match layer:
-        case spec.Conv(out, kernel, stride, padding, groups):
-            return nn.Conv2D(shape[0], out, kernel, stride, padding, groups=groups)
-        case spec.MaxPool(kernel, _, padding):
-            return nn.MaxPool2D(kernel, layer.step, padding)
-        case spec.AvgPool(kernel, _, padding):
-            return nn.AvgPool2D(kernel, layer.step, padding, exclusive=False)
-        case spec.GlobalAvgPool():
-            return nn.AdaptiveAvgPool2D(1)
-        case spec.Dense(out):
-            return nn.Linear(shape[0], out)
-        case spec.ReLU():
-            return nn.ReLU()
-        case spec.Sigmoid():
-            return nn.Sigmoid()
-        case spec.Tanh():
-            return nn.Tanh()
-        case spec.Flatten():
-            return nn.Flatten()
-        case spec.Dropout(rate):
-            return nn.Dropout(rate)
-        case spec.LocalResponseNorm(size, alpha, beta, k):
-            return nn.LocalResponseNorm(size, alpha * size, beta, k)  # it divides alpha by size
-        case spec.BatchNorm(momentum, epsilon):
-            norm = nn.BatchNorm2D if len(shape) == 3 else nn.BatchNorm1D
-            return norm(shape[0], momentum=1 - momentum, epsilon=epsilon)
-    raise TypeError(f"no rendering for {layer!r}")
-
-
-def render(
-    net: ResolvedNet, device: Any, dtype: str = "float32", masks: Masks | None = None
-) -> nn.Sequential:
-    layers = [_layer(row.layer, row.input_shape) for row in net.rows]
-    if masks is not None:
-        for index, layer in enumerate(layers):
-            if isinstance(layer, nn.Dropout):
-                layers[index] = MaskedDropout(index, layer.p, masks)
-    model = nn.Sequential(*layers)
+def render(net: ResolvedNet, calls: Iterable[Call], device: Any, dtype: str) -> nn.Sequential:
+    model = nn.Sequential(*(call.evaluate(globals()) for call in calls))
     model.to(dtype=dtype)
-    place(model, device)
+    to_device(model, device)
     return model
 
 
@@ -126,7 +89,7 @@ def make_current(device: Any) -> Any:
     return device
 
 
-def place(net: nn.Layer, device: Any) -> Any:
+def to_device(net: nn.Layer, device: Any) -> Any:
     net.to(device=make_current(device))
     return device
 
@@ -181,21 +144,23 @@ def seed(net: nn.Layer, number: int) -> None:
     paddle.seed(number)
 
 
+def set_mask(net: nn.Sequential, index: int, mask: np.ndarray) -> None:
+    net[index].mask = to_tensor(mask, device_of(net))
+
+
 # --- batches --------------------------------------------------------------------------------------
 
 
-def put(array: Any, device: Any) -> paddle.Tensor:
+def to_tensor(array: Any, device: Any) -> paddle.Tensor:
     if isinstance(array, paddle.Tensor):
         return array.to(device)
     return paddle.to_tensor(array, place=device)
 
 
 def images(pixels: np.ndarray, transform: ImageTransform, device: Any) -> paddle.Tensor:
-    x = put(pixels, device).astype("float32") / 255  # (B, 28, 28)
-    if transform.matrix is not None:
-        matrix = put(transform.matrix, device)
-        x = matrix @ x @ matrix.T  # (B, S, S)
-    return ((x - transform.mean) / transform.std).unsqueeze(1)  # (B, 1, S, S)
+    x = to_tensor(pixels, device).astype("float32")  # (B, 28, 28)
+    x = transform.apply(x, partial(to_tensor, device=device))  # (B, S, S)
+    return x.unsqueeze(1)  # (B, 1, S, S)
 
 
 def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
@@ -219,11 +184,7 @@ class Trainer:
             self.optimizer = paddle.optimizer.SGD(lr, parameters)
 
     def step(self, X: paddle.Tensor, y: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        self.net.train()
-        logits = self.net(X)  # (B, classes)
-        loss = F.cross_entropy(logits, y)
-        self.optimizer.clear_grad()  # Paddle adds to what a loop before this one has left
-        loss.backward()
+        logits, loss = _backward(self.net, X, y)
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
 
@@ -246,21 +207,25 @@ class Trainer:
         return {key: (states[v.name], transposed) for key, (v, transposed) in learned.items()}
 
 
-def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:
+def _backward(
+    net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """Logits (B, classes) and the mean loss of a batch in training; fills every ``grad``."""
     net.train()
-    net.clear_gradients()
-    loss = F.cross_entropy(net(X), y)
+    net.clear_gradients()  # Paddle adds to what a loop before this one has left
+    logits = net(X)  # (B, classes)
+    loss = F.cross_entropy(logits, y)
     loss.backward()
+    return logits, loss
+
+
+def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:
+    _, loss = _backward(net, X, y)
     learned = {k: v for k, v in _variables(net).items() if not v[0].stop_gradient}
     return float(loss), {k: _neutral(v.grad, transposed) for k, (v, transposed) in learned.items()}
 
 
 @paddle.no_grad()
 def predict(net: nn.Layer, X: paddle.Tensor) -> paddle.Tensor:
-    in_training = [layer for layer in net.sublayers(include_self=True) if layer.training]
-    net.eval()
-    try:
+    with evaluating(net, net.sublayers(include_self=True)):
         return net(X)  # (B, classes)
-    finally:  # whoever is in the middle of training goes on with it
-        for layer in in_training:
-            layer.training = True

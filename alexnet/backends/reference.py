@@ -13,7 +13,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from alexnet import spec
-from alexnet.backends.dropout_masks import Masks
 from alexnet.spec import Shape
 from alexnet.spec.weights import Weights
 
@@ -212,14 +211,10 @@ class Flatten(Module):
 
 class Dropout(Module):
     layer: spec.Dropout
-    masks: Masks | None = None  # and the layer's index among them
-    index: int
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         rate = self.layer.rate
-        if training and rate and self.masks is not None:
-            self.mask = self.masks.draw(self.index, rate, x.shape).astype(x.dtype)
-        elif training and rate:
+        if training and rate:
             kept = rng.random(x.shape, np.float32) >= rate
             self.mask = (kept / (1 - rate)).astype(x.dtype)
         else:
@@ -228,6 +223,18 @@ class Dropout(Module):
 
     def backward(self, dy: Array) -> Array:
         return dy * self.mask
+
+
+class MaskedDropout(Module):
+    """Dropout by a mask that it is given before the step: `alexnet.backends.dropout_masks`."""
+
+    mask: Array
+
+    def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
+        return x * self.mask.astype(x.dtype) if training else x
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.mask.astype(dy.dtype)
 
 
 class LocalResponseNorm(Module):

@@ -1,23 +1,27 @@
-"""Frameworks' nets made from tables, and the table that each was made from."""
+"""Frameworks' nets made from tables."""
 
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from alexnet import backends
-from alexnet.errors import RunError
-from alexnet.spec import Net, ResolvedNet, Shape, zoo
+from alexnet.backends.calls import Call
+from alexnet.backends.devices import resolve_device
+from alexnet.backends.interface import Backend
+from alexnet.backends.loading import load
+from alexnet.backends.nets import BoundNet, backend_of, owner, remember_table, table_of
+from alexnet.backends.registry import DEFAULT, FRAMEWORKS, framework
+from alexnet.errors import BackendError, RunError
+from alexnet.spec import Dropout, Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import initial_weights
 
-_tables: WeakKeyDictionary[Any, ResolvedNet] = WeakKeyDictionary()
+MASKED = Call("MaskedDropout")  # in place of a framework's own dropout
 
 
 def build(
     model: str | Net,
-    backend: str = "torch",
+    backend: str = DEFAULT,
     seed: int = 0,
     *,
     input_shape: Shape | None = None,
@@ -47,33 +51,67 @@ def build(
     """
     seed = check_seed(seed)
     table = zoo.get(model).resolve(input_shape)
-    net = render(table, backend, device)
-    backends.load(backend).set_weights(net, initial_weights(table.parameters, seed))
-    return net
+    bound = render(table, load(backend), device)
+    bound.set_weights(initial_weights(table.parameters, seed))
+    return bound.net
 
 
-def render(table: ResolvedNet, backend: str, device: Any = None, dtype: str = "float32") -> Any:
+def render(
+    table: ResolvedNet,
+    backend: Backend,
+    device: Any = None,
+    dtype: str = "float32",
+    *,
+    masked: bool = False,
+) -> BoundNet:
     """The framework's own sequential model, with the framework's own weights.
 
-    ``device``: as in `build`. `table_of` knows later which table it was made from.
+    ``device``: as in `build`. ``masked``: dropout takes its masks from
+    `alexnet.backends.dropout_masks` instead of drawing them.
     """
-    module = backends.load(backend)
-    where = module.home() if device is None else backends.resolve_device(module, backend, device)
-    net = module.render(table, where, dtype)
-    _tables[net] = table
-    return net
+    where = backend.default_device() if device is None else resolve_device(backend, device)
+    rows = framework(backend.NAME).calls_of(table)
+    if masked:
+        for row in table.rows:
+            if isinstance(row.layer, Dropout):
+                rows[row.index] = [MASKED]
+    net = backend.render(table, (call for calls in rows for call in calls), where, dtype)
+    remember_table(net, table)
+    return BoundNet(net, backend, where, table)
 
 
-def table_of(net: Any) -> ResolvedNet | None:
-    """The table that a net was made from; None if it was not made here.
+def bind(
+    net: Any, backend: str | None = None, device: Any = None, input_shape: Shape | None = None
+) -> BoundNet:
+    """What a user calls a net, as a net that is ready to run on a device.
 
-    >>> table_of(build("lenet", backend="numpy")).name
-    'lenet'
+    Parameters
+    ----------
+    net : a name of `alexnet.spec.zoo`, or a `Net`, with ``backend``; a net of any framework; or a
+        function that makes one.
+    backend : the name of the framework; of a net that is one already, only its own is right.
+    device : as in `alexnet.train_ch6`.
+    input_shape : (channels, height, width) for a table; default: the one that it is written for.
+
+    Raises SpecError for an unknown name or a shape that does not pass; BackendError if the framework is
+    not named, not installed or another one, or if this is no net.
     """
-    try:
-        return _tables.get(net)
-    except TypeError:  # no net: it cannot be referred to weakly
-        return None
+    if isinstance(net, str | Net):
+        table = zoo.get(net)
+        if backend is None:
+            raise BackendError(
+                f"{table.name} is the name of a table, so say which framework is to train it: "
+                f"backend={' or '.join(repr(name) for name in FRAMEWORKS)}"
+            )
+        resolved, module = table.resolve(input_shape), load(backend)
+        return render(resolved, module, resolve_device(module, device))
+    if owner(net) is None and callable(net):
+        return bind(net(), backend, device, input_shape)
+    module = backend_of(net)
+    if backend not in (None, module.NAME):
+        raise BackendError(f"backend={backend!r} was given, but the net is one of {module.NAME}")
+    where = module.to_device(net, resolve_device(module, device))
+    return BoundNet(net, module, where, table_of(net))
 
 
 def check_seed(seed: object) -> int:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
-from alexnet import spec
-from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.calls import Call
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.spec.weights import Weights
+
+NAME = "tensorflow"
 
 
 def version() -> str:
@@ -48,7 +49,7 @@ def cpu() -> str:
     return "/CPU:0"
 
 
-def home() -> str:
+def default_device() -> str:
     return (gpus() or [cpu()])[0]
 
 
@@ -68,121 +69,75 @@ def peak_gpu_memory(device: str) -> int | None:
 
 @keras.saving.register_keras_serializable("alexnet")
 class LowPadding2D(layers.ZeroPadding2D):
-    """Pads with the lowest float, so that padding never wins a maximum."""
+    """Pads with the lowest number, so that padding never wins a maximum."""
 
     def call(self, inputs: Any) -> Any:
         sides = [(0, 0), *self.padding, (0, 0)]
-        return ops.pad(inputs, sides, constant_values=float(np.finfo(self.compute_dtype).min))
+        lowest = float(np.finfo(self.compute_dtype).min)
+        return keras.ops.pad(inputs, sides, constant_values=lowest)
 
 
 @keras.saving.register_keras_serializable("alexnet")
 class LocalResponseNorm(layers.Layer):
-    """Keras has no such layer; TensorFlow's operator has the paper's sum, over 2*radius+1 channels."""
+    """Krizhevsky et al., 2012. Keras has no such layer."""
 
-    def __init__(self, size: int, alpha: float, beta: float, k: float, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        size: int,
+        alpha: float,
+        beta: float,
+        k: float,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.settings: dict[str, Any] = {"size": size, "alpha": alpha, "beta": beta, "k": k}
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def call(self, x: Any) -> Any:
-        s = self.settings
-        if isinstance(x, keras.KerasTensor) or x.dtype == tf.float64:
-            # the operator is none of Keras' own, and does not take double precision
-            squares = ops.pad(x * x, [(0, 0), (0, 0), (0, 0), (s["size"] // 2,) * 2])
-            channels = x.shape[-1]
-            total = sum(squares[..., i : i + channels] for i in range(s["size"]))
-            return x * (s["k"] + s["alpha"] * total) ** -s["beta"]
-        return tf.nn.local_response_normalization(x, s["size"] // 2, s["k"], s["alpha"], s["beta"])
+    def call(self, x: Any) -> Any:  # (B, H, W, C)
+        half, channels = self.size // 2, x.shape[-1]
+        if isinstance(x, tf.Tensor) and x.dtype == tf.float32:
+            operator = tf.nn.local_response_normalization
+            return operator(x, half, self.k, self.alpha, self.beta)
+        # TensorFlow's operator takes neither double precision nor Keras' own symbols.
+        squares = keras.ops.pad(x * x, [(0, 0), (0, 0), (0, 0), (half, half)])
+        total = sum(squares[..., i : i + channels] for i in range(self.size))
+        return x * (self.k + self.alpha * total) ** -self.beta
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | self.settings
+        own = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+        return super().get_config() | own
 
 
 class MaskedDropout(layers.Layer):
-    """Dropout by masks of NumPy; eager only. ``image``: the (C, H, W) that the features come from."""
+    """Dropout by a mask that it is given before the step, which is not compiled then."""
 
-    def __init__(self, index: int, rate: float, masks: Masks, image: Shape | None) -> None:
-        super().__init__()
-        self.index, self.rate, self.masks, self.image = index, rate, masks, image
+    mask: tf.Tensor
 
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, x: Any, training: bool = False) -> Any:
         if not training or isinstance(x, keras.KerasTensor):
             return x
-        neutral = (*x.shape[:1], *(self.image or x.shape[1:]))  # (B, C, H, W) or (B, features)
-        mask = self.masks.draw(self.index, self.rate, neutral)
-        if self.image is not None:
-            mask = mask.transpose(0, 2, 3, 1).reshape(x.shape)
-        return x * tf.cast(mask, x.dtype)
+        return x * tf.cast(self.mask, x.dtype)
 
 
-def _layers(layer: spec.Layer, shape: Shape) -> Iterator[layers.Layer]:
-    match layer:
-        case spec.Conv(out, kernel, stride, padding, groups):
-            # "same" is this padding only for an odd window moved by one: else it is lopsided
-            same = padding > 0 and stride == 1 and kernel == 2 * padding + 1
-            if padding and not same:
-                yield layers.ZeroPadding2D(padding)
-            yield layers.Conv2D(out, kernel, stride, "same" if same else "valid", groups=groups)
-        case spec.MaxPool(kernel, _, padding):
-            if padding:
-                yield LowPadding2D(padding)
-            yield layers.MaxPooling2D(kernel, layer.step)
-        case spec.AvgPool(kernel, _, padding):
-            if padding:
-                yield layers.ZeroPadding2D(padding)
-            yield layers.AveragePooling2D(kernel, layer.step)
-        case spec.GlobalAvgPool():
-            yield layers.GlobalAveragePooling2D(keepdims=True)
-        case spec.Dense(out):
-            yield layers.Dense(out)
-        case spec.ReLU():
-            yield layers.ReLU()
-        case spec.Sigmoid():
-            yield layers.Activation("sigmoid")
-        case spec.Tanh():
-            yield layers.Activation("tanh")
-        case spec.Flatten():
-            yield layers.Flatten()
-        case spec.Dropout(rate):
-            yield layers.Dropout(rate)
-        case spec.LocalResponseNorm(size, alpha, beta, k):
-            yield LocalResponseNorm(size, alpha, beta, k)
-        case spec.BatchNorm(momentum, epsilon):
-            yield layers.BatchNormalization(momentum=1 - momentum, epsilon=epsilon)
-
-
-def render(
-    net: ResolvedNet, device: str, dtype: str = "float32", masks: Masks | None = None
-) -> keras.Sequential:
-    shape = net.input_shape
-    channels_last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
+def render(net: ResolvedNet, calls: Iterable[Call], device: str, dtype: str) -> keras.Sequential:
+    channels, *sizes = net.input_shape
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
-        rows: list[layers.Layer] = []
-        image: Shape | None = None  # whose values the features are, until a Dense mixes them
-        for index, row in enumerate(net.rows):
-            if len(row.input_shape) == 3:
-                image = row.input_shape
-            if masks is not None and isinstance(row.layer, spec.Dropout):
-                rows.append(MaskedDropout(index, row.layer.rate, masks, image))
-            else:
-                rows.extend(_layers(row.layer, row.input_shape))
-            if isinstance(row.layer, spec.Dense):
-                image = None
         with tf.device(device):
-            return keras.Sequential([keras.Input(channels_last, dtype=dtype), *rows])
+            rows = [call.evaluate(globals()) for call in calls]
+            return keras.Sequential([keras.Input((*sizes, channels), dtype=dtype), *rows])
     finally:
         keras.config.set_dtype_policy(policy)
 
 
-def place(net: keras.Model, device: str) -> str:
+def to_device(net: keras.Model, device: str) -> str:
     """Keras does not move variables: a net that has them stays, one that has none yet gets them here."""
     return device_of(net) if net.variables else device
 
 
 def device_of(net: keras.Model) -> str:
     if not net.variables:
-        return home()
+        return default_device()
     spec = tf.DeviceSpec.from_string(net.variables[0].value.device)
     return f"/{spec.device_type}:{spec.device_index}"
 
@@ -279,21 +234,22 @@ def seed(net: keras.Model, number: int) -> None:
             layer.seed_generator.state.assign([number, index])  # Keras draws from this, not from tf
 
 
+def set_mask(net: keras.Model, index: int, mask: np.ndarray) -> None:
+    list(_leaves(net))[index].mask = to_tensor(mask, device_of(net))
+
+
 # --- batches --------------------------------------------------------------------------------------
 
 
-def put(array: Any, device: str) -> tf.Tensor:
+def to_tensor(array: Any, device: str) -> tf.Tensor:
     with tf.device(device):
         return tf.identity(tf.convert_to_tensor(array))
 
 
 def images(pixels: np.ndarray, transform: ImageTransform, device: str) -> tf.Tensor:
     with tf.device(device):
-        x = tf.cast(tf.convert_to_tensor(pixels), tf.float32) / 255  # (B, 28, 28)
-        if transform.matrix is not None:
-            matrix = tf.convert_to_tensor(transform.matrix)
-            x = matrix @ x @ tf.transpose(matrix)  # (B, S, S)
-        return ((x - transform.mean) / transform.std)[..., None]  # (B, S, S, 1)
+        x = tf.cast(tf.convert_to_tensor(pixels), tf.float32)  # (B, 28, 28)
+        return transform.apply(x, tf.convert_to_tensor)[..., None]  # (B, S, S, 1)
 
 
 def to_numpy(tensor: tf.Tensor) -> np.ndarray:
@@ -324,11 +280,7 @@ class Trainer:
             return self._compiled(X, y)
 
     def _step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            logits = self.net(X, training=True)  # (B, classes)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)  # (B,)
-            loss = tf.reduce_mean(losses)
-        gradients = tape.gradient(loss, self.net.trainable_variables)
+        logits, losses, gradients = _backward(self.net, X, y)
         self.optimizer.apply_gradients(zip(gradients, self.net.trainable_variables, strict=True))
         hits = tf.argmax(logits, axis=1, output_type=y.dtype) == y
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
@@ -351,14 +303,23 @@ class Trainer:
                 yield key, kept[variable.path], image, axes
 
 
-def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weights]:
-    with tf.device(X.device), tf.GradientTape() as tape:
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, net(X, training=True))
+def _backward(
+    net: keras.Model, X: tf.Tensor, y: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """Logits (B, classes), losses (B,) and the gradients of their mean, of a batch in training."""
+    with tf.GradientTape() as tape:
+        logits = net(X, training=True)  # (B, classes)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)  # (B,)
         loss = tf.reduce_mean(losses)
-    learned = net.trainable_variables
-    found = {v.path: g for v, g in zip(learned, tape.gradient(loss, learned), strict=True)}
-    return float(loss), {
-        key: _neutral(found[variable.path].numpy(), image, axes)
+    return logits, losses, tape.gradient(loss, net.trainable_variables)
+
+
+def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weights]:
+    with tf.device(X.device):
+        _, losses, found = _backward(net, X, y)
+    by_path = {v.path: g for v, g in zip(net.trainable_variables, found, strict=True)}
+    return float(tf.reduce_mean(losses)), {
+        key: _neutral(by_path[variable.path].numpy(), image, axes)
         for key, variable, image, axes in _variables(net)
         if variable.trainable
     }

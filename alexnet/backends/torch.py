@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,13 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from alexnet import spec
-from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.calls import Call
+from alexnet.backends.evaluation import evaluating
 from alexnet.datasets.resize import ImageTransform
-from alexnet.spec import ResolvedNet, Shape
+from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
+
+NAME = "torch"
 
 
 def version() -> str:
@@ -43,7 +47,7 @@ def cpu() -> torch.device:
     return torch.device("cpu")
 
 
-def home() -> torch.device:
+def default_device() -> torch.device:
     return cpu()
 
 
@@ -62,7 +66,7 @@ def peak_gpu_memory(device: torch.device) -> int | None:
 
 
 class BiasedVariance(nn.modules.batchnorm._BatchNorm):
-    """A norm that records the biased variance, by which it normalises too, as all others do."""
+    """Records the biased variance, by which it normalises, as all others do."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -70,8 +74,8 @@ class BiasedVariance(nn.modules.batchnorm._BatchNorm):
         kept = (1 - self.momentum) * self.running_var  # (C,)
         y = super().forward(x)
         n = x.numel() // self.num_features
-        # PyTorch has added momentum * n / (n - 1) * the biased variance. Its backward pass, which in
-        # training does not look at the running one, shall not take offence at the change: hence data.
+        # PyTorch has added momentum * n / (n - 1) * the biased variance.
+        # Assign through .data so that autograd ignores the change.
         self.running_var.data = kept + (self.running_var - kept) * (n - 1) / n
         return y
 
@@ -85,63 +89,25 @@ class BatchNorm2d(BiasedVariance, nn.BatchNorm2d):
 
 
 class MaskedDropout(nn.Module):
-    """Dropout by `alexnet.backends.dropout_masks`."""
+    """Dropout by a mask that it is given before the step."""
 
-    def __init__(self, index: int, rate: float, masks: Masks) -> None:
-        super().__init__()
-        self.index, self.rate, self.masks = index, rate, masks
+    mask: torch.Tensor
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return x
-        return x * put(self.masks.draw(self.index, self.rate, x.shape), x.device).to(x.dtype)
-
-
-def _module(layer: spec.Layer, shape: Shape) -> nn.Module:
-    match layer:
-        case spec.Conv(out, kernel, stride, padding, groups):
-            return nn.Conv2d(shape[0], out, kernel, stride, padding, groups=groups)
-        case spec.MaxPool(kernel, _, padding):
-            return nn.MaxPool2d(kernel, layer.step, padding)
-        case spec.AvgPool(kernel, _, padding):
-            return nn.AvgPool2d(kernel, layer.step, padding)
-        case spec.GlobalAvgPool():
-            return nn.AdaptiveAvgPool2d(1)
-        case spec.Dense(out):
-            return nn.Linear(shape[0], out)
-        case spec.ReLU():
-            return nn.ReLU()
-        case spec.Sigmoid():
-            return nn.Sigmoid()
-        case spec.Tanh():
-            return nn.Tanh()
-        case spec.Flatten():
-            return nn.Flatten()
-        case spec.Dropout(rate):
-            return nn.Dropout(rate)
-        case spec.LocalResponseNorm(size, alpha, beta, k):
-            return nn.LocalResponseNorm(size, alpha * size, beta, k)  # it divides alpha by size
-        case spec.BatchNorm(momentum, epsilon):
-            norm = BatchNorm2d if len(shape) == 3 else BatchNorm1d
-            return norm(shape[0], eps=epsilon, momentum=momentum)
-    raise TypeError(f"no rendering for {layer!r}")
+        return x * self.mask.to(x.dtype) if self.training else x
 
 
 def render(
-    net: ResolvedNet, device: torch.device, dtype: str = "float32", masks: Masks | None = None
+    net: ResolvedNet, calls: Iterable[Call], device: torch.device, dtype: str
 ) -> nn.Sequential:
-    model = nn.Sequential(*[_module(row.layer, row.input_shape) for row in net.rows])
-    if masks is not None:
-        for index, layer in enumerate(model):
-            if isinstance(layer, nn.Dropout):
-                model[index] = MaskedDropout(index, layer.p, masks)
+    model = nn.Sequential(*(call.evaluate(globals()) for call in calls))
     model.to(device, getattr(torch, dtype))
     if device.type == "cpu":
         model.to(memory_format=torch.channels_last)  # strides that the CPU's kernels prefer
     return model
 
 
-def place(net: nn.Module, device: torch.device) -> torch.device:
+def to_device(net: nn.Module, device: torch.device) -> torch.device:
     net.to(device)
     return device
 
@@ -176,19 +142,21 @@ def seed(net: nn.Module, number: int) -> None:
     torch.manual_seed(number)
 
 
+def set_mask(net: nn.Sequential, index: int, mask: np.ndarray) -> None:
+    net[index].mask = to_tensor(mask, device_of(net))
+
+
 # --- batches --------------------------------------------------------------------------------------
 
 
-def put(array: Any, device: torch.device) -> torch.Tensor:
+def to_tensor(array: Any, device: torch.device) -> torch.Tensor:
     return torch.as_tensor(array, device=device)
 
 
 def images(pixels: np.ndarray, transform: ImageTransform, device: torch.device) -> torch.Tensor:
-    x = put(pixels, device).float() / 255  # (B, 28, 28)
-    if transform.matrix is not None:
-        matrix = torch.tensor(transform.matrix, device=device)
-        x = matrix @ x @ matrix.T  # (B, S, S)
-    return ((x - transform.mean) / transform.std).unsqueeze(1)  # (B, 1, S, S)
+    x = to_tensor(pixels, device).float()  # (B, 28, 28)
+    x = transform.apply(x, partial(torch.tensor, device=device))  # (B, S, S)
+    return x.unsqueeze(1)  # (B, 1, S, S)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -207,11 +175,7 @@ class Trainer:
         self.optimizer = torch.optim.SGD(net.parameters(), lr, momentum)
 
     def step(self, X: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        self.net.train()
-        logits = self.net(X)  # (B, classes)
-        loss = F.cross_entropy(logits, y)
-        self.optimizer.zero_grad()
-        loss.backward()
+        logits, loss = _backward(self.net, X, y)
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(dim=1) == y).sum()
 
@@ -223,23 +187,29 @@ class Trainer:
     def set_velocity(self, velocity: Weights) -> None:
         for key, p in self.net.named_parameters():
             kept = torch.empty_like(p)  # in the parameter's own order of axes in memory
-            self.optimizer.state[p]["momentum_buffer"] = kept.copy_(put(velocity[key], p.device))
+            self.optimizer.state[p]["momentum_buffer"] = kept.copy_(
+                to_tensor(velocity[key], p.device)
+            )
+
+
+def _backward(
+    net: nn.Module, X: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (B, classes) and the mean loss of a batch in training; fills every ``grad``."""
+    net.train()
+    net.zero_grad()
+    logits = net(X)  # (B, classes)
+    loss = F.cross_entropy(logits, y)
+    loss.backward()
+    return logits, loss
 
 
 def gradients(net: nn.Module, X: torch.Tensor, y: torch.Tensor) -> tuple[float, Weights]:
-    net.train()
-    net.zero_grad()
-    loss = F.cross_entropy(net(X), y)
-    loss.backward()
+    _, loss = _backward(net, X, y)
     return loss.item(), {key: to_numpy(p.grad).copy() for key, p in net.named_parameters()}
 
 
 @torch.no_grad()
 def predict(net: nn.Module, X: torch.Tensor) -> torch.Tensor:
-    in_training = [module for module in net.modules() if module.training]
-    net.eval()
-    try:
+    with evaluating(net, net.modules()):
         return net(X)  # (B, classes)
-    finally:  # whoever is in the middle of training goes on with it
-        for module in in_training:
-            module.training = True

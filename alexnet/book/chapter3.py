@@ -7,18 +7,12 @@ from functools import partial
 from typing import Any
 
 from alexnet import backends
+from alexnet.backends import BoundNet, Stepper
 from alexnet.book.plots import run_display, show_images
 from alexnet.book.tools import get_fashion_mnist_labels
-from alexnet.train import (
-    Batches,
-    Run,
-    Stepper,
-    accuracy,
-    check_num_epochs,
-    epochs_on,
-    new_history,
-    num_batches,
-)
+from alexnet.train import epochs_on, new_history
+from alexnet.training.loop import Batches, Run, fraction_right, num_batches
+from alexnet.training.settings import check_num_epochs
 
 
 class Chapter3:
@@ -61,13 +55,13 @@ class Chapter3:
         return self._run(net, train_iter, (), loss, updater).train_on(iter(train_iter))
 
     def evaluate(self, net: Any, data_iter: Batches) -> float:
-        return accuracy(partial(self.predict, net), data_iter)
+        return fraction_right(partial(self.predict, net), data_iter)
 
     def evaluate_on(self, net: Any, data_iter: Batches, device: Any) -> float:
         """`evaluate` with the batches put on a device; the net stays where it is."""
         backend = backends.load(self.name)
-        where = backends.resolve_device(backend, self.name, device)
-        return self.evaluate(net, epochs_on(data_iter, self.name, backend, where)(0))
+        there = BoundNet(net, backend, backends.resolve_device(backend, device))
+        return self.evaluate(net, epochs_on(data_iter, there)(0))
 
     def show_predictions(self, net: Any, test_iter: Batches, n: int) -> None:
         X, y = next(iter(test_iter))
@@ -86,9 +80,6 @@ class Chapter3:
         **settings: Any,
     ) -> Run:
         backend = backends.load(self.name)
-        named = (getattr(net, "__name__", type(net).__name__), net)
-        device = backend.home()
-        history = new_history(
-            named, (self.name, backend), device, (train_iter, test_iter), **settings
-        )
-        return Run(backend, device, self.trainer(net, loss, updater), history)
+        bound = BoundNet(net, backend, backend.default_device())
+        history = new_history(bound, (train_iter, test_iter), **settings)
+        return Run(bound, self.trainer(net, loss, updater), history)

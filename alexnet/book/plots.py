@@ -19,7 +19,7 @@ from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.book.tools import number
 from alexnet.errors import DataError
-from alexnet.training.callbacks import Display, NotebookDisplay, TerminalDisplay, in_notebook
+from alexnet.training.callbacks import Callback, LivePlot, ProgressBar, in_notebook
 from alexnet.training.history import History
 from alexnet.views.curves import new_figure
 from alexnet.views.images import draw_images
@@ -256,7 +256,7 @@ class Animator:
             self._written_at = time.monotonic()
 
 
-class ScriptDisplay(TerminalDisplay):
+class ScriptDisplay(ProgressBar):
     """Shows a run in a terminal, and keeps its curves in a file, written after each epoch."""
 
     def begin(self, history: History, steps: int | None) -> None:
@@ -267,9 +267,9 @@ class ScriptDisplay(TerminalDisplay):
         keep(history.plot(), self.path)
 
 
-def run_display() -> Display:
+def run_display() -> Callback:
     """What shows the runs that the book's functions start."""
-    return NotebookDisplay() if in_notebook() else ScriptDisplay()
+    return LivePlot() if in_notebook() else ScriptDisplay()
 
 
 # --- pictures outside a notebook ------------------------------------------------------------------

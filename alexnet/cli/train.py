@@ -28,7 +28,7 @@ from alexnet.errors import RunError
 
 def train(
     model: Model = "alexnet",
-    backend: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))] = "torch",
+    backend: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))] = backends.DEFAULT,
     full: Full = False,
     data: Data = None,
     epochs: Epochs = None,

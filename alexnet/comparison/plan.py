@@ -77,14 +77,14 @@ def plan(
         raise RunError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
     there = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
-        here = [n for n in names or there if n != "numpy" and n in there]
+        here = [n for n in names or there if n != backends.REFERENCE and n in there]
         may_use_gpu = device != "cpu" and bool(here) and backends.gpu_hardware()
         full = may_use_gpu and all(
             _uses_gpu(models[0], name, pythons.get(name, sys.executable)) for name in here
         )
     overrides = {key: v for key, v in overrides.items() if v is not None}
-    chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != "numpy" or not full))
-    if not any(name in there for name in chosen if name != "numpy"):
+    chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != backends.REFERENCE or not full))
+    if not any(name in there for name in chosen if name != backends.REFERENCE):
         overrides["numpy_batches"] = None  # it is alone, and has the time
     recipes = {model: _recipe(model, full, overrides) for model in models}
     return Plan(recipes, _images(data, full), chosen, pythons, parallel, silence, named=bool(names))

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alexnet import backends
+from alexnet.backends.rendering import render
 from alexnet.comparison.attempt import Attempt
 from alexnet.comparison.plan import SILENCE, Plan, plan
 from alexnet.comparison.results import Comparison
@@ -153,7 +154,7 @@ def carry_out(
     for model, recipe in plan.recipes.items():
         net_for(model, recipe)
         check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
-        _job(comparison, Row(model, "numpy")).load_data()
+        _job(comparison, Row(model, backends.REFERENCE)).load_data()
     comparison.folder = _new_folder("-".join(plan.recipes), out)
     return _fill(comparison, watcher or Unwatched())
 
@@ -259,7 +260,7 @@ def _job(comparison: Comparison, row: Row) -> Job:
         comparison.plan.recipes[row.model],
         comparison.seed,
         comparison.plan.root,
-        comparison.device if row.backend != "numpy" else None,
+        comparison.device if row.backend != backends.REFERENCE else None,
         checkpoint=str(_checkpoint(comparison, row)),
     )
 
@@ -271,11 +272,11 @@ def _checkpoint(comparison: Comparison, row: Row) -> Path:
 
 def _reference(comparison: Comparison, model: str) -> np.ndarray:
     """The initial logits in double precision."""
-    job, reference = _job(comparison, Row(model, "numpy")), backends.load("numpy")
-    resolved = net_for(model, job.recipe)
-    net = reference.render(resolved, "cpu", "float64")
-    reference.set_weights(net, initial_weights(resolved.parameters, job.seed))
-    return initial_logits(job, net, "cpu")
+    job = _job(comparison, Row(model, backends.REFERENCE))
+    table = net_for(model, job.recipe)
+    net = render(table, backends.load(backends.REFERENCE), dtype="float64")
+    net.set_weights(initial_weights(table.parameters, job.seed))
+    return initial_logits(job, net)
 
 
 def _is_unfinished(comparison: Comparison, row: Row) -> bool:
@@ -293,7 +294,7 @@ def _forget_checkpoints(comparison: Comparison) -> None:
 def _cut_short(comparison: Comparison, row: Row) -> str:
     """What is to be said of a row that does not see all images."""
     recipe = comparison.plan.recipes[row.model]
-    batches = recipe.numpy_batches if row.backend == "numpy" else None
+    batches = recipe.numpy_batches if row.backend == backends.REFERENCE else None
     if batches is None or batches * recipe.batch_size >= recipe.train_examples:
         return ""
     return f"trained on the first {batches} batches of every epoch only"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,16 @@ class ImageTransform:
     matrix: np.ndarray | None = None
     mean: float = 0.0
     std: float = 1.0
+
+    def apply(self, x: Any, to_tensor: Callable[[np.ndarray], Any]) -> Any:
+        """Pixels of a batch, a float32 tensor of any framework (B, H, W), to (B, S, S).
+
+        ``to_tensor`` makes such a tensor of an array, on the same device.
+        """
+        x = x / 255  # (B, H, W), in [0, 1]
+        if self.matrix is not None:
+            x = to_tensor(self.matrix) @ x @ to_tensor(self.matrix.T)  # (B, S, S)
+        return (x - self.mean) / self.std
 
 
 @lru_cache(maxsize=8)

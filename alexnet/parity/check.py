@@ -16,7 +16,8 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.backends import numpy as reference
-from alexnet.backends.dropout_masks import Masks
+from alexnet.backends.dropout_masks import DropoutMasks
+from alexnet.backends.rendering import render
 from alexnet.errors import RunError
 from alexnet.parity.kinks import near_kinks
 from alexnet.parity.random_nets import random_net
@@ -94,7 +95,7 @@ def parity(
     batches = list(_batches(net, run))
     if run.dtype == "float32":
         batches = _away_from_kinks(net, run, batches)
-    expected = _compute("numpy", net, replace(run, dtype="float64"), batches)
+    expected = _compute(backends.REFERENCE, net, replace(run, dtype="float64"), batches)
     for name in names:
         try:
             yield _differences(name, _compute(name, net, run, batches), expected)
@@ -150,7 +151,7 @@ def backends_to_compare(only: Sequence[str] | None) -> list[str]:
     names = only or [name for name in backends.FRAMEWORKS if backends.installed(name)]
     for name in names:
         backends.framework(name)
-    ordered = [name for name in backends.IMPORT_ORDER if name in names]
+    ordered = [name for name in backends.import_order() if name in names]
     for name in ordered:
         backends.load(name)
     return ordered
@@ -167,24 +168,25 @@ def _prepared(net: Net, run: Settings) -> ResolvedNet:
 def _compute(name: str, net: ResolvedNet, run: Settings, batches: Sequence[Batch]) -> Results:
     """Render a net in a backend, give it weights, and have it compute and train."""
     backend = backends.load(name)
-    device = backend.cpu()
-    masks = Masks(run.seed) if run.dropout else None
-    native = backend.render(net, device, run.dtype, masks)
+    bound = render(net, backend, backend.cpu(), run.dtype, masked=run.dropout)
+    masks = DropoutMasks(run.seed) if run.dropout else None
     start = {k: w.astype(run.dtype) for k, w in _start(net, run.seed).items()}
     there = [
-        (backends.put_batch(name, X.astype(run.dtype), device), backend.put(y, device))
+        (bound.to_tensor(X.astype(run.dtype)), backend.to_tensor(y, bound.device))
         for X, y in batches
     ]
-    backend.set_weights(native, start)
-    logits = backend.to_numpy(backend.predict(native, there[0][0]))
-    loss, gradients = backend.gradients(native, *there[0])
-    backend.set_weights(native, start)  # training has moved running statistics
-    trainer = backend.Trainer(native, run.lr, 0.0)
+    bound.set_weights(start)
+    logits = backend.to_numpy(bound.predict(there[0][0]))
+    if masks is not None:
+        masks.fill(bound, 0, run.batch_size)
+    loss, gradients = backend.gradients(bound.net, *there[0])
+    bound.set_weights(start)  # training has moved running statistics
+    trainer = backend.Trainer(bound.net, run.lr, 0.0)
     for step, (X, y) in enumerate(there):
         if masks is not None:
-            masks.step = step
+            masks.fill(bound, step, run.batch_size)
         trainer.step(X, y)
-    return Results(np.array(logits), loss, gradients, backend.get_weights(native))
+    return Results(np.array(logits), loss, gradients, bound.get_weights())
 
 
 def _start(net: ResolvedNet, seed: int) -> Weights:
@@ -205,17 +207,17 @@ def _away_from_kinks(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) 
 
     Each is judged by the reference's weights at its own step (see `alexnet.parity.kinks`).
     """
-    masks = Masks(run.seed) if run.dropout else None
-    native = reference.render(net, "cpu", "float64", masks)
-    reference.set_weights(native, _start(net, run.seed))
-    trainer = reference.Trainer(native, run.lr, 0.0)
+    masks = DropoutMasks(run.seed) if run.dropout else None
+    bound = render(net, reference, dtype="float64", masked=run.dropout)
+    bound.set_weights(_start(net, run.seed))
+    trainer = reference.Trainer(bound.net, run.lr, 0.0)
     source = np.random.Generator(np.random.PCG64([run.seed, 2]))
     chosen = []
     for step, (X, y) in enumerate(batches):
         if masks is not None:
-            masks.step = step
+            masks.fill(bound, step, run.batch_size)
         for _ in range(MOST_DRAWS):
-            where = near_kinks(native, X.astype("float64"))  # (B, H, W)
+            where = near_kinks(bound.net, X.astype("float64"))  # (B, H, W)
             if not where.any():
                 break
             X = np.where(where[:, None], source.standard_normal(X.shape, np.float32), X)

@@ -12,7 +12,7 @@ import inspect
 import math
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from alexnet.errors import SpecError
 
@@ -81,19 +81,30 @@ class Layer:
             for k, v in values.items()
         }
 
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """How one would call it: sizes and rates by position, others by name where not the default.
+
+        >>> Conv(96, 11, stride=4, padding=1).arguments()
+        ([96, 11], {'stride': 4, 'padding': 1})
+        """
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name in ("out_channels", "out_features", "kernel_size", "rate"):
+                positional.append(value)
+            elif value != f.default:
+                named[f.name] = value
+        return positional, named
+
     def __repr__(self) -> str:
-        """As one would write it: positional arguments by value, the others where not the default.
+        """As one would write it.
 
         >>> Conv(96, 11, stride=4, padding=1)
         Conv(96, 11, stride=4, padding=1)
         """
-        parts = []
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if f.name in ("out_channels", "out_features", "kernel_size", "rate"):
-                parts.append(repr(value))
-            elif value != f.default:
-                parts.append(f"{f.name}={value!r}")
+        positional, named = self.arguments()
+        parts = [*map(repr, positional), *(f"{name}={value!r}" for name, value in named.items())]
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def _refuse(self, rule: str) -> SpecError:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from alexnet.training.history import History
 
 
-class Display(Protocol):
+class Callback(Protocol):
     """Told of a run as it goes; the clock of the run stands still meanwhile."""
 
     def begin(self, history: History, steps: int | None) -> None:
@@ -28,7 +28,7 @@ class Display(Protocol):
         """After the last epoch, and also when the run breaks off."""
 
 
-class TerminalDisplay:
+class ProgressBar:
     """A tqdm bar on stderr, where that is a terminal; the two closing lines on stdout."""
 
     def begin(self, history: History, steps: int | None) -> None:
@@ -60,7 +60,7 @@ class TerminalDisplay:
             print(history.summary())
 
 
-class NotebookDisplay:
+class LivePlot:
     """The chapter's picture, drawn again about once a second while the run goes on."""
 
     INTERVAL = 1.0  # seconds
@@ -95,9 +95,9 @@ class NotebookDisplay:
         self.drawn = time.monotonic()
 
 
-def default_display() -> Display:
+def default_callback() -> Callback:
     """A live plot in a Jupyter notebook, a bar anywhere else."""
-    return NotebookDisplay() if in_notebook() else TerminalDisplay()
+    return LivePlot() if in_notebook() else ProgressBar()
 
 
 def in_notebook() -> bool:

@@ -21,7 +21,8 @@ from safetensors.numpy import save_file
 
 from alexnet import backends
 from alexnet.atomic import replacing
-from alexnet.backends.rendering import render, table_of
+from alexnet.backends import Backend, BoundNet
+from alexnet.backends.rendering import render
 from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
 from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import Weights, check_weights, in_order
@@ -214,17 +215,17 @@ def save(
     >>> load(path, backend="numpy")(np.ones((1, 1, 28, 28))).shape
     (1, 10)
     """
-    _, backend = backends.backend_of(net)
+    bound = BoundNet.of(net)
     if model is None and input_shape is not None:
         raise CheckpointError("input_shape= is for a net that model= names")
-    table = table_of(net) if model is None else zoo.get(model).resolve(input_shape)
+    table = bound.table if model is None else zoo.get(model).resolve(input_shape)
     if table is None:
         raise CheckpointError(
             f"this {type(net).__name__} was not built here; model= must say which net it is: "
             f"a name ({', '.join(zoo.ZOO)}) or an alexnet.Net"
         )
     try:
-        own = backend.get_weights(net)
+        own = bound.get_weights()
     except Exception as error:  # frameworks fail in many ways
         raise CheckpointError(
             f"{table.name}: this {type(net).__name__} does not give its arrays, which it may not have "
@@ -236,23 +237,21 @@ def save(
         raise CheckpointError(str(error)) from None
     checkpoint = Checkpoint(table, weights)
     checkpoint._check(table.name)
-    check_predictions(net, checkpoint)
+    check_predictions(bound, checkpoint)
     checkpoint.write(path)
 
 
-def check_predictions(net: Any, checkpoint: Checkpoint) -> None:
+def check_predictions(net: BoundNet, checkpoint: Checkpoint) -> None:
     """Raise CheckpointError if the net computes something else than the checkpoint's would."""
-    name, backend = backends.backend_of(net)
     table = checkpoint.net
-    kind = f"{table.name}: this {type(net).__name__}"
-    device = backend.device_of(net)
+    kind = f"{table.name}: this {type(net.net).__name__}"
     source = np.random.Generator(np.random.PCG64(0))
     noise = source.standard_normal((len(PROBES), *table.input_shape))
     images = np.stack([x * size for x, size in zip(noise, PROBES, strict=True)])
-    X = backends.put_batch(name, images.astype(checkpoint.dtype), device)
-    expected = backend.to_numpy(backend.predict(rendered(checkpoint, name, device), X))
+    X = net.to_tensor(images.astype(checkpoint.dtype))
+    expected = backends.to_numpy(rendered(checkpoint, net.backend, net.device).predict(X))
     try:
-        found = backend.to_numpy(backend.predict(net, X))
+        found = backends.to_numpy(net.predict(X))
     except Exception as error:  # frameworks fail in many ways
         raise CheckpointError(
             f"{kind} does not take inputs of {table.input_shape} ({last_line(error)})"
@@ -262,15 +261,17 @@ def check_predictions(net: Any, checkpoint: Checkpoint) -> None:
     for a, b in zip(found, expected, strict=True):
         largest = np.abs(b[np.isfinite(b)]).max(initial=0.0)
         if not np.allclose(a, b, rtol=0, atol=PROBE_TOLERANCE * largest, equal_nan=True):
-            hint = " (or is a model class of Keras, whose order of features after a Flatten is unknown)"
+            caveat = net.framework.caveat
             raise CheckpointError(
                 f"{kind} has the arrays of {table.name}, but computes something else"
-                f"{hint if name == 'tensorflow' else ''}: on random images its logits differ "
+                f"{f' ({caveat})' if caveat else ''}: on random images its logits differ "
                 f"by {np.abs(a - b).max():.1e}, the largest being {largest:.1e}"
             )
 
 
-def load(path: str | os.PathLike[str], backend: str = "torch", *, device: Any = None) -> Any:
+def load(
+    path: str | os.PathLike[str], backend: str = backends.DEFAULT, *, device: Any = None
+) -> Any:
     """A net from a file that `save` or `train_ch6(checkpoint=…)` wrote, in the framework asked for.
 
     Parameters
@@ -283,13 +284,13 @@ def load(path: str | os.PathLike[str], backend: str = "torch", *, device: Any = 
     `build` does.
     """
     backends.framework(backend)
-    return rendered(Checkpoint.read(path), backend, device)
+    return rendered(Checkpoint.read(path), backends.load(backend), device).net
 
 
-def rendered(checkpoint: Checkpoint, backend: str, device: Any = None) -> Any:
+def rendered(checkpoint: Checkpoint, backend: Backend, device: Any = None) -> BoundNet:
     """The checkpoint's net in a framework, with its weights."""
     net = render(checkpoint.net, backend, device, checkpoint.dtype)
-    backends.load(backend).set_weights(net, checkpoint.weights)
+    net.set_weights(checkpoint.weights)
     return net
 
 
@@ -326,10 +327,10 @@ def convert(
         raise CheckpointError(f"{path}: the name of a file for {to} must end in {ending}")
     if path.resolve() == source.resolve():
         raise CheckpointError(f"{path}: is the checkpoint itself; give the new file another name")
-    net = rendered(Checkpoint.read(source), to, backend.cpu())
+    net = rendered(Checkpoint.read(source), backend, backend.cpu())
     try:
         with replacing(path) as new:
-            backend.export(net, str(new))
+            backend.export(net.net, str(new))
     except Exception as error:  # frameworks fail in many ways
         why = error.strerror if isinstance(error, OSError) else None
         raise CheckpointError(f"{path}: cannot be written ({why or last_line(error)})") from None

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 
-from alexnet import backends
-from alexnet.backends import Backend
-from alexnet.backends.interface import Trainer
-from alexnet.backends.rendering import table_of
+from alexnet.backends import BoundNet, Trainer
 from alexnet.errors import CheckpointError, RunError
 from alexnet.spec import STATISTICS, ResolvedNet
 from alexnet.training.checkpoint import Checkpoint, check_predictions
@@ -27,15 +23,14 @@ class RunFile:
     built again. To find that out, random numbers of the framework's are drawn.
     """
 
-    def __init__(self, path: str | os.PathLike[str], net: Any) -> None:
-        table = table_of(net)
-        if table is None:
+    def __init__(self, path: str | os.PathLike[str], net: BoundNet) -> None:
+        if net.table is None:
             raise CheckpointError(
-                f"this {type(net).__name__} was not built here, so no checkpoint can be kept of it; "
+                f"this {type(net.net).__name__} was not built here, so no checkpoint can be kept of it; "
                 "alexnet.build, or the name of a net, gives one of which it can"
             )
-        self.path, self.table = path, table
-        check_predictions(net, Checkpoint(table, backends.get_weights(net)))
+        self.path, self.table = path, net.table
+        check_predictions(net, Checkpoint(net.table, net.get_weights()))
 
     def take_up(self, history: History) -> Checkpoint:
         """Read where the run stands that goes on under ``history``, and enter in it what has been.
@@ -84,12 +79,12 @@ class RunFile:
                 f"{self.path}: has {done} epochs behind it, more than num_epochs {wanted}"
             )
 
-    def keep(self, backend: Backend, trainer: Trainer, history: History) -> None:
+    def keep(self, net: BoundNet, trainer: Trainer, history: History) -> None:
         """Write the net's weights, the trainer's velocities and the history so far.
 
         Raises RunError, leaving the file as it was, if weights are no longer finite.
         """
-        weights = backend.get_weights(history.net)
+        weights = net.get_weights()
         lost = [key for key, w in weights.items() if not np.isfinite(w).all()]
         if lost and not history.epochs:
             raise RunError(f"{history.model}: {lost[0]} is not finite before the first step")
@@ -105,9 +100,9 @@ class RunFile:
         Checkpoint(self.table, weights, history, velocity, scale).write(self.path)
 
 
-def restore(found: Checkpoint, backend: Backend, net: Any, trainer: Trainer) -> None:
+def restore(found: Checkpoint, net: BoundNet, trainer: Trainer) -> None:
     """Set a net's weights and a trainer's velocities to those of a checkpoint."""
-    backend.set_weights(net, found.weights)
+    net.set_weights(found.weights)
     if found.velocity:
         # in the framework that they come from it is one, and nothing is rounded
         scale = trainer.velocity_scale / found.velocity_scale

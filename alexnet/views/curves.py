@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alexnet.backends import FRAMEWORKS
 from alexnet.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLES: dict[str, dict[str, Any]] = {
-    "numpy": {"color": "#808080", "linestyle": (0, (1, 1)), "marker": "s"},
-    "torch": {"color": "#d1495b", "linestyle": "-", "marker": "o"},
-    "mxnet": {"color": "#2e86ab", "linestyle": (0, (6, 2)), "marker": "^"},
-    "tensorflow": {"color": "#c27a00", "linestyle": (0, (3, 1, 1, 1)), "marker": "D"},
-    "paddle": {"color": "#438c4e", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "v"},
-}
-"""One look for each backend in every picture, told apart by more than colour."""
+UNKNOWN = {"color": "black", "linestyle": "-", "marker": "o"}  # style of an unknown backend's curve
 
 POINTS_PER_EPOCH = 40  # of a smoothed curve, at most
 RAW_POINTS = 600  # of the curve behind it, at most
@@ -52,9 +46,10 @@ class Curve:
     test_accuracy: np.ndarray  # (epochs,), after each epoch
 
     @property
-    def style(self) -> dict[str, Any]:
-        """Colour, line and marker, as matplotlib has them."""
-        return STYLES.get(self.backend, {"color": "black", "linestyle": "-", "marker": "o"})
+    def style(self) -> Mapping[str, Any]:
+        """Color, linestyle and marker, as matplotlib has them."""
+        entry = FRAMEWORKS.get(self.backend)
+        return entry.style if entry is not None else UNKNOWN
 
     def positions(self, unit: str) -> np.ndarray:
         """Where the run stood after each step, in one of `UNITS`: float64 (steps,)."""

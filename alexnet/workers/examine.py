@@ -56,24 +56,7 @@ def _gpu(backend: Backend) -> str:
 
 def _traps(name: str, backend: Backend) -> list[str]:
     """The known traps that lie here, and what is done about them."""
-    found = []
-    if name == "mxnet":
-        found.append(
-            f"NumPy {np.__version__} against MXNet, which asks for names that NumPy 1.24 took out: "
-            "put back when it is imported"
-        )
-    if name in ("tensorflow", "paddle") and all(map(backends.installed, ("tensorflow", "paddle"))):
-        found.append(
-            "import order: Paddle after TensorFlow in one process kills Python; refused with a sentence"
-        )
-    if name in ("torch", "tensorflow") and backends.has_module("triton"):
-        found.append(
-            "Triton: PyTorch's first optimizer after TensorFlow's import kills Python; handled"
-        )
-    if name == "paddle" and os.environ.get("MKL_DEBUG_CPU_TYPE") == "5":
-        found.append(
-            "Paddle's matrix library is slow on AMD's processors; MKL_DEBUG_CPU_TYPE=5 is set"
-        )
+    found = backends.framework(name).traps()
     if backend.gpu_build() is not None and not backends.gpu_hardware():
         found.append("a CUDA build without a driver: it runs on the CPU, and takes more disk")
     return found

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from alexnet import backends
+from alexnet.backends import BoundNet
 from alexnet.backends.rendering import build
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import AlexNetError
@@ -78,12 +79,13 @@ class Job:
         )
 
 
-def initial_logits(job: Job, net: Any, device: Any) -> np.ndarray:
-    """Logits (PROBED_IMAGES or fewer, classes) of the first test images, by a net on that device."""
-    _, backend = backends.backend_of(net)
+def initial_logits(job: Job, net: BoundNet) -> np.ndarray:
+    """Logits (PROBED_IMAGES or fewer, classes) of the first test images."""
     _, test_iter = job.load_data()
-    probe = backend.images(test_iter.pixels[:PROBED_IMAGES], test_iter.transform, device)
-    return backend.to_numpy(backend.predict(net, probe))
+    pixels = test_iter.pixels[:PROBED_IMAGES]
+    return backends.to_numpy(
+        net.predict(net.backend.images(pixels, test_iter.transform, net.device))
+    )
 
 
 class EventDisplay:
@@ -135,7 +137,7 @@ def run(job: Job, send: Any) -> None:
         send("examined", **look(job.backend))
         return
     backend = backends.load(job.backend)
-    device = backends.resolve_device(backend, job.backend, job.device)
+    device = backends.resolve_device(backend, job.device)
     on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
     send(
         "ready",
@@ -149,10 +151,10 @@ def run(job: Job, send: Any) -> None:
     if job.kind == "report":
         return
     train_iter, test_iter = job.load_data()
-    if job.backend == "numpy":
+    if job.backend == backends.REFERENCE:
         train_iter = replace(train_iter, first=job.recipe.numpy_batches)
     net = build(job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=device)
-    send("initial_logits", logits=initial_logits(job, net, device).tolist())
+    send("initial_logits", logits=initial_logits(job, BoundNet.of(net)).tolist())
     del net  # train_ch6 makes its own from the same seed
     display = EventDisplay(send)
     history = train_ch6(
@@ -183,10 +185,10 @@ def answers(
     net: Any, test_iter: ImageLoader, tell: Callable[[], None]
 ) -> tuple[list[int], list[float]]:
     """The class that a net of any framework finds for each test image, and its probability in [0, 1]."""
-    _, backend = backends.backend_of(net)
+    predict = BoundNet.of(net).predict
     classes, probabilities = [], []
     for X, _ in test_iter:
-        logits = backend.to_numpy(backend.predict(net, X)).astype(np.float64)  # (B, classes)
+        logits = backends.to_numpy(predict(X)).astype(np.float64)  # (B, classes)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         classes += logits.argmax(axis=1).tolist()

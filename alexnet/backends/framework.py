@@ -1,0 +1,78 @@
+"""What must be known of a framework before it is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alexnet.backends.calls import Call
+from alexnet.errors import BackendError
+from alexnet.spec import ResolvedLayer, ResolvedNet
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Framework:
+    """An entry of the registry: a framework's names, its source code, and its habits as a guest.
+
+    With this and a file ``alexnet/backends/<name>.py`` (see `alexnet.backends.interface`), a framework
+    is known everywhere in this library.
+    """
+
+    name: str  # of the backend, its file, and its extra in pyproject.toml
+    title: str
+    module: str  # what Python imports
+    packages: tuple[str, ...]  # whose classes its nets and tensors descend from
+    net_class: str  # base class of its nets, by name
+    style: Mapping[str, Any]  # of its curves: matplotlib's color, linestyle, marker
+    calls: Callable[[ResolvedLayer], Iterator[Call]]
+    """The calls that make a row's layer, after those of a padding that it needs; none if unknown."""
+    program: Callable[[ResolvedNet, Sequence[str]], str]
+    """The source of a net whose layers are these lines, without imports."""
+    imports: Callable[[str], list[str]]
+    """The lines that import what some code uses."""
+    prelude: str = ""  # a statement that follows the imports
+    own_layers: tuple[str, ...] = ()
+    """Classes in the backend's file that calls may name; a program that needs one holds its source."""
+    channels_last: bool = False  # images are (B, H, W, C)
+    environment: Mapping[str, str] = field(default_factory=dict)  # unless the user has set it
+    loads_after: tuple[str, ...] = ()  # backends that must be loaded before it, if at all
+    before_import: Callable[[], None] = _nothing
+    """Prepares the process. Raises BackendError where the import would kill Python."""
+    traps: Callable[[], list[str]] = list
+    """The known traps that lie on this machine, and what is done about them, a sentence each."""
+    caveat: str = (
+        ""  # why a net of this framework may look like its table and compute something else
+    )
+
+    def owns(self, cls: type) -> bool:
+        """Whether a class of nets or of tensors comes from this framework."""
+        return any(f"{cls.__module__}.".startswith(f"{package}.") for package in self.packages)
+
+    @property
+    def install_command(self) -> str:
+        return f"pip install -e '.[{self.name}]'"
+
+    def calls_of(self, net: ResolvedNet) -> list[list[Call]]:
+        """For each row of a net, the calls that make its layer.
+
+        Raises BackendError, naming the row, if the framework's entry does not know its layer.
+        """
+        found = []
+        for row in net.rows:
+            found.append(list(self.calls(row)))
+            if not found[-1]:
+                raise BackendError(
+                    f"{net.name}, layer {row.index}: {self.title} has no rendering of {row.layer!r}"
+                )
+        return found
+
+
+def has_module(name: str) -> bool:
+    """Whether a module can be found, without importing it."""
+    return importlib.util.find_spec(name) is not None

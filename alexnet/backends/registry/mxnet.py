@@ -1,0 +1,93 @@
+"""MXNet's Gluon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from alexnet import spec
+from alexnet.backends.calls import Call, block, decimal, imports_for, unless
+from alexnet.backends.framework import Framework
+from alexnet.backends.mxnet_startup import prepare_mxnet
+from alexnet.spec import ResolvedLayer, ResolvedNet
+
+
+def calls(row: ResolvedLayer) -> Iterator[Call]:
+    match row.layer:
+        case spec.Conv(out, kernel, stride, padding, groups):
+            yield Call(
+                "nn.Conv2D",
+                out,
+                kernel_size=kernel,
+                strides=unless(1, stride),
+                padding=unless(0, padding),
+                groups=unless(1, groups),
+            )
+        case spec.MaxPool(kernel, _, padding) as pool:
+            options = {"strides": pool.step, "padding": unless(0, padding)}
+            yield Call("nn.MaxPool2D", pool_size=kernel, **options)
+        case spec.AvgPool(kernel, _, padding) as pool:
+            options = {"strides": pool.step, "padding": unless(0, padding)}
+            yield Call("nn.AvgPool2D", pool_size=kernel, **options)
+        case spec.GlobalAvgPool():
+            yield Call("nn.GlobalAvgPool2D")
+        case spec.Dense(out):
+            yield Call("nn.Dense", out)
+        case spec.ReLU():
+            yield Call("nn.Activation", "relu")
+        case spec.Sigmoid():
+            yield Call("nn.Activation", "sigmoid")
+        case spec.Tanh():
+            yield Call("nn.Activation", "tanh")
+        case spec.Flatten():
+            yield Call("nn.Flatten")
+        case spec.Dropout(rate):
+            yield Call("nn.Dropout", rate)
+        case spec.LocalResponseNorm(size, alpha, beta, k):
+            alpha = decimal(alpha * size)  # MXNet divides it by size
+            yield Call("LocalResponseNorm", size, alpha=alpha, beta=beta, knorm=k)
+        case spec.BatchNorm(momentum, epsilon):
+            share = decimal(1 - momentum)  # of the old value
+            options = {"momentum": unless(0.9, share), "epsilon": unless(1e-5, epsilon)}
+            yield Call("nn.BatchNorm", **options)
+
+
+def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    return "\n".join(
+        ["net = nn.HybridSequential()", block("net.add(", lines, ")"), "net.initialize()"]
+    )
+
+
+def imports(code: str) -> list[str]:
+    lines = {
+        "mx": "import mxnet as mx",
+        "mnp": "from mxnet import np as mnp",
+        "npx": "from mxnet import npx",
+        "nn": "from mxnet.gluon import nn",
+    }
+    return imports_for(f"npx {code}", lines)
+
+
+def traps() -> list[str]:
+    import numpy
+
+    return [
+        f"NumPy {numpy.__version__} against MXNet, which asks for names that NumPy 1.24 took out: "
+        "put back when it is imported"
+    ]
+
+
+ENTRY = Framework(
+    name="mxnet",
+    title="MXNet",
+    module="mxnet",
+    packages=("mxnet",),
+    net_class="Block",
+    style={"color": "#2e86ab", "linestyle": (0, (6, 2)), "marker": "^"},
+    calls=calls,
+    program=program,
+    imports=imports,
+    prelude="npx.set_np()",
+    own_layers=("LocalResponseNorm",),
+    before_import=prepare_mxnet,
+    traps=traps,
+)

@@ -1,0 +1,49 @@
+"""NumPy: the table itself, which this library's reference computes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from textwrap import indent
+
+from alexnet.backends import reference
+from alexnet.backends.calls import Call, block, mentions
+from alexnet.backends.framework import Framework
+from alexnet.spec import ResolvedLayer, ResolvedNet
+from alexnet.spec.layers import LAYERS
+
+LINE = 88  # characters, as formatters have it
+
+
+def calls(row: ResolvedLayer) -> Iterator[Call]:
+    kind = type(row.layer).__name__
+    if hasattr(reference, kind):
+        positional, named = row.layer.arguments()
+        yield Call(kind, *positional, **named)
+
+
+def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    head = [f"{json.dumps(net.name)},", f"{net.input_shape!r},"]
+    table = indent(block("Net(", [*head, block("(", lines, "),")], "),"), "    ")
+    return f'net = build(\n{table}\n    backend="numpy",\n)'
+
+
+def imports(code: str) -> list[str]:
+    kinds = sorted(kind for kind in LAYERS if mentions(code, kind))
+    line = f"from alexnet.spec import {', '.join(kinds)}"
+    if len(line) > LINE:
+        line = block("from alexnet.spec import (", [f"{kind}," for kind in kinds], ")")
+    return ["from alexnet import Net, build", line]
+
+
+ENTRY = Framework(
+    name="numpy",
+    title="NumPy",
+    module="numpy",
+    packages=("alexnet.backends.reference",),
+    net_class="Sequential",
+    style={"color": "#808080", "linestyle": (0, (1, 1)), "marker": "s"},
+    calls=calls,
+    program=program,
+    imports=imports,
+)

@@ -1,0 +1,125 @@
+"""Paddle."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from alexnet import spec
+from alexnet.backends.calls import Call, block, decimal, unless
+from alexnet.backends.framework import Framework, has_module
+from alexnet.errors import BackendError
+from alexnet.spec import ResolvedLayer, ResolvedNet
+
+
+def calls(row: ResolvedLayer) -> Iterator[Call]:
+    shape = row.input_shape  # (C, H, W) or (features,)
+    match row.layer:
+        case spec.Conv(out, kernel, stride, padding, groups):
+            yield Call(
+                "nn.Conv2D",
+                shape[0],
+                out,
+                kernel_size=kernel,
+                stride=unless(1, stride),
+                padding=unless(0, padding),
+                groups=unless(1, groups),
+            )
+        case spec.MaxPool(kernel, _, padding) as pool:
+            options = {"stride": pool.step, "padding": unless(0, padding)}
+            yield Call("nn.MaxPool2D", kernel_size=kernel, **options)
+        case spec.AvgPool(kernel, _, padding) as pool:
+            options = {"stride": pool.step, "padding": unless(0, padding)}
+            options["exclusive"] = False if padding else None  # padding counts, as elsewhere
+            yield Call("nn.AvgPool2D", kernel_size=kernel, **options)
+        case spec.GlobalAvgPool():
+            yield Call("nn.AdaptiveAvgPool2D", 1)
+        case spec.Dense(out):
+            yield Call("nn.Linear", shape[0], out)
+        case spec.ReLU():
+            yield Call("nn.ReLU")
+        case spec.Sigmoid():
+            yield Call("nn.Sigmoid")
+        case spec.Tanh():
+            yield Call("nn.Tanh")
+        case spec.Flatten():
+            yield Call("nn.Flatten")
+        case spec.Dropout(rate):
+            yield Call("nn.Dropout", p=rate)
+        case spec.LocalResponseNorm(size, alpha, beta, k):
+            alpha = decimal(alpha * size)  # Paddle divides it by size
+            yield Call("nn.LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
+        case spec.BatchNorm(momentum, epsilon):
+            kind = "nn.BatchNorm2D" if len(shape) == 3 else "nn.BatchNorm1D"
+            share = decimal(1 - momentum)  # of the old value
+            options = {"momentum": unless(0.9, share), "epsilon": unless(1e-5, epsilon)}
+            yield Call(kind, shape[0], **options)
+
+
+def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    return block("net = nn.Sequential(", lines, ")")
+
+
+def imports(code: str) -> list[str]:
+    return ["from paddle import nn"]
+
+
+def before_import() -> None:
+    """Refuse an import that would kill Python, and choose the faster kernels of MKL.
+
+    Paddle's matrix library (MKL of 2019) takes its slowest code on processors that are not Intel's
+    unless it is told that they have AVX2: with it, AlexNet's step takes less than half the time.
+    """
+    if "paddle" in sys.modules:
+        return
+    if "tensorflow" in sys.modules:
+        raise BackendError(
+            "Paddle cannot be loaded after TensorFlow in one process (it would crash Python); "
+            "load Paddle first, or use one process for each"
+        )
+    if _is_amd_with_avx2():
+        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+
+def _is_amd_with_avx2() -> bool:
+    """Whether Linux says so of this machine's processor."""
+    try:
+        cpu = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "AuthenticAMD" in cpu and " avx2" in cpu
+
+
+def import_order_trap() -> list[str]:
+    if not (has_module("tensorflow") and has_module("paddle")):
+        return []
+    return [
+        "import order: Paddle after TensorFlow in one process kills Python; refused with a sentence"
+    ]
+
+
+def traps() -> list[str]:
+    found = import_order_trap()
+    if os.environ.get("MKL_DEBUG_CPU_TYPE") == "5":
+        found.append(
+            "Paddle's matrix library is slow on AMD's processors; MKL_DEBUG_CPU_TYPE=5 is set"
+        )
+    return found
+
+
+ENTRY = Framework(
+    name="paddle",
+    title="Paddle",
+    module="paddle",
+    packages=("paddle",),
+    net_class="Layer",
+    style={"color": "#438c4e", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "v"},
+    calls=calls,
+    program=program,
+    imports=imports,
+    environment={"GLOG_minloglevel": "2"},
+    before_import=before_import,
+    traps=traps,
+)

@@ -1,0 +1,107 @@
+"""TensorFlow's Keras 3, channels last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from textwrap import indent
+
+from alexnet import spec
+from alexnet.backends.calls import Call, block, decimal, imports_for, unless
+from alexnet.backends.framework import Framework
+from alexnet.backends.registry.paddle import import_order_trap
+from alexnet.backends.registry.torch import keep_triton_alive, triton_trap
+from alexnet.errors import BackendError
+from alexnet.spec import ResolvedLayer, ResolvedNet
+
+
+def calls(row: ResolvedLayer) -> Iterator[Call]:
+    match row.layer:
+        case spec.Conv(out, kernel, stride, padding, groups):
+            # "same" is this padding only for an odd window moved by one: else it is lopsided
+            same = padding > 0 and stride == 1 and kernel == 2 * padding + 1
+            if padding and not same:
+                yield Call("layers.ZeroPadding2D", padding)
+            yield Call(
+                "layers.Conv2D",
+                out,
+                kernel_size=kernel,
+                strides=unless(1, stride),
+                padding="same" if same else None,
+                groups=unless(1, groups),
+            )
+        case spec.MaxPool(kernel, _, padding) as pool:
+            if padding:
+                yield Call("LowPadding2D", padding)
+            yield Call("layers.MaxPooling2D", pool_size=kernel, strides=pool.step)
+        case spec.AvgPool(kernel, _, padding) as pool:
+            if padding:
+                yield Call("layers.ZeroPadding2D", padding)
+            yield Call("layers.AveragePooling2D", pool_size=kernel, strides=pool.step)
+        case spec.GlobalAvgPool():
+            yield Call("layers.GlobalAveragePooling2D", keepdims=True)
+        case spec.Dense(out):
+            yield Call("layers.Dense", out)
+        case spec.ReLU():
+            yield Call("layers.ReLU")
+        case spec.Sigmoid():
+            yield Call("layers.Activation", "sigmoid")
+        case spec.Tanh():
+            yield Call("layers.Activation", "tanh")
+        case spec.Flatten():
+            yield Call("layers.Flatten")
+        case spec.Dropout(rate):
+            yield Call("layers.Dropout", rate)
+        case spec.LocalResponseNorm(size, alpha, beta, k):
+            yield Call("LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
+        case spec.BatchNorm(momentum, epsilon):
+            share = decimal(1 - momentum)  # of the old value
+            options = {"momentum": unless(0.99, share), "epsilon": unless(1e-3, epsilon)}
+            yield Call("layers.BatchNormalization", **options)
+
+
+def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    shape = net.input_shape
+    channels_last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
+    rows = block("[", [f"{Call('keras.Input', channels_last)},", *lines], "]")
+    return f"net = keras.Sequential(\n{indent(rows, '    ')}\n)"
+
+
+def imports(code: str) -> list[str]:
+    lines = {
+        "keras": "import keras",
+        "np": "import numpy as np",
+        "tf": "import tensorflow as tf",
+        "layers": "from keras import layers",
+    }
+    return imports_for(code, lines)
+
+
+def before_import() -> None:
+    chosen = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if chosen != "tensorflow":
+        raise BackendError(
+            f"Keras is told by KERAS_BACKEND to run on {chosen}; "
+            "the tensorflow backend needs it to be unset or tensorflow"
+        )
+    keep_triton_alive()
+
+
+ENTRY = Framework(
+    name="tensorflow",
+    title="TensorFlow",
+    module="tensorflow",
+    packages=("keras", "tensorflow"),
+    net_class="Layer",
+    style={"color": "#c27a00", "linestyle": (0, (3, 1, 1, 1)), "marker": "D"},
+    calls=calls,
+    program=program,
+    imports=imports,
+    own_layers=("LowPadding2D", "LocalResponseNorm"),
+    channels_last=True,
+    environment={"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"},
+    loads_after=("paddle",),
+    before_import=before_import,
+    traps=lambda: [*import_order_trap(), *triton_trap()],
+    caveat="or is a model class of Keras, whose order of features after a Flatten is unknown",
+)

@@ -1,0 +1,98 @@
+"""PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from alexnet import spec
+from alexnet.backends.calls import Call, block, decimal, imports_for, unless
+from alexnet.backends.framework import Framework, has_module
+from alexnet.spec import ResolvedLayer, ResolvedNet
+
+
+def calls(row: ResolvedLayer) -> Iterator[Call]:
+    shape = row.input_shape  # (C, H, W) or (features,)
+    match row.layer:
+        case spec.Conv(out, kernel, stride, padding, groups):
+            yield Call(
+                "nn.Conv2d",
+                shape[0],
+                out,
+                kernel_size=kernel,
+                stride=unless(1, stride),
+                padding=unless(0, padding),
+                groups=unless(1, groups),
+            )
+        case spec.MaxPool(kernel, _, padding) as pool:
+            options = {"stride": pool.step, "padding": unless(0, padding)}
+            yield Call("nn.MaxPool2d", kernel_size=kernel, **options)
+        case spec.AvgPool(kernel, _, padding) as pool:
+            options = {"stride": pool.step, "padding": unless(0, padding)}
+            yield Call("nn.AvgPool2d", kernel_size=kernel, **options)
+        case spec.GlobalAvgPool():
+            yield Call("nn.AdaptiveAvgPool2d", 1)
+        case spec.Dense(out):
+            yield Call("nn.Linear", shape[0], out)
+        case spec.ReLU():
+            yield Call("nn.ReLU")
+        case spec.Sigmoid():
+            yield Call("nn.Sigmoid")
+        case spec.Tanh():
+            yield Call("nn.Tanh")
+        case spec.Flatten():
+            yield Call("nn.Flatten")
+        case spec.Dropout(rate):
+            yield Call("nn.Dropout", p=rate)
+        case spec.LocalResponseNorm(size, alpha, beta, k):
+            alpha = decimal(alpha * size)  # PyTorch divides it by size
+            yield Call("nn.LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
+        case spec.BatchNorm(momentum, epsilon):
+            kind = "BatchNorm2d" if len(shape) == 3 else "BatchNorm1d"
+            options = {"eps": unless(1e-5, epsilon), "momentum": unless(0.1, momentum)}
+            yield Call(kind, shape[0], **options)
+
+
+def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    return block("net = nn.Sequential(", lines, ")")
+
+
+def imports(code: str) -> list[str]:
+    return imports_for(code, {"torch": "import torch", "nn": "from torch import nn"})
+
+
+def keep_triton_alive() -> None:
+    """Import Triton before TensorFlow, or keep it out of a process where TensorFlow came first.
+
+    Triton comes with PyTorch's CUDA builds. PyTorch imports it when the first optimizer is made, and it
+    kills Python if TensorFlow was imported before it. Only ``torch.compile`` needs it.
+    """
+    if "triton" not in sys.modules:
+        if "tensorflow" in sys.modules:
+            sys.modules["triton"] = cast(Any, None)  # an import of it now raises ImportError
+        elif has_module("triton"):
+            importlib.import_module("triton")
+
+
+def triton_trap() -> list[str]:
+    if not has_module("triton"):
+        return []
+    return ["Triton: PyTorch's first optimizer after TensorFlow's import kills Python; handled"]
+
+
+ENTRY = Framework(
+    name="torch",
+    title="PyTorch",
+    module="torch",
+    packages=("torch",),
+    net_class="Module",
+    style={"color": "#d1495b", "linestyle": "-", "marker": "o"},
+    calls=calls,
+    program=program,
+    imports=imports,
+    own_layers=("BiasedVariance", "BatchNorm1d", "BatchNorm2d"),
+    before_import=keep_triton_alive,
+    traps=triton_trap,
+)

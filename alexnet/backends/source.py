@@ -1,0 +1,76 @@
+"""The source of a net in a framework, as one would write it by hand: ``alexnet show``.
+
+A row of the table is a line, so that the columns can be read side by side. The lines are the calls
+that `alexnet.build` evaluates. No framework is needed.
+"""
+
+from __future__ import annotations
+
+import ast
+from importlib.util import find_spec
+from pathlib import Path
+
+from alexnet.backends.calls import mentions
+from alexnet.backends.registry import framework
+from alexnet.spec import Dense, ResolvedNet, shape_text
+
+
+def source(net: ResolvedNet, backend: str) -> str:
+    """A program that leaves a net of that framework in ``net``, with the framework's own weights.
+
+    Its layers are those of `alexnet.build`, so it takes what ``alexnet convert`` writes. Raises
+    BackendError for an unknown backend, and for a layer that the backend does not know.
+
+    >>> from alexnet.spec.zoo import LENET
+    >>> print(chr(10).join(source(LENET.resolve(), "paddle").splitlines()[:6]))
+    # lenet, for images of 1×28×28: 61,706 parameters
+    from paddle import nn
+    <BLANKLINE>
+    net = nn.Sequential(
+        nn.Conv2D(1, 6, kernel_size=5, padding=2),  # 6×28×28
+        nn.Sigmoid(),
+    """
+    entry = framework(backend)
+    lines, shape = [], net.input_shape
+    for row, calls in zip(net.rows, entry.calls_of(net), strict=True):
+        lines += [f"{call}," for call in calls]
+        if row.output_shape != shape and not isinstance(row.layer, Dense):  # which says it
+            lines[-1] += f"  # {shape_text(row.output_shape)}"
+        shape = row.output_shape
+    program = entry.program(net, lines)
+    classes: list[str] = []
+    for name in reversed(entry.own_layers):  # one may be the base of a later one
+        if any(mentions(code, name) for code in (program, *classes)):
+            classes.insert(0, _class_source(entry.name, name))
+    code = "\n\n\n".join([*classes, program])
+    head = [
+        *(["from typing import Any", ""] if mentions(code, "Any") else []),
+        *entry.imports(code),
+    ]
+    head += ["", entry.prelude] if entry.prelude else []
+    kind = "images" if len(net.input_shape) == 3 else "vectors"
+    title = f"{' '.join(net.name.split())}, for {kind} of {shape_text(net.input_shape)}"
+    return "\n".join(
+        [
+            f"# {title}: {net.parameter_count:,} parameters",
+            *head,
+            *["", ""][: 2 if classes else 1],
+            f"{code}\n",
+        ]
+    )
+
+
+def _class_source(backend: str, name: str) -> str:
+    """The source of a class in a backend's file, which is read but not run."""
+    spec = find_spec(f"alexnet.backends.{backend}")
+    assert spec is not None
+    assert spec.origin is not None
+    text = Path(spec.origin).read_text(encoding="utf-8")
+    (node,) = (
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef) and node.name == name
+    )
+    found = ast.get_source_segment(text, node)
+    assert found is not None
+    return found
