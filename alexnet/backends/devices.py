@@ -33,6 +33,8 @@ def resolve_device(backend: Backend, device: Any) -> Any:
         raise BackendError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
     if not isinstance(device, str) or device.startswith("/"):
         return device
+    if device in (backend.cpu(), *backend.gpus()):  # some frameworks name their devices by text
+        return device
     kind, _, rest = device.partition(":")
     found = backend.gpus() if kind != "cpu" else []
     if kind in ("cuda", "mps"):  # Apple's GPUs are not CUDA's

@@ -154,7 +154,8 @@ def _interpreters_of(file: Path) -> dict[str, str]:
         raise RunError(f"--python {file}: is neither name=path nor a TOML file ({why})") from None
     if not isinstance(table, dict) or not all(isinstance(path, str) for path in table.values()):
         raise RunError(
-            f'--python {file}: must have a table [python] with lines such as torch = "…"'
+            f"--python {file}: must have a table [python] with lines such as "
+            f'{backends.DEFAULT} = "…"'
         )
     return table
 
