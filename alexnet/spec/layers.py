@@ -29,13 +29,17 @@ def shape_text(shape: Shape) -> str:
     return "×".join(map(str, shape))
 
 
+LAYERS: dict[str, type[Layer]] = {}
+"""Every layer by name, in the order of this file."""
+
+
 class TooSmall(SpecError):
     """A window that does not fit: the one error for which a larger image is the answer."""
 
 
 @dataclass_transform(frozen_default=True)
 def _layer(cls: type[L]) -> type[L]:
-    """Make a frozen dataclass whose constructor refuses wrong arguments with a SpecError."""
+    """Make a frozen dataclass whose constructor refuses wrong arguments with a SpecError; list it."""
     cls = dataclass(frozen=True, repr=False)(cls)
     dataclass_init, signature = cls.__init__, inspect.signature(cls)
 
@@ -48,6 +52,7 @@ def _layer(cls: type[L]) -> type[L]:
 
     __init__.__signature__ = inspect.signature(dataclass_init)  # type: ignore[attr-defined]
     cls.__init__ = __init__  # type: ignore[assignment, method-assign]
+    LAYERS[cls.__name__] = cls
     return cls
 
 
@@ -353,22 +358,3 @@ class BatchNorm(Layer):
 
 STATISTICS = ("running_mean", "running_var")
 """Short names of arrays that a layer keeps but does not learn."""
-
-LAYERS: dict[str, type[Layer]] = {
-    cls.__name__: cls
-    for cls in (
-        Conv,
-        MaxPool,
-        AvgPool,
-        GlobalAvgPool,
-        Dense,
-        ReLU,
-        Sigmoid,
-        Tanh,
-        Flatten,
-        Dropout,
-        LocalResponseNorm,
-        BatchNorm,
-    )
-}
-"""Every layer by name."""
