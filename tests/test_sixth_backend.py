@@ -15,7 +15,8 @@ from alexnet import backends, cli, data, load_fashion_mnist, train_ch6
 from alexnet.backends.registry import FRAMEWORKS
 from alexnet.backends.source import source
 from alexnet.parity.check import Settings, parity
-from alexnet.spec import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Net, ReLU
+from alexnet.spec import BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool, Net, ReLU
+from alexnet.spec.layers import LAYERS
 from alexnet.training.checkpoint import convert
 from alexnet.workers import processes
 
@@ -184,13 +185,14 @@ def test_the_doctor_looks_at_it(monkeypatch, capsys):
     assert "trap: slow: it turns every image around" in said
 
 
-def test_a_layer_that_a_backend_does_not_know_is_refused(name):
-    """In every backend, before anything is made."""
-
-    class Swish(ReLU):
-        pass
-
-    net = Net("new", (3,), (Dense(4), Swish()))
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("base", [Layer, ReLU])
+def test_a_layer_that_a_backend_does_not_know_is_refused(name, base, listed, monkeypatch):
+    """In every backend, before anything is made; not taken for the layer that it descends from."""
+    swish = type("Swish", (base,), {})
+    if listed and base is Layer:
+        monkeypatch.setitem(LAYERS, "Swish", swish)
+    net = Net("new", (3,), (Dense(4), swish()))
     title = backends.framework(name).title
     with pytest.raises(
         alexnet.BackendError, match=rf"new, layer 1: {title} has no rendering of Swish"

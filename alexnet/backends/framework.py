@@ -10,6 +10,7 @@ from typing import Any
 from alexnet.backends.calls import Call
 from alexnet.errors import BackendError
 from alexnet.spec import ResolvedLayer, ResolvedNet
+from alexnet.spec.layers import LAYERS
 
 
 def _nothing() -> None:
@@ -65,7 +66,9 @@ class Framework:
         """
         found = []
         for row in net.rows:
-            found.append(list(self.calls(row)))
+            # A subclass of a layer, which `calls` would take for that layer, is another one.
+            known = type(row.layer) in LAYERS.values()
+            found.append(list(self.calls(row)) if known else [])
             if not found[-1]:
                 raise BackendError(
                     f"{net.name}, layer {row.index}: {self.title} has no rendering of {row.layer!r}"
