@@ -182,6 +182,17 @@ class ReLU(Module):
         return dy * self.positive
 
 
+class LeakyReLU(ReLU):
+    layer: spec.LeakyReLU
+
+    def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
+        self.positive = x > 0
+        return np.where(self.positive, x, self.layer.slope * x)
+
+    def backward(self, dy: Array) -> Array:
+        return np.where(self.positive, dy, self.layer.slope * dy)
+
+
 class Sigmoid(Module):
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         self.y = 0.5 * (1 + np.tanh(0.5 * x))  # the same function, without overflow in exp

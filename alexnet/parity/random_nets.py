@@ -14,6 +14,7 @@ from alexnet.spec import (
     Flatten,
     GlobalAvgPool,
     Layer,
+    LeakyReLU,
     LocalResponseNorm,
     MaxPool,
     Net,
@@ -77,6 +78,6 @@ def _image_layer(source: random.Random, channels: int) -> Layer:
             size = source.choice([1, 3, 5])
             return source.choice([LocalResponseNorm(size, alpha=0.1, k=1.0), NORM])
         case "point":
-            return source.choice([ReLU(), Sigmoid(), Tanh()])
+            return source.choice([ReLU(), LeakyReLU(slope=0.25), Sigmoid(), Tanh()])
         case _:
             return Dropout(source.choice([0.0, 0.3, 0.5]))

@@ -283,6 +283,22 @@ class ReLU(Layer):
 
 
 @_layer
+class LeakyReLU(Layer):
+    """``max(x, slope * x)`` for a slope from 0 to 1. Maas, Hannun & Ng, 2013.
+
+    >>> LeakyReLU(0.2)
+    LeakyReLU(slope=0.2)
+    """
+
+    slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        self._require_number("slope", 0.0)
+        if self.slope > 1:
+            raise self._refuse(f"slope must be at most 1, not {self.slope!r}")
+
+
+@_layer
 class Sigmoid(Layer):
     """``1 / (1 + exp(-x))``."""
 

@@ -34,6 +34,8 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
             yield Call("nn.Dense", out)
         case spec.ReLU():
             yield Call("nn.Activation", "relu")
+        case spec.LeakyReLU(slope):
+            yield Call("nn.LeakyReLU", slope)
         case spec.Sigmoid():
             yield Call("nn.Activation", "sigmoid")
         case spec.Tanh():

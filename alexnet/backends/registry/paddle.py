@@ -40,6 +40,8 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
             yield Call("nn.Linear", shape[0], out)
         case spec.ReLU():
             yield Call("nn.ReLU")
+        case spec.LeakyReLU(slope):
+            yield Call("nn.LeakyReLU", negative_slope=slope)
         case spec.Sigmoid():
             yield Call("nn.Sigmoid")
         case spec.Tanh():

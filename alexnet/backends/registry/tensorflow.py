@@ -44,6 +44,8 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
             yield Call("layers.Dense", out)
         case spec.ReLU():
             yield Call("layers.ReLU")
+        case spec.LeakyReLU(slope):
+            yield Call("layers.LeakyReLU", negative_slope=slope)
         case spec.Sigmoid():
             yield Call("layers.Activation", "sigmoid")
         case spec.Tanh():
