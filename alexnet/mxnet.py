@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from alexnet import backends, train
-from alexnet.book.chapter3 import Chapter3
-from alexnet.book.elsewhere import refusing
+from alexnet.book.chapter3 import (
+    evaluate_accuracy,
+    evaluate_accuracy_gpu,
+    predict_ch3,
+    step_of,
+    train_ch3,
+    train_epoch_ch3,
+)
+from alexnet.book.names import argmax, numpy, reduce_mean, reduce_sum, reshape, size
+from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
     Animator,
     plot,
@@ -95,63 +103,21 @@ def sgd(params: Iterable[np.ndarray], lr: float, batch_size: int) -> None:
         param[:] = param - lr * param.grad / batch_size
 
 
-class _Trainer:
-    """Steps with a loss and an updater of the reader's own."""
-
-    def __init__(self, net: Any, loss: Any, updater: Any) -> None:
-        self.net, self.loss = net, loss
-        self.update = updater.step if isinstance(updater, gluon.Trainer) else updater
-
-    def step(self, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-        with autograd.record():
-            y_hat = self.net(X)  # (B, classes)
-            losses = self.loss(y_hat, y)  # (B,), or () if it is their mean
-        losses.backward()
-        self.update(len(y))
-        return number(losses.mean()) * len(y), accuracy(y_hat, y)
-
-
-def _predict(net: Any, X: np.ndarray) -> np.ndarray:
-    return net(X)
-
-
-_chapter3 = Chapter3("mxnet", _Trainer, _predict)
-
-
-def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
-    """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
-    return _chapter3.evaluate(net, data_iter)
-
-
-def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
-    """One epoch of training. Returns the mean loss and the accuracy of its examples.
-
-    ``net``: a block, or a function of X; ``loss(y_hat, y)``: of each example; ``updater``: a
-    `gluon.Trainer`, or a function of the batch size.
-    """
-    return _chapter3.train_epoch(net, train_iter, loss, updater)
-
-
-def train_ch3(
-    net: Any, train_iter: Batches, test_iter: Batches, loss: Any, num_epochs: int, updater: Any
-) -> None:
-    """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
-    _chapter3.train(net, train_iter, test_iter, loss, num_epochs, updater)
-
-
-def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
-    """Show the first n test images with their labels, and below them what the net says."""
-    _chapter3.show_predictions(net, test_iter, n)
+@step_of("mxnet")
+def _step(net: Any, loss: Any, updater: Any, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """A step with a net, a loss and an updater of the reader's own."""
+    with autograd.record():
+        y_hat = net(X)  # (B, classes)
+        losses = loss(y_hat, y)  # (B,), or () if it is their mean
+    losses.backward()
+    if isinstance(updater, gluon.Trainer):
+        updater.step(len(y))
+    else:
+        updater(len(y))
+    return number(losses.mean()) * len(y), accuracy(y_hat, y)
 
 
 # --- convolutional networks -----------------------------------------------------------------------
-
-
-def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
-    """`evaluate_accuracy` with the batches put on a device first; by default where the net is."""
-    parameters = list(net.collect_params().values()) if isinstance(net, gluon.Block) else []
-    device = device or (parameters[0].list_ctx()[0] if parameters else None)
-    return _chapter3.evaluate_on(net, data_iter, device or "cpu")
 
 
 def train_ch6(
@@ -219,21 +185,6 @@ abs, exp, log = np.abs, np.exp, np.log
 sin, cos, sinh, cosh, tanh = np.sin, np.cos, np.sinh, np.cosh, np.tanh
 
 
-def numpy(x: np.ndarray) -> Any:
-    """The array's values as NumPy's own array."""
-    return _backend.to_numpy(x)
-
-
-def size(x: np.ndarray) -> int:
-    """The number of elements."""
-    return x.size
-
-
-def reshape(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
-    """``x.reshape(…)``."""
-    return x.reshape(*args, **kwargs)
-
-
 def to(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
     """``x.as_in_ctx(device)``."""
     return x.as_in_ctx(*args, **kwargs)
@@ -247,21 +198,6 @@ def astype(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
 def transpose(x: np.ndarray) -> np.ndarray:
     """A matrix with rows and columns exchanged."""
     return x.T
-
-
-def argmax(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
-    """``x.argmax(axis)``."""
-    return x.argmax(*args, **kwargs)
-
-
-def reduce_sum(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
-    """``x.sum(axis, keepdims=…)``."""
-    return x.sum(*args, **kwargs)
-
-
-def reduce_mean(x: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
-    """``x.mean(axis, keepdims=…)``."""
-    return x.mean(*args, **kwargs)
 
 
 if not TYPE_CHECKING:  # a type checker would take every name for defined

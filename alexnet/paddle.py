@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from alexnet import backends, train
-from alexnet.book.chapter3 import Chapter3
-from alexnet.book.elsewhere import refusing
+from alexnet.book.chapter3 import (
+    evaluate_accuracy,
+    evaluate_accuracy_gpu,
+    predict_ch3,
+    step_of,
+    train_ch3,
+    train_epoch_ch3,
+)
+from alexnet.book.names import argmax, numpy, reduce_mean, reduce_sum, reshape, size
+from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
     Animator,
     plot,
@@ -98,69 +106,26 @@ def sgd(params: Iterable[paddle.Tensor], lr: float, batch_size: int) -> None:
             param.clear_gradient()
 
 
-class _Trainer:
-    """Steps with a loss and an updater of the reader's own."""
-
-    def __init__(self, net: Any, loss: Any, updater: Any) -> None:
-        self.net, self.loss, self.updater = net, loss, updater
-
-    def step(self, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, float]:
-        if isinstance(self.net, nn.Layer):
-            self.net.train()
-        y_hat = self.net(X)  # (B, classes)
-        losses = self.loss(y_hat, y)  # (B,), or () if it is their mean
-        if isinstance(self.updater, paddle.optimizer.Optimizer):
-            self.updater.clear_grad()
-            losses.mean().backward()
-            self.updater.step()
-        else:
-            losses.sum().backward()
-            self.updater(len(y))
-        return number(losses.mean()) * len(y), accuracy(y_hat, y)
-
-
-@paddle.no_grad()
-def _predict(net: Any, X: paddle.Tensor) -> paddle.Tensor:
-    return _backend.predict(net, X) if isinstance(net, nn.Layer) else net(X)
-
-
-_chapter3 = Chapter3("paddle", _Trainer, _predict)
-
-
-def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
-    """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
-    return _chapter3.evaluate(net, data_iter)
-
-
-def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
-    """One epoch of training. Returns the mean loss and the accuracy of its examples.
-
-    ``net``: a layer, or a function of X; ``loss(y_hat, y)``: of each example, or their mean;
-    ``updater``: an optimizer, or a function of the batch size.
-    """
-    return _chapter3.train_epoch(net, train_iter, loss, updater)
-
-
-def train_ch3(
-    net: Any, train_iter: Batches, test_iter: Batches, loss: Any, num_epochs: int, updater: Any
-) -> None:
-    """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
-    _chapter3.train(net, train_iter, test_iter, loss, num_epochs, updater)
-
-
-def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
-    """Show the first n test images with their labels, and below them what the net says."""
-    _chapter3.show_predictions(net, test_iter, n)
+@step_of("paddle")
+def _step(
+    net: Any, loss: Any, updater: Any, X: paddle.Tensor, y: paddle.Tensor
+) -> tuple[float, float]:
+    """A step with a net, a loss and an updater of the reader's own."""
+    if isinstance(net, nn.Layer):
+        net.train()
+    y_hat = net(X)  # (B, classes)
+    losses = loss(y_hat, y)  # (B,), or () if it is their mean
+    if isinstance(updater, paddle.optimizer.Optimizer):
+        updater.clear_grad()
+        losses.mean().backward()
+        updater.step()
+    else:
+        losses.sum().backward()
+        updater(len(y))
+    return number(losses.mean()) * len(y), accuracy(y_hat, y)
 
 
 # --- convolutional networks -----------------------------------------------------------------------
-
-
-def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
-    """`evaluate_accuracy` with the batches put on a device first; by default where the net is."""
-    parameters = net.parameters() if isinstance(net, nn.Layer) else []
-    device = device or (parameters[0].place if parameters else None)
-    return _chapter3.evaluate_on(net, data_iter, device or "cpu")
 
 
 def train_ch6(
@@ -229,21 +194,6 @@ abs, exp, log = paddle.abs, paddle.exp, paddle.log
 sin, cos, sinh, cosh, tanh = paddle.sin, paddle.cos, paddle.sinh, paddle.cosh, paddle.tanh
 
 
-def numpy(x: paddle.Tensor) -> Any:
-    """The tensor's values as a NumPy array, without its gradient."""
-    return _backend.to_numpy(x)
-
-
-def size(x: paddle.Tensor) -> int:
-    """The number of elements."""
-    return int(x.numel())
-
-
-def reshape(x: paddle.Tensor, *args: Any, **kwargs: Any) -> paddle.Tensor:
-    """``x.reshape(…)``."""
-    return x.reshape(*args, **kwargs)
-
-
 def to(x: paddle.Tensor, *args: Any, **kwargs: Any) -> paddle.Tensor:
     """``x.to(…)``: on another device, or in another dtype."""
     return x.to(*args, **kwargs)
@@ -257,21 +207,6 @@ def astype(x: paddle.Tensor, *args: Any, **kwargs: Any) -> paddle.Tensor:
 def transpose(x: paddle.Tensor) -> paddle.Tensor:
     """A matrix with rows and columns exchanged."""
     return x.t()
-
-
-def argmax(x: paddle.Tensor, *args: Any, **kwargs: Any) -> paddle.Tensor:
-    """``x.argmax(axis)``."""
-    return x.argmax(*args, **kwargs)
-
-
-def reduce_sum(x: paddle.Tensor, *args: Any, **kwargs: Any) -> paddle.Tensor:
-    """``x.sum(axis, keepdim=…)``."""
-    return x.sum(*args, **kwargs)
-
-
-def reduce_mean(x: paddle.Tensor, *args: Any, **kwargs: Any) -> paddle.Tensor:
-    """``x.mean(axis, keepdim=…)``."""
-    return x.mean(*args, **kwargs)
 
 
 if not TYPE_CHECKING:  # a type checker would take every name for defined

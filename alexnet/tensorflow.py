@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from alexnet import backends, train
-from alexnet.book.chapter3 import Chapter3
-from alexnet.book.elsewhere import refusing
+from alexnet.book import chapter3
+from alexnet.book.chapter3 import (
+    evaluate_accuracy,
+    predict_ch3,
+    step_of,
+    train_ch3,
+    train_epoch_ch3,
+)
+from alexnet.book.names import numpy, size
+from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
     Animator,
     plot,
@@ -142,60 +150,21 @@ class Updater:
         sgd(self.params, grads, self.lr, batch_size)
 
 
-class _Trainer:
-    """Steps with a loss and an updater of the reader's own."""
-
-    def __init__(self, net: Any, loss: Any, updater: Any) -> None:
-        self.net, self.loss, self.updater = net, loss, updater
-
-    def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
-        with tf.GradientTape() as tape:
-            is_net = isinstance(self.net, layers.Layer)
-            y_hat = self.net(X, training=True) if is_net else self.net(X)  # (B, classes)
-            keras_loss = isinstance(self.loss, keras.losses.Loss)  # those take the labels first
-            losses = self.loss(y, y_hat) if keras_loss else self.loss(y_hat, y)  # (B,), or ()
-            mean = tf.reduce_mean(losses)
-        if isinstance(self.updater, keras.optimizers.Optimizer):
-            variables = self.net.trainable_variables
-            self.updater.apply_gradients(
-                zip(tape.gradient(mean, variables), variables, strict=True)
-            )
-        else:
-            self.updater(len(y), tape.gradient(losses, self.updater.params))
-        return float(mean) * len(y), accuracy(y_hat, y)
-
-
-def _predict(net: Any, X: tf.Tensor) -> tf.Tensor:
-    return net(X, training=False) if isinstance(net, layers.Layer) else net(X)
-
-
-_chapter3 = Chapter3("tensorflow", _Trainer, _predict)
-
-
-def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
-    """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
-    return _chapter3.evaluate(net, data_iter)
-
-
-def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
-    """One epoch of training. Returns the mean loss and the accuracy of its examples.
-
-    ``net``: a Keras model, or a function of X; ``loss``: Keras' own, or a function of (y_hat, y) that
-    gives one of each example; ``updater``: Keras' optimizer, or an `Updater`.
-    """
-    return _chapter3.train_epoch(net, train_iter, loss, updater)
-
-
-def train_ch3(
-    net: Any, train_iter: Batches, test_iter: Batches, loss: Any, num_epochs: int, updater: Any
-) -> None:
-    """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
-    _chapter3.train(net, train_iter, test_iter, loss, num_epochs, updater)
-
-
-def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
-    """Show the first n test images with their labels, and below them what the net says."""
-    _chapter3.show_predictions(net, test_iter, n)
+@step_of("tensorflow")
+def _step(net: Any, loss: Any, updater: Any, X: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
+    """A step with a net, a loss and an updater of the reader's own."""
+    with tf.GradientTape() as tape:
+        is_net = isinstance(net, layers.Layer)
+        y_hat = net(X, training=True) if is_net else net(X)  # (B, classes)
+        keras_loss = isinstance(loss, keras.losses.Loss)  # those take the labels first
+        losses = loss(y, y_hat) if keras_loss else loss(y_hat, y)  # (B,), or ()
+        mean = tf.reduce_mean(losses)
+    if isinstance(updater, keras.optimizers.Optimizer):
+        variables = net.trainable_variables
+        updater.apply_gradients(zip(tape.gradient(mean, variables), variables, strict=True))
+    else:
+        updater(len(y), tape.gradient(losses, updater.params))
+    return float(mean) * len(y), accuracy(y_hat, y)
 
 
 # --- convolutional networks -----------------------------------------------------------------------
@@ -205,7 +174,7 @@ def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> f
     """`evaluate_accuracy` with the batches put on a device first; by default TensorFlow chooses."""
     if device is None:
         return evaluate_accuracy(net, data_iter)
-    return _chapter3.evaluate_on(net, _loader(data_iter), _neutral(device))
+    return chapter3.evaluate_accuracy_gpu(net, _loader(data_iter), _neutral(device))
 
 
 def _neutral(device: Any) -> Any:
@@ -340,16 +309,6 @@ abs, exp, log = tf.abs, tf.exp, tf.math.log
 sin, cos, sinh, cosh, tanh = tf.sin, tf.cos, tf.sinh, tf.cosh, tf.tanh
 reshape, astype, transpose, argmax = tf.reshape, tf.cast, tf.transpose, tf.argmax
 reduce_sum, reduce_mean = tf.reduce_sum, tf.reduce_mean
-
-
-def numpy(x: tf.Tensor) -> Any:
-    """The tensor's values as a NumPy array."""
-    return _backend.to_numpy(x)
-
-
-def size(x: tf.Tensor) -> int:
-    """The number of elements."""
-    return int(tf.size(x))
 
 
 if not TYPE_CHECKING:  # a type checker would take every name for defined

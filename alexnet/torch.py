@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from alexnet import backends, train
-from alexnet.book.chapter3 import Chapter3
-from alexnet.book.elsewhere import refusing
+from alexnet.book.chapter3 import (
+    evaluate_accuracy,
+    evaluate_accuracy_gpu,
+    predict_ch3,
+    step_of,
+    train_ch3,
+    train_epoch_ch3,
+)
+from alexnet.book.names import argmax, numpy, reduce_mean, reduce_sum, reshape, size
+from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
     Animator,
     plot,
@@ -92,69 +100,26 @@ def sgd(params: Iterable[torch.Tensor], lr: float, batch_size: int) -> None:
             param.grad.zero_()
 
 
-class _Trainer:
-    """Steps with a loss and an updater of the reader's own."""
-
-    def __init__(self, net: Any, loss: Any, updater: Any) -> None:
-        self.net, self.loss, self.updater = net, loss, updater
-
-    def step(self, X: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-        if isinstance(self.net, nn.Module):
-            self.net.train()
-        y_hat = self.net(X)  # (B, classes)
-        losses = self.loss(y_hat, y)  # (B,), or () if it is their mean
-        if isinstance(self.updater, torch.optim.Optimizer):
-            self.updater.zero_grad()
-            losses.mean().backward()
-            self.updater.step()
-        else:
-            losses.sum().backward()
-            self.updater(len(y))
-        return number(losses.mean()) * len(y), accuracy(y_hat, y)
-
-
-@torch.no_grad()
-def _predict(net: Any, X: torch.Tensor) -> torch.Tensor:
-    return _backend.predict(net, X) if isinstance(net, nn.Module) else net(X)
-
-
-_chapter3 = Chapter3("torch", _Trainer, _predict)
-
-
-def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
-    """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
-    return _chapter3.evaluate(net, data_iter)
-
-
-def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
-    """One epoch of training. Returns the mean loss and the accuracy of its examples.
-
-    ``net``: a module, or a function of X; ``loss(y_hat, y)``: of each example, or their mean;
-    ``updater``: an optimizer, or a function of the batch size.
-    """
-    return _chapter3.train_epoch(net, train_iter, loss, updater)
-
-
-def train_ch3(
-    net: Any, train_iter: Batches, test_iter: Batches, loss: Any, num_epochs: int, updater: Any
-) -> None:
-    """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
-    _chapter3.train(net, train_iter, test_iter, loss, num_epochs, updater)
-
-
-def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
-    """Show the first n test images with their labels, and below them what the net says."""
-    _chapter3.show_predictions(net, test_iter, n)
+@step_of("torch")
+def _step(
+    net: Any, loss: Any, updater: Any, X: torch.Tensor, y: torch.Tensor
+) -> tuple[float, float]:
+    """A step with a net, a loss and an updater of the reader's own."""
+    if isinstance(net, nn.Module):
+        net.train()
+    y_hat = net(X)  # (B, classes)
+    losses = loss(y_hat, y)  # (B,), or () if it is their mean
+    if isinstance(updater, torch.optim.Optimizer):
+        updater.zero_grad()
+        losses.mean().backward()
+        updater.step()
+    else:
+        losses.sum().backward()
+        updater(len(y))
+    return number(losses.mean()) * len(y), accuracy(y_hat, y)
 
 
 # --- convolutional networks -----------------------------------------------------------------------
-
-
-def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
-    """`evaluate_accuracy` with the batches put on a device first; by default where the net is."""
-    first = next(net.parameters(), None) if isinstance(net, nn.Module) else None
-    device = device or (first.device if first is not None else None)
-    return _chapter3.evaluate_on(net, data_iter, device or "cpu")
 
 
 def train_ch6(
@@ -228,21 +193,6 @@ abs, exp, log = torch.abs, torch.exp, torch.log
 sin, cos, sinh, cosh, tanh = torch.sin, torch.cos, torch.sinh, torch.cosh, torch.tanh
 
 
-def numpy(x: torch.Tensor) -> Any:
-    """The tensor's values as a NumPy array, without its gradient."""
-    return _backend.to_numpy(x)
-
-
-def size(x: torch.Tensor) -> int:
-    """The number of elements."""
-    return x.numel()
-
-
-def reshape(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """``x.reshape(…)``."""
-    return x.reshape(*args, **kwargs)
-
-
 def to(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     """``x.to(…)``: on another device, or in another dtype."""
     return x.to(*args, **kwargs)
@@ -256,21 +206,6 @@ def astype(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
 def transpose(x: torch.Tensor) -> torch.Tensor:
     """A matrix with rows and columns exchanged."""
     return x.t()
-
-
-def argmax(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """``x.argmax(axis)``."""
-    return x.argmax(*args, **kwargs)
-
-
-def reduce_sum(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """``x.sum(axis, keepdim=…)``."""
-    return x.sum(*args, **kwargs)
-
-
-def reduce_mean(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """``x.mean(axis, keepdim=…)``."""
-    return x.mean(*args, **kwargs)
 
 
 if not TYPE_CHECKING:  # a type checker would take every name for defined

@@ -12,7 +12,7 @@ from helpers import native, python
 
 import alexnet
 from alexnet import backends, load_fashion_mnist
-from alexnet.book.elsewhere import CHAPTER_OF
+from alexnet.book.other_chapters import CHAPTER_OF
 from alexnet.errors import BackendError, DataError, RunError
 from alexnet.spec import Dense, Flatten
 from alexnet.training.callbacks import ProgressBar

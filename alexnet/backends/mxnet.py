@@ -21,6 +21,8 @@ NAME = "mxnet"
 
 npx.set_np()
 
+LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+
 
 def version() -> str:
     return mx.__version__
@@ -218,7 +220,7 @@ def _backward(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.nda
     """Logits (B, classes) and losses (B,) of a batch in training; sums the gradients over it."""
     with autograd.record():
         logits = net(X)  # (B, classes)
-        losses = gluon.loss.SoftmaxCrossEntropyLoss()(logits, y)  # (B,)
+        losses = LOSS(logits, y)  # (B,)
     losses.backward()
     return logits, losses
 

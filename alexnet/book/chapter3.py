@@ -1,85 +1,142 @@
-"""The loops of the chapter on softmax regression, where loss and updater are the reader's own."""
+"""The functions of the chapter on softmax regression, where loss and updater are the reader's own.
+
+They are the same in every column: whose a net is, is seen by looking at it; and if it is a plain function
+of X, by looking at a batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from alexnet import backends
-from alexnet.backends import BoundNet, Stepper
+from alexnet.backends import Backend, BoundNet
 from alexnet.book.plots import run_display, show_images
 from alexnet.book.tools import get_fashion_mnist_labels
+from alexnet.errors import DataError
 from alexnet.train import epochs_on, new_history
-from alexnet.training.loop import Batches, Run, fraction_right, num_batches
+from alexnet.training.loop import NO_BATCHES, Batches, Run, fraction_right, num_batches
 from alexnet.training.settings import check_num_epochs
 
+Step = Callable[[Any, Any, Any, Any, Any], tuple[float, float]]
 
-class Chapter3:
-    """Training with a loss and an updater of the reader's own, by the one loop of `alexnet.train`.
+STEPS: dict[str, Step] = {}
+"""By backend: a step with a reader's net, loss and updater on a batch X, y; each column has its own."""
 
-    ``trainer(net, loss, updater)`` makes what takes one step in the framework; ``predict(net, X)``
-    gives the scores (B, classes) of a net, or of a plain function that stands for one.
+
+def step_of(name: str) -> Callable[[Step], Step]:
+    """Make a function the step of that column: ``step(net, loss, updater, X, y)``.
+
+    It returns the summed loss and the number of right answers, from before the step.
     """
 
-    def __init__(
-        self,
-        name: str,
-        trainer: Callable[[Any, Any, Any], Stepper],
-        predict: Callable[[Any, Any], Any],
-    ) -> None:
-        self.name, self.trainer, self.predict = name, trainer, predict
+    def enter(step: Step) -> Step:
+        STEPS[name] = step
+        return step
 
-    def train(
-        self,
-        net: Any,
-        train_iter: Batches,
-        test_iter: Batches,
-        loss: Any,
-        num_epochs: int,
-        updater: Any,
-    ) -> None:
-        check_num_epochs(num_epochs)
-        run = self._run(net, train_iter, test_iter, loss, updater, num_epochs=num_epochs)
-        run.epochs(
-            num_epochs,
-            num_batches(train_iter),
-            lambda _: iter(train_iter),
-            lambda _: self.evaluate(net, test_iter),
-            run_display(),
-        )
+    return enter
 
-    def train_epoch(
-        self, net: Any, train_iter: Batches, loss: Any, updater: Any
-    ) -> tuple[float, float]:
-        return self._run(net, train_iter, (), loss, updater).train_on(iter(train_iter))
 
-    def evaluate(self, net: Any, data_iter: Batches) -> float:
-        return fraction_right(partial(self.predict, net), data_iter)
+def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
+    """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
+    return fraction_right(lambda X: _scores(net, X), data_iter)
 
-    def evaluate_on(self, net: Any, data_iter: Batches, device: Any) -> float:
-        """`evaluate` with the batches put on a device; the net stays where it is."""
-        backend = backends.load(self.name)
-        there = BoundNet(net, backend, backends.resolve_device(backend, device))
-        return self.evaluate(net, epochs_on(data_iter, there)(0))
 
-    def show_predictions(self, net: Any, test_iter: Batches, n: int) -> None:
-        X, y = next(iter(test_iter))
-        predicted = backends.to_numpy(self.predict(net, X)).argmax(axis=1)
-        names = (get_fashion_mnist_labels(labels) for labels in (y, predicted))
-        titles = [f"{true}\n{guess}" for true, guess in zip(*names, strict=True)]
-        show_images(backends.to_numpy(X)[:n], 1, n, titles)
+def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
+    """`evaluate_accuracy` with the batches put on a device first; by default where the net is."""
+    batches = iter(data_iter) if backends.owner(net) is None else None
+    first = [] if batches is None else [_first(batches, "test")]
+    backend = _backend_of(net, first)
+    if device is None:
+        device = "cpu" if first else BoundNet.of(net).device
+    there = BoundNet(net, backend, backends.resolve_device(backend, device))
+    again = data_iter if batches is None else chain(first, batches)
+    return evaluate_accuracy(net, epochs_on(again, there)(0))
 
-    def _run(
-        self,
-        net: Any,
-        train_iter: Batches,
-        test_iter: Batches,
-        loss: Any,
-        updater: Any,
-        **settings: Any,
-    ) -> Run:
-        backend = backends.load(self.name)
-        bound = BoundNet(net, backend, backend.default_device())
-        history = new_history(bound, (train_iter, test_iter), **settings)
-        return Run(bound, self.trainer(net, loss, updater), history)
+
+def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
+    """One epoch of training. Returns the mean loss and the accuracy of its examples.
+
+    ``net``: a net, or a function of X. ``loss``: a function of (y_hat, y) that gives the loss of each
+    example (B,), or their mean; in TensorFlow, Keras' own too. ``updater``: an optimizer (MXNet: a
+    `gluon.Trainer`), or a function of the batch size (TensorFlow: an `Updater`).
+    """
+    batches = iter(train_iter)
+    first = _first(batches, "training")
+    run = _run(net, (train_iter, ()), loss, updater, first)
+    return run.train_on(chain([first], batches))
+
+
+def train_ch3(
+    net: Any, train_iter: Batches, test_iter: Batches, loss: Any, num_epochs: int, updater: Any
+) -> None:
+    """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
+    check_num_epochs(num_epochs)
+    batches = iter(train_iter)
+    first = _first(batches, "training")
+    run = _run(net, (train_iter, test_iter), loss, updater, first, num_epochs=num_epochs)
+    run.epochs(
+        num_epochs,
+        num_batches(train_iter),
+        lambda number: iter(train_iter) if number else chain([first], batches),
+        lambda _: evaluate_accuracy(net, test_iter),
+        run_display(),
+    )
+
+
+def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
+    """Show the first n test images with their labels, and below them what the net says."""
+    X, y = next(iter(test_iter))
+    predicted = backends.to_numpy(_scores(net, X)).argmax(axis=1)
+    names = (get_fashion_mnist_labels(labels) for labels in (y, predicted))
+    titles = [f"{true}\n{guess}" for true, guess in zip(*names, strict=True)]
+    show_images(backends.to_numpy(X)[:n], 1, n, titles)
+
+
+def _scores(net: Any, X: Any) -> Any:
+    """What a net, or a function that stands for one, gives for a batch: (B, classes)."""
+    return net(X) if backends.owner(net) is None else backends.backend_of(net).predict(net, X)
+
+
+def _first(batches: Iterator[tuple[Any, Any]], which: str) -> tuple[Any, Any]:
+    """The first batch. Raises DataError if there is none."""
+    first = next(batches, None)
+    if first is None:
+        raise DataError(NO_BATCHES.format(which))
+    return first
+
+
+def _backend_of(net: Any, first: list[tuple[Any, Any]]) -> Backend:
+    """The backend of a net; of a plain function, that of the first batch's images."""
+    if backends.owner(net) is not None:
+        return backends.backend_of(net)
+    ((X, _),) = first
+    name = backends.owner_of_tensor(X)
+    if name is None:
+        raise DataError(f"batches must be tensors of a framework, not {type(X).__name__}")
+    return backends.load(name)
+
+
+class _ReadersTrainer:
+    """Steps with a loss and an updater of the reader's own."""
+
+    def __init__(self, step: Step, net: Any, loss: Any, updater: Any) -> None:
+        self.own_step, self.net, self.loss, self.updater = step, net, loss, updater
+
+    def step(self, X: Any, y: Any) -> tuple[float, float]:
+        return self.own_step(self.net, self.loss, self.updater, X, y)
+
+
+def _run(
+    net: Any,
+    loaders: tuple[Batches, Batches],
+    loss: Any,
+    updater: Any,
+    first: tuple[Any, Any],
+    **settings: Any,
+) -> Run:
+    backend = _backend_of(net, [first])
+    bound = BoundNet(net, backend, backend.default_device())
+    history = new_history(bound, loaders, **settings)
+    return Run(bound, _ReadersTrainer(STEPS[backend.NAME], net, loss, updater), history)
