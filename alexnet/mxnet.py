@@ -19,7 +19,7 @@ from alexnet.book.chapter3 import (
     evaluate_accuracy,
     evaluate_accuracy_gpu,
     predict_ch3,
-    step_of,
+    register_step,
     train_ch3,
     train_epoch_ch3,
 )
@@ -103,7 +103,7 @@ def sgd(params: Iterable[np.ndarray], lr: float, batch_size: int) -> None:
         param[:] = param - lr * param.grad / batch_size
 
 
-@step_of("mxnet")
+@register_step("mxnet")
 def _step(net: Any, loss: Any, updater: Any, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """A step with a net, a loss and an updater of the reader's own."""
     with autograd.record():

@@ -19,7 +19,7 @@ from alexnet.book.chapter3 import (
     evaluate_accuracy,
     evaluate_accuracy_gpu,
     predict_ch3,
-    step_of,
+    register_step,
     train_ch3,
     train_epoch_ch3,
 )
@@ -106,7 +106,7 @@ def sgd(params: Iterable[paddle.Tensor], lr: float, batch_size: int) -> None:
             param.clear_gradient()
 
 
-@step_of("paddle")
+@register_step("paddle")
 def _step(
     net: Any, loss: Any, updater: Any, X: paddle.Tensor, y: paddle.Tensor
 ) -> tuple[float, float]:

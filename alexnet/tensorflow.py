@@ -20,7 +20,7 @@ from alexnet.book import chapter3
 from alexnet.book.chapter3 import (
     evaluate_accuracy,
     predict_ch3,
-    step_of,
+    register_step,
     train_ch3,
     train_epoch_ch3,
 )
@@ -150,7 +150,7 @@ class Updater:
         sgd(self.params, grads, self.lr, batch_size)
 
 
-@step_of("tensorflow")
+@register_step("tensorflow")
 def _step(net: Any, loss: Any, updater: Any, X: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
     """A step with a net, a loss and an updater of the reader's own."""
     with tf.GradientTape() as tape:

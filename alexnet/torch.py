@@ -19,7 +19,7 @@ from alexnet.book.chapter3 import (
     evaluate_accuracy,
     evaluate_accuracy_gpu,
     predict_ch3,
-    step_of,
+    register_step,
     train_ch3,
     train_epoch_ch3,
 )
@@ -100,7 +100,7 @@ def sgd(params: Iterable[torch.Tensor], lr: float, batch_size: int) -> None:
             param.grad.zero_()
 
 
-@step_of("torch")
+@register_step("torch")
 def _step(
     net: Any, loss: Any, updater: Any, X: torch.Tensor, y: torch.Tensor
 ) -> tuple[float, float]:

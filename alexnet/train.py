@@ -1,4 +1,4 @@
-"""The one training loop for the nets of all frameworks."""
+"""`train_ch6` and `evaluate`, for the nets of all frameworks; the loop is in `alexnet.training.loop`."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
     >>> evaluate(build("lenet", backend="numpy"), test_iter)
     0.1
     """
-    bound = bind(net, device=device)
+    bound = BoundNet.on(net, device)
     return fraction_right(bound.predict, epochs_on(data_iter, bound)(0))
 
 

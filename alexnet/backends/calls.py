@@ -1,4 +1,4 @@
-"""Source code in small pieces: what `alexnet show` prints and what `alexnet.build` evaluates."""
+"""Calls that make layers: `alexnet show` prints them, `alexnet.build` evaluates them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True, init=False)
 class Call:
-    """The call of a class, such as ``nn.Dropout(p=0.5)``: text to print, and an object to make.
+    """The call of a class, such as ``nn.Dropout(p=0.5)``, which can be printed and evaluated.
 
-    Arguments that are None are left out, so that the framework's own default holds.
+    Arguments that are None are left out. So the framework's own default holds.
 
     >>> call = Call("str", 7)
     >>> print(call, call.evaluate({"str": str}) == "7")
@@ -37,7 +37,7 @@ class Call:
         return f"{self.name}({', '.join([*map(_literal, self.positional), *named])})"
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
-        """Make the object. ``names`` are those of the module in which the call is to stand."""
+        """Make the object. ``names`` are those that the call may use."""
         first, *rest = self.name.split(".")
         found = names[first]
         for attribute in rest:
@@ -49,22 +49,22 @@ def _literal(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def unless(default: Any, value: Any) -> Any:
-    """None, which `Call` leaves out, for a framework's own default."""
+def omit_default(value: Any, default: Any) -> Any:
+    """None, which `Call` leaves out, if a value is the framework's own default."""
     return None if value == default else value
 
 
-def decimal(value: float) -> float:
-    """A product as one would write it.
+def tidy_float(value: float) -> float:
+    """A number without the noise of rounding.
 
-    >>> 3 * 0.1, decimal(3 * 0.1)
+    >>> 3 * 0.1, tidy_float(3 * 0.1)
     (0.30000000000000004, 0.3)
     """
     return float(f"{value:.12g}")
 
 
 def block(opening: str, lines: Sequence[str], closing: str) -> str:
-    """Lines, indented, between an opening and a closing one."""
+    """Indented lines between two outer lines."""
     return "\n".join([opening, *(indent(line, "    ") for line in lines), closing])
 
 
@@ -74,7 +74,7 @@ def mentions(code: str, name: str) -> bool:
 
 
 def imports_for(code: str, lines: Mapping[str, str]) -> list[str]:
-    """Of lines that each import a name, those that the code needs.
+    """The lines of imports that some code needs, from all of them by the name that they import.
 
     >>> imports_for("nn.ReLU()", {"torch": "import torch", "nn": "from torch import nn"})
     ['from torch import nn']

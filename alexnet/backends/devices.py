@@ -54,6 +54,11 @@ def resolve_device(backend: Backend, device: Any) -> Any:
     raise BackendError(f"{title} cannot use {device!r}; GPUs that it sees: {seen}")
 
 
+def device_for_new_net(backend: Backend, device: Any) -> Any:
+    """The same, but None means where the framework itself puts a new net."""
+    return backend.default_device() if device is None else resolve_device(backend, device)
+
+
 def try_gpu(i: int = 0, backend: str | None = None) -> Any:
     """GPU number ``i`` where there is one, the CPU otherwise.
 

@@ -11,7 +11,7 @@ from alexnet.spec import Dense, Dropout, Shape
 
 
 class DropoutMasks:
-    """Draws dropout's masks by NumPy, from a seed and the step: the same in every backend.
+    """Draws the masks of dropout by NumPy: for the same seed and step, the same in every backend.
 
     For nets of `alexnet.backends.rendering.render` with ``masked=True``, whose dropout layers multiply
     by a mask that they are given, instead of asking their framework for random numbers.
@@ -36,13 +36,15 @@ class DropoutMasks:
     def fill(self, net: BoundNet, step: int, batch_size: int) -> None:
         """Give every dropout layer of a net its mask for that step."""
         assert net.table is not None
-        image: Shape | None = None  # whose values the features are, until a Dense mixes them
+        image: Shape | None = (
+            None  # that the features were flattened from, until a Dense mixes them
+        )
         for row in net.table.rows:
             if len(row.input_shape) == 3:
                 image = row.input_shape
             if isinstance(row.layer, Dropout):
                 shape = (batch_size, *row.input_shape)  # (B, C, H, W) or (B, features)
                 mask = self.draw(step, row.index, row.layer.rate, shape)
-                net.backend.set_mask(net.net, row.index, net.in_layout(mask, image))
+                net.backend.set_mask(net.net, row.index, net.to_own_layout(mask, image))
             if isinstance(row.layer, Dense):
                 image = None

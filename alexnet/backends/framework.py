@@ -19,10 +19,10 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Framework:
-    """An entry of the registry: a framework's names, its source code, and its habits as a guest.
+    """An entry of the registry: a framework's names, how its code is written, and how it is imported.
 
     With this and a file ``alexnet/backends/<name>.py`` (see `alexnet.backends.interface`), a framework
-    is known everywhere in this library.
+    works in every part of this library.
     """
 
     name: str  # of the backend, its file, and its extra in pyproject.toml
@@ -32,24 +32,24 @@ class Framework:
     net_class: str  # base class of its nets, by name
     style: Mapping[str, Any]  # of its curves: matplotlib's color, linestyle, marker
     calls: Callable[[ResolvedLayer], Iterator[Call]]
-    """The calls that make a row's layer, after those of a padding that it needs; none if unknown."""
+    """The calls that make a row's layer, those of a padding first. No calls: the layer is not known."""
     program: Callable[[ResolvedNet, Sequence[str]], str]
-    """The source of a net whose layers are these lines, without imports."""
+    """The source of a whole net, without imports, from the lines of its layers."""
     imports: Callable[[str], list[str]]
     """The lines that import what some code uses."""
     prelude: str = ""  # a statement that follows the imports
     own_layers: tuple[str, ...] = ()
-    """Classes in the backend's file that calls may name; a program that needs one holds its source."""
+    """Classes in the backend's file that calls may name; ``alexnet show`` prints those that it needs."""
     channels_last: bool = False  # images are (B, H, W, C)
-    environment: Mapping[str, str] = field(default_factory=dict)  # unless the user has set it
-    loads_after: tuple[str, ...] = ()  # backends that must be loaded before it, if at all
+    environment: Mapping[str, str] = field(
+        default_factory=dict
+    )  # set before the import, if not set
+    loads_after: tuple[str, ...] = ()  # backends that must come first in one process
     before_import: Callable[[], None] = _nothing
     """Prepares the process. Raises BackendError where the import would kill Python."""
     traps: Callable[[], list[str]] = list
-    """The known traps that lie on this machine, and what is done about them, a sentence each."""
-    caveat: str = (
-        ""  # why a net of this framework may look like its table and compute something else
-    )
+    """The known problems on this machine and what is done about them, a sentence each."""
+    caveat: str = ""  # why a net with the right arrays may still compute something else
 
     def owns(self, cls: type) -> bool:
         """Whether a class of nets or of tensors comes from this framework."""
@@ -66,7 +66,7 @@ class Framework:
         """
         found = []
         for row in net.rows:
-            # A subclass of a layer, which `calls` would take for that layer, is another one.
+            # `calls` would match a user's subclass of a layer as that layer.
             known = type(row.layer) in LAYERS.values()
             found.append(list(self.calls(row)) if known else [])
             if not found[-1]:

@@ -23,7 +23,7 @@ class Stepper(Protocol):
     def step(self, X: Any, y: Any) -> tuple[Any, Any]:
         """One step on a batch. Returns the summed loss and the number of right answers.
 
-        Both are from before the step, and numbers of the framework that may still be on their way:
+        Both are from before the step. They are the framework's own numbers, and may not be computed yet:
         ``float(…)`` waits for them.
         """
 
@@ -37,13 +37,13 @@ class Trainer(Stepper, Protocol):
     def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
 
     def get_velocity(self) -> Weights:
-        """Copies of momentum's running sums of gradients, times the scale, in the neutral layout.
+        """Copies of the momentum buffers, times ``velocity_scale``, in the neutral layout.
 
-        Empty without momentum, and before the first step where there is nothing yet.
+        Empty without momentum. May be empty before the first step.
         """
 
     def set_velocity(self, velocity: Weights) -> None:
-        """The reverse of get_velocity: the same keys and shapes, checked before."""
+        """Set the momentum buffers. The caller has checked keys and shapes."""
 
 
 class Backend(Protocol):
@@ -52,13 +52,6 @@ class Backend(Protocol):
     @property
     def NAME(self) -> str:
         """The backend's name, under which the registry has its entry."""
-
-    @property
-    def Trainer(self) -> type[Trainer]: ...
-
-    @property
-    def SUFFIX(self) -> str:
-        """How the names of files in the framework's own format end."""
 
     def version(self) -> str:
         """The framework's version."""
@@ -79,12 +72,12 @@ class Backend(Protocol):
         """Wait until the device has done all that it was given."""
 
     def peak_gpu_memory(self, device: Any) -> int | None:
-        """Most bytes held on that GPU so far; None on a CPU, or where nobody counts."""
+        """Most bytes held on that GPU so far; None on a CPU, or if the framework does not measure it."""
 
     def render(self, net: ResolvedNet, calls: Iterable[Call], device: Any, dtype: str) -> Any:
         """The framework's own sequential model, on the device, with the framework's own weights.
 
-        ``calls`` make its layers, when they are evaluated in this file. ``dtype`` is float32 or float64.
+        ``calls`` make its layers, each evaluated with this file's names. ``dtype``: float32 or float64.
         """
 
     def to_device(self, net: Any, device: Any) -> Any:
@@ -94,10 +87,14 @@ class Backend(Protocol):
         """Where a net is."""
 
     def get_weights(self, net: Any) -> Weights:
-        """Copies of all arrays of a net, rendered here or written by hand, in the neutral layout."""
+        """Copies of all arrays of a net, built here or written by a user, in the neutral layout."""
 
     def set_weights(self, net: Any, weights: Weights) -> None:
-        """The reverse of get_weights: the same keys and shapes, checked before."""
+        """Set all arrays of a net. The caller has checked keys and shapes."""
+
+    @property
+    def SUFFIX(self) -> str:
+        """How the names of files in the framework's own format end."""
 
     def export(self, net: Any, path: str) -> None:
         """Write a net that was rendered here in the framework's own format.
@@ -120,6 +117,10 @@ class Backend(Protocol):
 
     def to_numpy(self, tensor: Any) -> np.ndarray:
         """A tensor's values."""
+
+    @property
+    def Trainer(self) -> type[Trainer]:
+        """What takes the steps of a training run."""
 
     def gradients(self, net: Any, X: Any, y: Any) -> tuple[float, Weights]:
         """The mean loss of a batch in training, and its gradients, in the layout of get_weights."""

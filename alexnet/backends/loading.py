@@ -1,6 +1,6 @@
-"""Loading a backend: its framework is imported here and nowhere else.
+"""Loading a backend. Every import of a framework goes through `load` first.
 
-The order of imports, the threads and the traps between frameworks are handled on the way.
+It sets the threads, and handles the known problems between frameworks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from alexnet.backends.registry import framework
 from alexnet.errors import BackendError, MissingBackendError, last_line
 
 SET_HERE: set[str] = set()
-"""Variables that hold this library's own choice of threads, which is not for other processes."""
+"""Variables of threads that this library has set for its own process. Workers do not inherit them."""
 
 
 def installed(name: str) -> bool:
@@ -31,7 +31,7 @@ def installed(name: str) -> bool:
 
 
 def load(name: str) -> Backend:
-    """Import a backend and its framework. Raises BackendError if it is unknown or cannot be had.
+    """Import a backend and its framework. Raises BackendError if it is unknown or cannot be imported.
 
     >>> load("numpy").cpu()
     'cpu'
@@ -42,13 +42,13 @@ def load(name: str) -> Backend:
             f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
         )
     place = f"alexnet.backends.{name}"
-    module: Any  # mypy cannot see which; alexnet/backends/conformance.py shows it each of them
+    module: Any  # mypy cannot know which; conformance.py has it check each
     if place in sys.modules:
         module = importlib.import_module(place)
         return module
     chatter = _Chatter(sys.stderr)
     try:
-        with _importing, contextlib.redirect_stderr(chatter), _muted_stderr():
+        with _import_lock, contextlib.redirect_stderr(chatter), _muted_stderr():
             prepare(name)
             module = importlib.import_module(place)
             return module
@@ -63,7 +63,7 @@ def load(name: str) -> Backend:
 
 
 def prepare(name: str) -> None:
-    """What must be done in this process before the framework is imported, here or by a reader.
+    """Prepare this process for the import of a framework, by this library or by the user.
 
     Raises BackendError where importing it would kill Python.
     """
@@ -73,10 +73,10 @@ def prepare(name: str) -> None:
 
 
 def _set_defaults(entry: Framework) -> None:
-    """Environment that a framework reads once, when it is imported; never over the user's own.
+    """Set the variables that a framework reads when it is imported, unless the user has set them.
 
-    Threads: MXNet and Paddle take half the cores or one unless OMP_NUM_THREADS says otherwise, which
-    halves their speed; so it says: as many as this process may use.
+    Without OMP_NUM_THREADS MXNet and Paddle take half the cores or one, which halves their speed. So it
+    is set to all cores that this process may use.
     """
     if entry.module not in sys.modules:
         if "OMP_NUM_THREADS" not in os.environ:
@@ -86,13 +86,13 @@ def _set_defaults(entry: Framework) -> None:
             os.environ.setdefault(variable, value)
 
 
-_importing = threading.RLock()  # standard error is the whole process's
+_import_lock = threading.RLock()  # all threads share standard error
 
 
 class _Chatter(io.TextIOBase):
-    """Standard error without what a framework prints while it is imported.
+    """Standard error that drops what a framework prints while it is imported.
 
-    Logging handlers that are made meanwhile hold on to it, so afterwards it passes everything on.
+    Logging handlers that are made meanwhile keep it. So afterwards it passes text on.
     """
 
     def __init__(self, real: TextIO | None) -> None:
@@ -108,7 +108,7 @@ class _Chatter(io.TextIOBase):
 
 @contextlib.contextmanager
 def _muted_stderr() -> Iterator[None]:
-    """The same for what a framework's compiled code writes; told after all if the import fails."""
+    """The same for what a framework's compiled code writes, which is shown if the import fails."""
     try:
         said, real = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  (closed below)
     except OSError:  # there is no standard error, or no room for a file

@@ -1,4 +1,4 @@
-"""Nets of any framework: whose they are, where they are, and what they hold."""
+"""Nets of any framework: their backend, device, table and arrays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from alexnet.backends.devices import resolve_device
 from alexnet.backends.framework import Framework
 from alexnet.backends.interface import Backend
 from alexnet.backends.loading import load
@@ -21,7 +22,7 @@ _tables: WeakKeyDictionary[Any, ResolvedNet] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class BoundNet:
-    """A net of a framework with its backend, its device and, if it was made from one, its table."""
+    """A net of a framework with its backend, its device and, if it was built here, its table."""
 
     net: Any
     backend: Backend
@@ -34,9 +35,16 @@ class BoundNet:
         backend = backend_of(net)
         return cls(net, backend, backend.device_of(net), table_of(net))
 
+    @classmethod
+    def on(cls, net: Any, device: Any) -> BoundNet:
+        """A net that is moved to a device, as `alexnet.train_ch6` takes it. Raises BackendError."""
+        backend = backend_of(net)
+        where = backend.to_device(net, resolve_device(backend, device))
+        return cls(net, backend, where, table_of(net))
+
     @property
     def name(self) -> str:
-        """The name of its table; of a net without one, that of its class or function."""
+        """The name of its table; without a table, the name of its class or function."""
         if self.table is not None:
             return self.table.name
         return getattr(self.net, "__name__", type(self.net).__name__)
@@ -51,7 +59,7 @@ class BoundNet:
         return self.backend.get_weights(self.net)
 
     def set_weights(self, weights: Weights) -> None:
-        """The reverse: the same keys and shapes, which are not checked here."""
+        """Set all arrays. Keys and shapes are not checked here."""
         self.backend.set_weights(self.net, weights)
 
     def seed(self, number: int) -> None:
@@ -64,18 +72,18 @@ class BoundNet:
 
     def to_tensor(self, X: np.ndarray) -> Any:
         """Images (B, C, H, W) or vectors (B, features) as a batch on its device, in its layout."""
-        return self.backend.to_tensor(self.in_layout(X), self.device)
+        return self.backend.to_tensor(self.to_own_layout(X), self.device)
 
-    def in_layout(self, values: np.ndarray, image: Shape | None = None) -> np.ndarray:
+    def to_own_layout(self, values: np.ndarray, image_shape: Shape | None = None) -> np.ndarray:
         """Values (B, C, H, W) or (B, features) in the framework's own order.
 
-        ``image``: the (C, H, W) that the features come from, if they come from one.
+        ``image_shape``: (C, H, W) of the images that the features were flattened from, if they were.
         """
         if self.framework.channels_last:
             if values.ndim == 4:
                 values = values.transpose(0, 2, 3, 1)  # (B, H, W, C)
-            elif image is not None:
-                by_channel = values.reshape(len(values), *image)  # (B, C, H, W)
+            elif image_shape is not None:
+                by_channel = values.reshape(len(values), *image_shape)  # (B, C, H, W)
                 values = by_channel.transpose(0, 2, 3, 1).reshape(values.shape)  # (B, H*W*C)
         return np.ascontiguousarray(values)
 
@@ -94,12 +102,12 @@ def table_of(net: Any) -> ResolvedNet | None:
     """
     try:
         return _tables.get(net)
-    except TypeError:  # no net: it cannot be referred to weakly
+    except TypeError:  # it is not a net: no weak reference to it is possible
         return None
 
 
 def owner(net: object) -> str | None:
-    """The name of the backend that a net belongs to, by its classes; None if it is no net.
+    """The name of the backend that a net belongs to, by its classes; None if it is not a net.
 
     >>> from alexnet import build
     >>> owner(build("lenet", backend="numpy"))
@@ -113,7 +121,7 @@ def owner(net: object) -> str | None:
 
 
 def backend_of(net: object) -> Backend:
-    """The backend that a net belongs to. Raises BackendError if it is no net of any framework."""
+    """The backend that a net belongs to. Raises BackendError if it is not a net of any framework."""
     name = owner(net)
     if name is None:
         raise BackendError(
@@ -133,7 +141,7 @@ def to_numpy(values: Any) -> np.ndarray:
 
 
 def owner_of_tensor(values: Any) -> str | None:
-    """The name of the backend whose tensor this is; None for anything else, NumPy's arrays included.
+    """The name of the backend that a tensor belongs to; None for other values, NumPy's arrays included.
 
     >>> owner_of_tensor(np.ones(2)) is None
     True

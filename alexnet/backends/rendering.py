@@ -1,4 +1,4 @@
-"""Frameworks' nets made from tables."""
+"""Makes nets of the frameworks from tables."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from alexnet.backends.calls import Call
-from alexnet.backends.devices import resolve_device
+from alexnet.backends.devices import device_for_new_net, resolve_device
 from alexnet.backends.interface import Backend
 from alexnet.backends.loading import load
-from alexnet.backends.nets import BoundNet, backend_of, owner, remember_table, table_of
+from alexnet.backends.nets import BoundNet, backend_of, owner, remember_table
 from alexnet.backends.registry import DEFAULT, FRAMEWORKS, framework
 from alexnet.errors import BackendError, RunError
 from alexnet.spec import Dropout, Net, ResolvedNet, Shape, zoo
@@ -31,7 +31,7 @@ def build(
 
     What comes back is a plain ``torch.nn.Sequential``, ``mxnet.gluon.nn.HybridSequential``,
     ``keras.Sequential`` or ``paddle.nn.Sequential``: one native layer for each layer of the table
-    (Keras: and padding layers). The weights are the same in every framework, bit for bit.
+    (Keras may add padding layers). The weights are the same in every framework, bit for bit.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def build(
     device : as in `train_ch6`; default: where the framework itself puts a new net (TensorFlow and
         Paddle on a GPU where there is one, the others on the CPU).
 
-    Raises SpecError for an unknown model or a shape that does not pass; BackendError for a backend
-    that is unknown or not installed.
+    Raises SpecError for an unknown model, and for an input shape that does not fit its layers;
+    BackendError for a backend that is unknown or not installed.
 
     >>> net = build("lenet", backend="numpy", seed=0)
     >>> net(np.zeros((2, 1, 28, 28), np.float32)).shape
@@ -51,7 +51,8 @@ def build(
     """
     seed = check_seed(seed)
     table = zoo.get(model).resolve(input_shape)
-    bound = render(table, load(backend), device)
+    module = load(backend)
+    bound = render(table, module, device_for_new_net(module, device))
     bound.set_weights(initial_weights(table.parameters, seed))
     return bound.net
 
@@ -59,42 +60,41 @@ def build(
 def render(
     table: ResolvedNet,
     backend: Backend,
-    device: Any = None,
+    device: Any,
     dtype: str = "float32",
     *,
     masked: bool = False,
 ) -> BoundNet:
-    """The framework's own sequential model, with the framework's own weights.
+    """The framework's own sequential model, with the weights that the framework gives it.
 
-    ``device``: as in `build`. ``masked``: dropout takes its masks from
+    ``device``: the framework's own. ``masked``: dropout takes its masks from
     `alexnet.backends.dropout_masks` instead of drawing them.
     """
-    where = backend.default_device() if device is None else resolve_device(backend, device)
     rows = framework(backend.NAME).calls_of(table)
     if masked:
         for row in table.rows:
             if isinstance(row.layer, Dropout):
                 rows[row.index] = [MASKED]
-    net = backend.render(table, (call for calls in rows for call in calls), where, dtype)
+    net = backend.render(table, (call for calls in rows for call in calls), device, dtype)
     remember_table(net, table)
-    return BoundNet(net, backend, where, table)
+    return BoundNet(net, backend, device, table)
 
 
 def bind(
     net: Any, backend: str | None = None, device: Any = None, input_shape: Shape | None = None
 ) -> BoundNet:
-    """What a user calls a net, as a net that is ready to run on a device.
+    """Turn what a user gives as a net into a net on a device.
 
     Parameters
     ----------
     net : a name of `alexnet.spec.zoo`, or a `Net`, with ``backend``; a net of any framework; or a
         function that makes one.
-    backend : the name of the framework; of a net that is one already, only its own is right.
+    backend : the name of the framework. A net of a framework has one; another name is refused.
     device : as in `alexnet.train_ch6`.
     input_shape : (channels, height, width) for a table; default: the one that it is written for.
 
-    Raises SpecError for an unknown name or a shape that does not pass; BackendError if the framework is
-    not named, not installed or another one, or if this is no net.
+    Raises SpecError for an unknown name, and for an input shape that does not fit the layers; BackendError
+    if the framework is not named, not installed or not the net's, or if this is not a net.
     """
     if isinstance(net, str | Net):
         table = zoo.get(net)
@@ -110,8 +110,7 @@ def bind(
     module = backend_of(net)
     if backend not in (None, module.NAME):
         raise BackendError(f"backend={backend!r} was given, but the net is one of {module.NAME}")
-    where = module.to_device(net, resolve_device(module, device))
-    return BoundNet(net, module, where, table_of(net))
+    return BoundNet.on(net, device)
 
 
 def check_seed(seed: object) -> int:

@@ -1,6 +1,6 @@
 """The source of a net in a framework, as one would write it by hand: ``alexnet show``.
 
-A row of the table is a line, so that the columns can be read side by side. The lines are the calls
+A row of the table is a line, so that frameworks can be compared line by line. The lines are the calls
 that `alexnet.build` evaluates. No framework is needed.
 """
 
@@ -16,9 +16,9 @@ from alexnet.spec import Dense, ResolvedNet, shape_text
 
 
 def source(net: ResolvedNet, backend: str) -> str:
-    """A program that leaves a net of that framework in ``net``, with the framework's own weights.
+    """A program that defines ``net``, a net of that framework with the framework's own weights.
 
-    Its layers are those of `alexnet.build`, so it takes what ``alexnet convert`` writes. Raises
+    Its layers are those of `alexnet.build`, so it can load what ``alexnet convert`` writes. Raises
     BackendError for an unknown backend, and for a layer that the backend does not know.
 
     >>> from alexnet.spec.zoo import LENET
@@ -34,12 +34,14 @@ def source(net: ResolvedNet, backend: str) -> str:
     lines, shape = [], net.input_shape
     for row, calls in zip(net.rows, entry.calls_of(net), strict=True):
         lines += [f"{call}," for call in calls]
-        if row.output_shape != shape and not isinstance(row.layer, Dense):  # which says it
+        if row.output_shape != shape and not isinstance(
+            row.layer, Dense
+        ):  # whose line says its size
             lines[-1] += f"  # {shape_text(row.output_shape)}"
         shape = row.output_shape
     program = entry.program(net, lines)
     classes: list[str] = []
-    for name in reversed(entry.own_layers):  # one may be the base of a later one
+    for name in reversed(entry.own_layers):  # a later one may need an earlier one
         if any(mentions(code, name) for code in (program, *classes)):
             classes.insert(0, _class_source(entry.name, name))
     code = "\n\n\n".join([*classes, program])

@@ -66,7 +66,7 @@ def peak_gpu_memory(device: torch.device) -> int | None:
 
 
 class BiasedVariance(nn.modules.batchnorm._BatchNorm):
-    """Records the biased variance, by which it normalises, as all others do."""
+    """Records the biased variance, as the other frameworks do."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -74,18 +74,18 @@ class BiasedVariance(nn.modules.batchnorm._BatchNorm):
         kept = (1 - self.momentum) * self.running_var  # (C,)
         y = super().forward(x)
         n = x.numel() // self.num_features
-        # PyTorch has added momentum * n / (n - 1) * the biased variance.
+        # PyTorch has added momentum * the unbiased variance, n / (n - 1) times too much.
         # Assign through .data so that autograd ignores the change.
         self.running_var.data = kept + (self.running_var - kept) * (n - 1) / n
         return y
 
 
 class BatchNorm1d(BiasedVariance, nn.BatchNorm1d):
-    """PyTorch's, but for the variance that it records."""
+    """As in PyTorch, except for the recorded variance."""
 
 
 class BatchNorm2d(BiasedVariance, nn.BatchNorm2d):
-    """PyTorch's, but for the variance that it records."""
+    """As in PyTorch, except for the recorded variance."""
 
 
 class MaskedDropout(nn.Module):
@@ -161,7 +161,9 @@ def images(pixels: np.ndarray, transform: ImageTransform, device: torch.device) 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy has none
+    return (
+        tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    ).numpy()  # NumPy has no bfloat16
 
 
 # --- training -------------------------------------------------------------------------------------

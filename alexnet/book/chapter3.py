@@ -1,7 +1,7 @@
-"""The functions of the chapter on softmax regression, where loss and updater are the reader's own.
+"""The functions of the chapter on softmax regression, where the reader gives loss and updater.
 
-They are the same in every column: whose a net is, is seen by looking at it; and if it is a plain function
-of X, by looking at a batch.
+All four columns share them. The framework is found from the net's class; for a plain function of X, from a
+batch.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from alexnet.training.settings import check_num_epochs
 Step = Callable[[Any, Any, Any, Any, Any], tuple[float, float]]
 
 STEPS: dict[str, Step] = {}
-"""By backend: a step with a reader's net, loss and updater on a batch X, y; each column has its own."""
+"""By backend: one training step with the reader's net, loss and updater. Each column registers its own."""
 
 
-def step_of(name: str) -> Callable[[Step], Step]:
-    """Make a function the step of that column: ``step(net, loss, updater, X, y)``.
+def register_step(name: str) -> Callable[[Step], Step]:
+    """A decorator that makes a function the step of that column: ``step(net, loss, updater, X, y)``.
 
     It returns the summed loss and the number of right answers, from before the step.
     """
@@ -45,26 +45,28 @@ def evaluate_accuracy(net: Any, data_iter: Batches) -> float:
 
 def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
     """`evaluate_accuracy` with the batches put on a device first; by default where the net is."""
-    batches = iter(data_iter) if backends.owner(net) is None else None
-    first = [] if batches is None else [_first(batches, "test")]
-    backend = _backend_of(net, first)
-    if device is None:
-        device = "cpu" if first else BoundNet.of(net).device
+    if backends.owner(net) is None:
+        batches = iter(data_iter)
+        first = _first(batches, "test")
+        backend, device = _backend_of(net, first), "cpu" if device is None else device
+        data_iter = chain([first], batches)
+    else:
+        backend = backends.backend_of(net)
+        device = backend.device_of(net) if device is None else device
     there = BoundNet(net, backend, backends.resolve_device(backend, device))
-    again = data_iter if batches is None else chain(first, batches)
-    return evaluate_accuracy(net, epochs_on(again, there)(0))
+    return evaluate_accuracy(net, epochs_on(data_iter, there)(0))
 
 
 def train_epoch_ch3(net: Any, train_iter: Batches, loss: Any, updater: Any) -> tuple[float, float]:
     """One epoch of training. Returns the mean loss and the accuracy of its examples.
 
     ``net``: a net, or a function of X. ``loss``: a function of (y_hat, y) that gives the loss of each
-    example (B,), or their mean; in TensorFlow, Keras' own too. ``updater``: an optimizer (MXNet: a
+    example (B,), or their mean; in TensorFlow, a Keras loss works too. ``updater``: an optimizer (MXNet: a
     `gluon.Trainer`), or a function of the batch size (TensorFlow: an `Updater`).
     """
     batches = iter(train_iter)
     first = _first(batches, "training")
-    run = _run(net, (train_iter, ()), loss, updater, first)
+    run = _new_run(net, (train_iter, ()), loss, updater, first)
     return run.train_on(chain([first], batches))
 
 
@@ -75,7 +77,7 @@ def train_ch3(
     check_num_epochs(num_epochs)
     batches = iter(train_iter)
     first = _first(batches, "training")
-    run = _run(net, (train_iter, test_iter), loss, updater, first, num_epochs=num_epochs)
+    run = _new_run(net, (train_iter, test_iter), loss, updater, first, num_epochs=num_epochs)
     run.epochs(
         num_epochs,
         num_batches(train_iter),
@@ -86,7 +88,7 @@ def train_ch3(
 
 
 def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
-    """Show the first n test images with their labels, and below them what the net says."""
+    """Show the first n test images with their labels, and below them the predictions."""
     X, y = next(iter(test_iter))
     predicted = backends.to_numpy(_scores(net, X)).argmax(axis=1)
     names = (get_fashion_mnist_labels(labels) for labels in (y, predicted))
@@ -95,7 +97,7 @@ def predict_ch3(net: Any, test_iter: Batches, n: int = 6) -> None:
 
 
 def _scores(net: Any, X: Any) -> Any:
-    """What a net, or a function that stands for one, gives for a batch: (B, classes)."""
+    """What a net, or a plain function, gives for a batch: (B, classes)."""
     return net(X) if backends.owner(net) is None else backends.backend_of(net).predict(net, X)
 
 
@@ -107,11 +109,11 @@ def _first(batches: Iterator[tuple[Any, Any]], which: str) -> tuple[Any, Any]:
     return first
 
 
-def _backend_of(net: Any, first: list[tuple[Any, Any]]) -> Backend:
-    """The backend of a net; of a plain function, that of the first batch's images."""
+def _backend_of(net: Any, batch: tuple[Any, Any]) -> Backend:
+    """The backend of a net; for a plain function, the backend of a batch."""
     if backends.owner(net) is not None:
         return backends.backend_of(net)
-    ((X, _),) = first
+    X, _ = batch
     name = backends.owner_of_tensor(X)
     if name is None:
         raise DataError(f"batches must be tensors of a framework, not {type(X).__name__}")
@@ -128,15 +130,15 @@ class _ReadersTrainer:
         return self.own_step(self.net, self.loss, self.updater, X, y)
 
 
-def _run(
+def _new_run(
     net: Any,
     loaders: tuple[Batches, Batches],
     loss: Any,
     updater: Any,
-    first: tuple[Any, Any],
+    batch: tuple[Any, Any],
     **settings: Any,
 ) -> Run:
-    backend = _backend_of(net, [first])
+    backend = _backend_of(net, batch)
     bound = BoundNet(net, backend, backend.default_device())
     history = new_history(bound, loaders, **settings)
     return Run(bound, _ReadersTrainer(STEPS[backend.NAME], net, loss, updater), history)

@@ -14,7 +14,7 @@ from alexnet.comparison.plan import check_silence
 from alexnet.errors import RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
-from alexnet.workers.worker import Job
+from alexnet.workers.job import Job
 
 
 @dataclass

@@ -51,7 +51,7 @@ def train(
     """Train one net in one framework."""
     from alexnet.comparison.plan import describe_data, plan
     from alexnet.train import train_ch6
-    from alexnet.workers.worker import Job
+    from alexnet.workers.job import Job
 
     backends.load(backend)
     if save:

@@ -8,9 +8,8 @@ import numpy as np
 
 from alexnet.comparison.rows import Answers, Row, check_finished
 from alexnet.json_values import from_json
-from alexnet.parity.check import Differences
+from alexnet.parity.check import SELF_TEST, Differences
 from alexnet.training.history import Epoch, History, steps_from
-from alexnet.workers.examine import SELF_TEST
 
 
 class Attempt:

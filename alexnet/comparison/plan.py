@@ -21,7 +21,7 @@ from alexnet.errors import RunError
 from alexnet.spec import zoo
 from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.workers import processes
-from alexnet.workers.worker import Job
+from alexnet.workers.job import Job
 
 LONGEST_SILENCE = 7 * 24 * 3600.0
 SILENCE = 600.0  # seconds after which a worker that says nothing is given up

@@ -28,9 +28,7 @@ class Row:
     peak_memory: int | None = None  # bytes; of the process, or of the GPU
     logits_difference: float | None = None  # largest, over the largest logit of the reference
     answers: Answers | None = None
-    parity: Differences | None = (
-        None  # of one step of training, `alexnet.workers.examine.SELF_TEST`
-    )
+    parity: Differences | None = None  # of `alexnet.parity.check.SELF_TEST`
     note: str = ""
     missing: bool = False  # its framework is not installed
 

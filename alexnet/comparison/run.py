@@ -23,11 +23,11 @@ from alexnet.comparison.results import Comparison
 from alexnet.comparison.rows import Row
 from alexnet.errors import AlexNetError, RunError
 from alexnet.spec.weights import initial_weights
-from alexnet.train import check_settings
 from alexnet.training.callbacks import in_notebook
 from alexnet.training.recipes import Recipe, net_for
+from alexnet.training.settings import check_settings
 from alexnet.workers import processes
-from alexnet.workers.worker import Job, initial_logits
+from alexnet.workers.job import Job, initial_logits
 
 CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finished
 
@@ -38,7 +38,7 @@ class Watcher(Protocol):
     def begin(self, rows: Sequence[Row]) -> None: ...
 
     def event(self, row: Row, event: dict[str, Any]) -> None:
-        """An event of `alexnet.workers.worker`, or ``start`` or ``end``."""
+        """An event of `alexnet.workers.events`, or ``start`` or ``end``."""
 
     def finish(self, row: Row) -> None: ...
 
@@ -274,7 +274,8 @@ def _reference(comparison: Comparison, model: str) -> np.ndarray:
     """The initial logits in double precision."""
     job = _job(comparison, Row(model, backends.REFERENCE))
     table = net_for(model, job.recipe)
-    net = render(table, backends.load(backends.REFERENCE), dtype="float64")
+    reference = backends.load(backends.REFERENCE)
+    net = render(table, reference, reference.cpu(), "float64")
     net.set_weights(initial_weights(table.parameters, job.seed))
     return initial_logits(job, net)
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alexnet import backends
-from alexnet.backends import numpy as reference
 from alexnet.backends.dropout_masks import DropoutMasks
 from alexnet.backends.rendering import render
 from alexnet.errors import RunError
@@ -49,6 +48,10 @@ class Settings:
     def __post_init__(self) -> None:
         if self.dtype not in TOLERANCE:
             raise RunError(f"dtype must be {' or '.join(TOLERANCE)}, not {self.dtype!r}")
+
+
+SELF_TEST = Settings(steps=1, batch_size=2, dtype="float32")
+"""One step of training, which shows whether a backend works."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,8 @@ def _away_from_kinks(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) 
     Each is judged by the reference's weights at its own step (see `alexnet.parity.kinks`).
     """
     masks = DropoutMasks(run.seed) if run.dropout else None
-    bound = render(net, reference, dtype="float64", masked=run.dropout)
+    reference = backends.load(backends.REFERENCE)
+    bound = render(net, reference, reference.cpu(), "float64", masked=run.dropout)
     bound.set_weights(_start(net, run.seed))
     trainer = reference.Trainer(bound.net, run.lr, 0.0)
     source = np.random.Generator(np.random.PCG64([run.seed, 2]))

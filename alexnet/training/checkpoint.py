@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.backends import Backend, BoundNet
+from alexnet.backends.devices import device_for_new_net
 from alexnet.backends.rendering import render
 from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
 from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape, zoo
@@ -284,10 +285,11 @@ def load(
     `build` does.
     """
     backends.framework(backend)
-    return rendered(Checkpoint.read(path), backends.load(backend), device).net
+    checkpoint, module = Checkpoint.read(path), backends.load(backend)
+    return rendered(checkpoint, module, device_for_new_net(module, device)).net
 
 
-def rendered(checkpoint: Checkpoint, backend: Backend, device: Any = None) -> BoundNet:
+def rendered(checkpoint: Checkpoint, backend: Backend, device: Any) -> BoundNet:
     """The checkpoint's net in a framework, with its weights."""
     net = render(checkpoint.net, backend, device, checkpoint.dtype)
     net.set_weights(checkpoint.weights)

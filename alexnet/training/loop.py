@@ -1,4 +1,4 @@
-"""The loop over steps and epochs, and its clock."""
+"""Training: steps, epochs, and the clock that measures them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Run:
         callback: Callback,
         keep: Callable[[History], None] | None = None,
     ) -> None:
-        """Train on the n-th epoch's batches, then test, for every n that the history has not had.
+        """For each epoch that the history does not have yet: train, then test.
 
-        ``keep`` is told of the history after each.
+        ``train`` and ``test`` take the number of the epoch. ``keep`` is called after each.
         """
         history = self.history
         callback.begin(history, num_epochs * batches_per_epoch if batches_per_epoch else None)
@@ -82,7 +82,7 @@ class Run:
 
 
 def num_batches(batches: Batches) -> int | None:
-    """The batches in an epoch, None where that is not known."""
+    """The number of batches in an epoch, or None if it is not known."""
     try:
         return len(batches) if isinstance(batches, Sized) else None
     except TypeError:  # a tf.data.Dataset that cannot tell

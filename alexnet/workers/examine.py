@@ -13,9 +13,7 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends import Backend
 from alexnet.backends.mxnet_startup import usable_cores
-from alexnet.parity.check import TOLERANCE, Settings, parity
-
-SELF_TEST = Settings(steps=1, batch_size=2, dtype="float32")
+from alexnet.parity.check import SELF_TEST, TOLERANCE, parity
 
 
 def look(name: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ handle, and it ends by itself when this process is gone, however that came about
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -23,7 +22,8 @@ from typing import Any
 from alexnet import backends
 from alexnet.backends import TRY_GPU
 from alexnet.backends.mxnet_startup import usable_cores
-from alexnet.workers.worker import Job
+from alexnet.workers.events import parse_event
+from alexnet.workers.job import Job
 
 LOG_LINES, LOG_LINE, LOG_TAIL = 3, 200, 10_000  # of a worker that died: lines, characters, bytes
 LINES_AHEAD, LONGEST_LINE = 1000, 2**26  # that are read before they are needed; characters of one
@@ -33,7 +33,6 @@ THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 LAUNCH = """
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]  # the working directory's files are no modules
-import json
 if sys.version_info < (3, 11):
     message = f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 is needed"
     print(json.dumps({"event": "error", "message": message}))
@@ -112,7 +111,7 @@ def _hear(
     if worker not in running:  # ended meanwhile
         return
     worker.last_heard = time.monotonic()
-    event = _event(line)
+    event = parse_event(line)
     if event is not None:
         yield worker, event
         return
@@ -125,48 +124,6 @@ def _hear(
 
 def _end(problem: str, said: list[str]) -> dict[str, Any]:
     return {"event": "end", "problem": problem, "said": said}
-
-
-NUMBER = int | float
-EVENTS: dict[str, dict[str, Any]] = {
-    "ready": {
-        "pid": int,
-        "version": str,
-        "device": str,
-        "on_gpu": bool,
-        "machine": str,
-        "threads": str,
-    },
-    "initial_logits": {"logits": list},
-    "begin": {"steps": int | None, "history": dict},
-    "step": {
-        "done": int,
-        "loss": NUMBER,
-        "examples_per_sec": NUMBER,
-        "seconds_left": NUMBER | None,
-        "steps": list,
-    },
-    "test": {},
-    "epoch": {"done": int, "epoch": dict},
-    "result": {"history": dict, "peak_memory": int | None},
-    "answers": {"classes": list, "probabilities": list},
-    "parity": {"figures": dict},
-    "error": {"message": str},
-    "examined": {"finding": dict, "traps": list},
-}
-"""What a worker may send: each kind of event, and the fields that it has."""
-
-
-def _event(line: str) -> dict[str, Any] | None:
-    with suppress(ValueError, RecursionError):
-        event = json.loads(line)
-        if "\\ud" in line.lower():  # half a character can be written so, and no file would take it
-            json.dumps(event, ensure_ascii=False).encode()
-        kind = event.get("event") if isinstance(event, dict) else None
-        fields = EVENTS.get(kind) if isinstance(kind, str) else None
-        if fields is not None and all(isinstance(event.get(k), t) for k, t in fields.items()):
-            return event
-    return None
 
 
 class _Worker:

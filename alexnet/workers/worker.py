@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,65 +27,19 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends import BoundNet
 from alexnet.backends.rendering import build
-from alexnet.data import ImageLoader, load_fashion_mnist
+from alexnet.data import ImageLoader
 from alexnet.errors import AlexNetError
 from alexnet.json_values import to_json
-from alexnet.parity.check import parity
+from alexnet.parity.check import SELF_TEST, parity
 from alexnet.train import train_ch6
 from alexnet.training.history import History
-from alexnet.training.recipes import Recipe, net_for
-from alexnet.workers.examine import SELF_TEST, look
+from alexnet.training.recipes import net_for
+from alexnet.workers.examine import look
+from alexnet.workers.job import Job, initial_logits
 from alexnet.workers.machine import describe
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-PROBED_IMAGES = 32  # of the test set, whose logits are compared before training
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker is to do."""
-
-    model: str
-    backend: str
-    recipe: Recipe
-    seed: int
-    root: str | None  # folder of the four files; None: the sample
-    device: str | None = None
-    kind: str = "train"  # or "report" the device, or "examine" the framework
-    checkpoint: str | None = None  # the file to keep the run in
-    resume: bool = False  # go on from that file, if it is there
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Job:
-        fields = json.loads(text)
-        return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
-
-    def load_data(self, **options: Any) -> Any:
-        """The loaders that every backend of a comparison gets alike."""
-        r = self.recipe
-        return load_fashion_mnist(
-            r.batch_size,
-            r.resize,
-            root=self.root,
-            source=None if self.root else "sample",
-            normalize=r.normalize,
-            seed=self.seed,
-            subset=(r.train_examples, r.test_examples),
-            **options,
-        )
-
-
-def initial_logits(job: Job, net: BoundNet) -> np.ndarray:
-    """Logits (PROBED_IMAGES or fewer, classes) of the first test images."""
-    _, test_iter = job.load_data()
-    pixels = test_iter.pixels[:PROBED_IMAGES]
-    return backends.to_numpy(
-        net.predict(net.backend.images(pixels, test_iter.transform, net.device))
-    )
 
 
 class EventDisplay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from alexnet import spec
-from alexnet.backends.calls import Call, block, decimal, imports_for, unless
+from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
 from alexnet.backends.framework import Framework
 from alexnet.backends.mxnet_startup import prepare_mxnet
 from alexnet.spec import ResolvedLayer, ResolvedNet
@@ -18,15 +18,15 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
                 "nn.Conv2D",
                 out,
                 kernel_size=kernel,
-                strides=unless(1, stride),
-                padding=unless(0, padding),
-                groups=unless(1, groups),
+                strides=omit_default(stride, 1),
+                padding=omit_default(padding, 0),
+                groups=omit_default(groups, 1),
             )
         case spec.MaxPool(kernel, _, padding) as pool:
-            options = {"strides": pool.step, "padding": unless(0, padding)}
+            options = {"strides": pool.step, "padding": omit_default(padding, 0)}
             yield Call("nn.MaxPool2D", pool_size=kernel, **options)
         case spec.AvgPool(kernel, _, padding) as pool:
-            options = {"strides": pool.step, "padding": unless(0, padding)}
+            options = {"strides": pool.step, "padding": omit_default(padding, 0)}
             yield Call("nn.AvgPool2D", pool_size=kernel, **options)
         case spec.GlobalAvgPool():
             yield Call("nn.GlobalAvgPool2D")
@@ -45,11 +45,11 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.Dropout(rate):
             yield Call("nn.Dropout", rate)
         case spec.LocalResponseNorm(size, alpha, beta, k):
-            alpha = decimal(alpha * size)  # MXNet divides it by size
+            alpha = tidy_float(alpha * size)  # MXNet divides it by size
             yield Call("LocalResponseNorm", size, alpha=alpha, beta=beta, knorm=k)
         case spec.BatchNorm(momentum, epsilon):
-            share = decimal(1 - momentum)  # of the old value
-            options = {"momentum": unless(0.9, share), "epsilon": unless(1e-5, epsilon)}
+            share = tidy_float(1 - momentum)  # weight of the old value
+            options = {"momentum": omit_default(share, 0.9), "epsilon": omit_default(epsilon, 1e-5)}
             yield Call("nn.BatchNorm", **options)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alexnet import spec
-from alexnet.backends.calls import Call, block, decimal, unless
+from alexnet.backends.calls import Call, block, omit_default, tidy_float
 from alexnet.backends.framework import Framework, has_module
 from alexnet.errors import BackendError
 from alexnet.spec import ResolvedLayer, ResolvedNet
@@ -23,15 +23,15 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
                 shape[0],
                 out,
                 kernel_size=kernel,
-                stride=unless(1, stride),
-                padding=unless(0, padding),
-                groups=unless(1, groups),
+                stride=omit_default(stride, 1),
+                padding=omit_default(padding, 0),
+                groups=omit_default(groups, 1),
             )
         case spec.MaxPool(kernel, _, padding) as pool:
-            options = {"stride": pool.step, "padding": unless(0, padding)}
+            options = {"stride": pool.step, "padding": omit_default(padding, 0)}
             yield Call("nn.MaxPool2D", kernel_size=kernel, **options)
         case spec.AvgPool(kernel, _, padding) as pool:
-            options = {"stride": pool.step, "padding": unless(0, padding)}
+            options = {"stride": pool.step, "padding": omit_default(padding, 0)}
             options["exclusive"] = False if padding else None  # padding counts, as elsewhere
             yield Call("nn.AvgPool2D", kernel_size=kernel, **options)
         case spec.GlobalAvgPool():
@@ -51,12 +51,12 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.Dropout(rate):
             yield Call("nn.Dropout", p=rate)
         case spec.LocalResponseNorm(size, alpha, beta, k):
-            alpha = decimal(alpha * size)  # Paddle divides it by size
+            alpha = tidy_float(alpha * size)  # Paddle divides it by size
             yield Call("nn.LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
         case spec.BatchNorm(momentum, epsilon):
             kind = "nn.BatchNorm2D" if len(shape) == 3 else "nn.BatchNorm1D"
-            share = decimal(1 - momentum)  # of the old value
-            options = {"momentum": unless(0.9, share), "epsilon": unless(1e-5, epsilon)}
+            share = tidy_float(1 - momentum)  # weight of the old value
+            options = {"momentum": omit_default(share, 0.9), "epsilon": omit_default(epsilon, 1e-5)}
             yield Call(kind, shape[0], **options)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from textwrap import indent
 
 from alexnet import spec
-from alexnet.backends.calls import Call, block, decimal, imports_for, unless
+from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
 from alexnet.backends.framework import Framework
 from alexnet.backends.registry.paddle import import_order_trap
-from alexnet.backends.registry.torch import keep_triton_alive, triton_trap
+from alexnet.backends.registry.torch import guard_triton, triton_trap
 from alexnet.errors import BackendError
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
@@ -18,7 +18,7 @@ from alexnet.spec import ResolvedLayer, ResolvedNet
 def calls(row: ResolvedLayer) -> Iterator[Call]:
     match row.layer:
         case spec.Conv(out, kernel, stride, padding, groups):
-            # "same" is this padding only for an odd window moved by one: else it is lopsided
+            # "same" is this padding only for an odd window moved by one; else Keras pads one side more
             same = padding > 0 and stride == 1 and kernel == 2 * padding + 1
             if padding and not same:
                 yield Call("layers.ZeroPadding2D", padding)
@@ -26,9 +26,9 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
                 "layers.Conv2D",
                 out,
                 kernel_size=kernel,
-                strides=unless(1, stride),
+                strides=omit_default(stride, 1),
                 padding="same" if same else None,
-                groups=unless(1, groups),
+                groups=omit_default(groups, 1),
             )
         case spec.MaxPool(kernel, _, padding) as pool:
             if padding:
@@ -57,8 +57,11 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.LocalResponseNorm(size, alpha, beta, k):
             yield Call("LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
         case spec.BatchNorm(momentum, epsilon):
-            share = decimal(1 - momentum)  # of the old value
-            options = {"momentum": unless(0.99, share), "epsilon": unless(1e-3, epsilon)}
+            share = tidy_float(1 - momentum)  # weight of the old value
+            options = {
+                "momentum": omit_default(share, 0.99),
+                "epsilon": omit_default(epsilon, 1e-3),
+            }
             yield Call("layers.BatchNormalization", **options)
 
 
@@ -86,7 +89,7 @@ def before_import() -> None:
             f"Keras is told by KERAS_BACKEND to run on {chosen}; "
             "the tensorflow backend needs it to be unset or tensorflow"
         )
-    keep_triton_alive()
+    guard_triton()
 
 
 ENTRY = Framework(

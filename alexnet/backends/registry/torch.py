@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from alexnet import spec
-from alexnet.backends.calls import Call, block, decimal, imports_for, unless
+from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
 from alexnet.backends.framework import Framework, has_module
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
@@ -22,15 +22,15 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
                 shape[0],
                 out,
                 kernel_size=kernel,
-                stride=unless(1, stride),
-                padding=unless(0, padding),
-                groups=unless(1, groups),
+                stride=omit_default(stride, 1),
+                padding=omit_default(padding, 0),
+                groups=omit_default(groups, 1),
             )
         case spec.MaxPool(kernel, _, padding) as pool:
-            options = {"stride": pool.step, "padding": unless(0, padding)}
+            options = {"stride": pool.step, "padding": omit_default(padding, 0)}
             yield Call("nn.MaxPool2d", kernel_size=kernel, **options)
         case spec.AvgPool(kernel, _, padding) as pool:
-            options = {"stride": pool.step, "padding": unless(0, padding)}
+            options = {"stride": pool.step, "padding": omit_default(padding, 0)}
             yield Call("nn.AvgPool2d", kernel_size=kernel, **options)
         case spec.GlobalAvgPool():
             yield Call("nn.AdaptiveAvgPool2d", 1)
@@ -49,11 +49,12 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.Dropout(rate):
             yield Call("nn.Dropout", p=rate)
         case spec.LocalResponseNorm(size, alpha, beta, k):
-            alpha = decimal(alpha * size)  # PyTorch divides it by size
+            alpha = tidy_float(alpha * size)  # PyTorch divides it by size
             yield Call("nn.LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
         case spec.BatchNorm(momentum, epsilon):
+            # without nn.: this library's own, in alexnet/backends/torch.py
             kind = "BatchNorm2d" if len(shape) == 3 else "BatchNorm1d"
-            options = {"eps": unless(1e-5, epsilon), "momentum": unless(0.1, momentum)}
+            options = {"eps": omit_default(epsilon, 1e-5), "momentum": omit_default(momentum, 0.1)}
             yield Call(kind, shape[0], **options)
 
 
@@ -65,7 +66,7 @@ def imports(code: str) -> list[str]:
     return imports_for(code, {"torch": "import torch", "nn": "from torch import nn"})
 
 
-def keep_triton_alive() -> None:
+def guard_triton() -> None:
     """Import Triton before TensorFlow, or keep it out of a process where TensorFlow came first.
 
     Triton comes with PyTorch's CUDA builds. PyTorch imports it when the first optimizer is made, and it
@@ -95,6 +96,6 @@ ENTRY = Framework(
     program=program,
     imports=imports,
     own_layers=("BiasedVariance", "BatchNorm1d", "BatchNorm2d"),
-    before_import=keep_triton_alive,
+    before_import=guard_triton,
     traps=triton_trap,
 )

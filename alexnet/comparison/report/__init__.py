@@ -15,9 +15,8 @@ from alexnet.comparison.report.entries import entries_of
 from alexnet.comparison.report.listing import CODE_STYLES, listings
 from alexnet.comparison.results import Comparison
 from alexnet.errors import RunError, last_line
-from alexnet.parity.check import TOLERANCE
+from alexnet.parity.check import SELF_TEST, TOLERANCE
 from alexnet.spec import shape_text
-from alexnet.workers.examine import SELF_TEST
 
 REPORT = "report.html"  # in a run's folder
 

@@ -1,0 +1,49 @@
+"""What a worker sends: one JSON object a line, with its kind under ``"event"``."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+NUMBER = int | float
+EVENTS: dict[str, dict[str, Any]] = {
+    "ready": {
+        "pid": int,
+        "version": str,
+        "device": str,
+        "on_gpu": bool,
+        "machine": str,
+        "threads": str,
+    },
+    "initial_logits": {"logits": list},
+    "begin": {"steps": int | None, "history": dict},
+    "step": {
+        "done": int,
+        "loss": NUMBER,
+        "examples_per_sec": NUMBER,
+        "seconds_left": NUMBER | None,
+        "steps": list,
+    },
+    "test": {},
+    "epoch": {"done": int, "epoch": dict},
+    "result": {"history": dict, "peak_memory": int | None},
+    "answers": {"classes": list, "probabilities": list},
+    "parity": {"figures": dict},
+    "error": {"message": str},
+    "examined": {"finding": dict, "traps": list},
+}
+"""What a worker may send: each kind of event, and the fields that it has."""
+
+
+def parse_event(line: str) -> dict[str, Any] | None:
+    """The event in a line that a worker sent; None if it is not one of `EVENTS`."""
+    with suppress(ValueError, RecursionError):
+        event = json.loads(line)
+        if "\\ud" in line.lower():  # half a character can be written so, and no file would take it
+            json.dumps(event, ensure_ascii=False).encode()
+        kind = event.get("event") if isinstance(event, dict) else None
+        fields = EVENTS.get(kind) if isinstance(kind, str) else None
+        if fields is not None and all(isinstance(event.get(k), t) for k, t in fields.items()):
+            return event
+    return None

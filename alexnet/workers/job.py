@@ -1,0 +1,62 @@
+"""What a worker is asked to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from alexnet import backends
+from alexnet.backends import BoundNet
+from alexnet.data import load_fashion_mnist
+from alexnet.training.recipes import Recipe
+
+PROBED_IMAGES = 32  # of the test set, whose logits are compared before training
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do."""
+
+    model: str
+    backend: str
+    recipe: Recipe
+    seed: int
+    root: str | None  # folder of the four files; None: the sample
+    device: str | None = None
+    kind: str = "train"  # or "report" the device, or "examine" the framework
+    checkpoint: str | None = None  # the file to keep the run in
+    resume: bool = False  # go on from that file, if it is there
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        fields = json.loads(text)
+        return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
+
+    def load_data(self, **options: Any) -> Any:
+        """The loaders that every backend of a comparison gets alike."""
+        r = self.recipe
+        return load_fashion_mnist(
+            r.batch_size,
+            r.resize,
+            root=self.root,
+            source=None if self.root else "sample",
+            normalize=r.normalize,
+            seed=self.seed,
+            subset=(r.train_examples, r.test_examples),
+            **options,
+        )
+
+
+def initial_logits(job: Job, net: BoundNet) -> np.ndarray:
+    """Logits (PROBED_IMAGES or fewer, classes) of the first test images."""
+    _, test_iter = job.load_data()
+    pixels = test_iter.pixels[:PROBED_IMAGES]
+    return backends.to_numpy(
+        net.predict(net.backend.images(pixels, test_iter.transform, net.device))
+    )
