@@ -15,14 +15,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from alexnet import backends, train
-from alexnet.book.chapter3 import (
-    evaluate_accuracy,
-    evaluate_accuracy_gpu,
-    predict_ch3,
-    register_step,
-    train_ch3,
-    train_epoch_ch3,
-)
+from alexnet.book.chapter3 import Chapter3
 from alexnet.book.names import argmax, numpy, reduce_mean, reduce_sum, reshape, size
 from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
@@ -103,7 +96,6 @@ def sgd(params: Iterable[np.ndarray], lr: float, batch_size: int) -> None:
         param[:] = param - lr * param.grad / batch_size
 
 
-@register_step("mxnet")
 def _step(net: Any, loss: Any, updater: Any, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """A step with a net, a loss and an updater of the reader's own."""
     with autograd.record():
@@ -116,6 +108,16 @@ def _step(net: Any, loss: Any, updater: Any, X: np.ndarray, y: np.ndarray) -> tu
         updater(len(y))
     return number(losses.mean()) * len(y), accuracy(y_hat, y)
 
+
+def _predict(net: Any, X: np.ndarray) -> np.ndarray:
+    return net(X)
+
+
+_chapter3 = Chapter3(_backend, _step, _predict)
+evaluate_accuracy = _chapter3.evaluate_accuracy
+evaluate_accuracy_gpu = _chapter3.evaluate_accuracy_gpu
+train_epoch_ch3, train_ch3 = _chapter3.train_epoch_ch3, _chapter3.train_ch3
+predict_ch3 = _chapter3.predict_ch3
 
 # --- convolutional networks -----------------------------------------------------------------------
 

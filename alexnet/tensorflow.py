@@ -16,15 +16,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from alexnet import backends, train
-from alexnet.book import chapter3
-from alexnet.book.chapter3 import (
-    evaluate_accuracy,
-    predict_ch3,
-    register_step,
-    train_ch3,
-    train_epoch_ch3,
-)
-from alexnet.book.names import numpy, size
+from alexnet.book.chapter3 import Chapter3
+from alexnet.book.names import numpy
 from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
     Animator,
@@ -150,7 +143,6 @@ class Updater:
         sgd(self.params, grads, self.lr, batch_size)
 
 
-@register_step("tensorflow")
 def _step(net: Any, loss: Any, updater: Any, X: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
     """A step with a net, a loss and an updater of the reader's own."""
     with tf.GradientTape() as tape:
@@ -167,6 +159,15 @@ def _step(net: Any, loss: Any, updater: Any, X: tf.Tensor, y: tf.Tensor) -> tupl
     return float(mean) * len(y), accuracy(y_hat, y)
 
 
+def _predict(net: Any, X: tf.Tensor) -> tf.Tensor:
+    return net(X, training=False) if isinstance(net, layers.Layer) else net(X)
+
+
+_chapter3 = Chapter3(_backend, _step, _predict)
+evaluate_accuracy = _chapter3.evaluate_accuracy
+train_epoch_ch3, train_ch3 = _chapter3.train_epoch_ch3, _chapter3.train_ch3
+predict_ch3 = _chapter3.predict_ch3
+
 # --- convolutional networks -----------------------------------------------------------------------
 
 
@@ -174,7 +175,7 @@ def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> f
     """`evaluate_accuracy` with the batches put on a device first; by default TensorFlow chooses."""
     if device is None:
         return evaluate_accuracy(net, data_iter)
-    return chapter3.evaluate_accuracy_gpu(net, _loader(data_iter), _neutral(device))
+    return _chapter3.evaluate_accuracy_gpu(net, _loader(data_iter), _neutral(device))
 
 
 def _neutral(device: Any) -> Any:
@@ -309,6 +310,11 @@ abs, exp, log = tf.abs, tf.exp, tf.math.log
 sin, cos, sinh, cosh, tanh = tf.sin, tf.cos, tf.sinh, tf.cosh, tf.tanh
 reshape, astype, transpose, argmax = tf.reshape, tf.cast, tf.transpose, tf.argmax
 reduce_sum, reduce_mean = tf.reduce_sum, tf.reduce_mean
+
+
+def size(x: tf.Tensor) -> int:
+    """The number of elements."""
+    return int(tf.size(x))
 
 
 if not TYPE_CHECKING:  # a type checker would take every name for defined

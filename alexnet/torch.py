@@ -15,14 +15,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from alexnet import backends, train
-from alexnet.book.chapter3 import (
-    evaluate_accuracy,
-    evaluate_accuracy_gpu,
-    predict_ch3,
-    register_step,
-    train_ch3,
-    train_epoch_ch3,
-)
+from alexnet.book.chapter3 import Chapter3
 from alexnet.book.names import argmax, numpy, reduce_mean, reduce_sum, reshape, size
 from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
@@ -100,7 +93,6 @@ def sgd(params: Iterable[torch.Tensor], lr: float, batch_size: int) -> None:
             param.grad.zero_()
 
 
-@register_step("torch")
 def _step(
     net: Any, loss: Any, updater: Any, X: torch.Tensor, y: torch.Tensor
 ) -> tuple[float, float]:
@@ -118,6 +110,17 @@ def _step(
         updater(len(y))
     return number(losses.mean()) * len(y), accuracy(y_hat, y)
 
+
+@torch.no_grad()
+def _predict(net: Any, X: torch.Tensor) -> torch.Tensor:
+    return _backend.predict(net, X) if isinstance(net, nn.Module) else net(X)
+
+
+_chapter3 = Chapter3(_backend, _step, _predict)
+evaluate_accuracy = _chapter3.evaluate_accuracy
+evaluate_accuracy_gpu = _chapter3.evaluate_accuracy_gpu
+train_epoch_ch3, train_ch3 = _chapter3.train_epoch_ch3, _chapter3.train_ch3
+predict_ch3 = _chapter3.predict_ch3
 
 # --- convolutional networks -----------------------------------------------------------------------
 

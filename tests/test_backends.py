@@ -392,6 +392,16 @@ def test_an_unknown_device_is_refused(name, device):
         alexnet.build("lenet", backend=name, device=device)
 
 
+def test_who_asks_for_the_cpu_does_not_look_for_gpus(monkeypatch, name):
+    """A driver that is broken must not matter then."""
+
+    def broken():
+        raise RuntimeError("the driver is broken")
+
+    monkeypatch.setattr(backends.load(name), "gpus", broken)
+    assert alexnet.build("lenet", backend=name, device="cpu") is not None
+
+
 def test_the_same_request_means_the_same_everywhere(name):
     backend = backends.load(name)
     for request in (None, "cpu", alexnet.try_gpu()):

@@ -867,3 +867,49 @@ def test_a_timer_adds_up(d2l):
     assert timer.sum() == pytest.approx(sum(times))
     assert timer.avg() == pytest.approx(sum(times) / 2)
     assert timer.cumsum() == pytest.approx([times[0], sum(times)])
+
+
+# --- what the columns take beside their own loaders -----------------------------------------------
+
+
+def numpy_batches(framework):
+    """Two batches of NumPy's own arrays, in the framework's layout."""
+    loader = load_fashion_mnist(16, resize=None, subset=(32, 32))[1]
+    last = framework == "tensorflow"
+    return [(X.transpose(0, 2, 3, 1) if last else X, y) for X, y in loader]
+
+
+def test_a_plain_function_is_evaluated_on_numpys_arrays(framework, d2l):
+    """The column knows its framework; nothing is guessed from a batch."""
+    net = alexnet.build("lenet", backend=framework)
+    batches = numpy_batches(framework)
+    there = [(native(framework, X), y) for X, y in load_fashion_mnist(16, None, subset=(32, 32))[1]]
+    share = d2l.evaluate_accuracy(net, there)
+    assert d2l.evaluate_accuracy_gpu(lambda X: net(X), batches) == share
+    assert d2l.evaluate_accuracy_gpu(net, batches, "cpu") == share
+
+
+@pytest.mark.needs("tensorflow")
+def test_keras_nets_are_evaluated_on_numpys_arrays():
+    from alexnet import tensorflow as d2l
+
+    net = alexnet.build("lenet", backend="tensorflow")
+    assert 0 <= d2l.evaluate_accuracy(net, numpy_batches("tensorflow")) <= 1
+    assert d2l.size([1, 2, 3]) == 3
+
+
+@pytest.mark.needs("torch")
+def test_a_plain_function_is_evaluated_without_gradients():
+    """By them the book's own batch normalisation tells prediction from training."""
+    import torch
+
+    from alexnet import torch as d2l
+
+    seen = []
+
+    def net(X):
+        seen.append(torch.is_grad_enabled())
+        return X.reshape(len(X), -1)[:, :10]
+
+    d2l.evaluate_accuracy(net, d2l.load_data_fashion_mnist(32)[1])
+    assert set(seen) == {False}

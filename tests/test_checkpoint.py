@@ -683,3 +683,11 @@ def test_a_conversion_does_not_replace_its_checkpoint(tmp_path):
     saved(tmp_path / "net.safetensors")
     with pytest.raises(CheckpointError, match="is the checkpoint itself"):
         convert(tmp_path / "net.safetensors", "torch", tmp_path / "net.safetensors")
+
+
+@pytest.mark.needs("mxnet")
+def test_a_gluon_net_that_was_not_initialized_is_refused(tmp_path):
+    from mxnet.gluon import nn
+
+    with pytest.raises(CheckpointError, match="does not give its arrays"):
+        alexnet.save(nn.Dense(3, in_units=2), tmp_path / "net.safetensors", SMALL)

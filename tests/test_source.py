@@ -17,7 +17,7 @@ from alexnet import backends
 from alexnet.backends.source import source
 from alexnet.errors import BackendError
 from alexnet.parity.random_nets import random_net
-from alexnet.spec import Net, zoo
+from alexnet.spec import Dense, Net, zoo
 from alexnet.spec.weights import initial_weights
 
 
@@ -102,6 +102,15 @@ def test_a_program_says_what_it_is():
     program = source(zoo.ALEXNET.resolve((1, 96, 96)), "torch")
     assert program.startswith("# alexnet, for images of 1×96×96: 21,598,922 parameters\n")
     assert "    nn.Conv2d(1, 96, kernel_size=11, stride=4, padding=1),  # 96×22×22\n" in program
+
+
+@pytest.mark.parametrize("backend", backends.FRAMEWORKS)
+def test_a_nets_name_is_not_read_as_code(backend):
+    plain, named = (
+        source(Net(name, (3,), (Dense(2),)).resolve(), backend)
+        for name in ("plain", "Any Conv, or MaxPool")
+    )
+    assert named.replace("Any Conv, or MaxPool", "plain") == plain
 
 
 def test_an_unknown_backend_is_refused():

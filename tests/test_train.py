@@ -11,7 +11,7 @@ from helpers import native
 import alexnet
 from alexnet import Epoch, History, backends, data, load_fashion_mnist, train_ch6
 from alexnet.errors import AlexNetError, BackendError, DataError, RunError, SpecError
-from alexnet.spec import Conv, Dense, Flatten, MaxPool, Net, ReLU
+from alexnet.spec import Conv, Dense, Flatten, MaxPool, Net, ReLU, zoo
 
 TINY = Net(
     "tiny", (1, 28, 28), (Conv(6, 5, stride=2), ReLU(), MaxPool(3, stride=2), Flatten(), Dense(10))
@@ -580,3 +580,10 @@ def test_show_images_takes_what_loaders_give(framework):
 def test_show_images_refuses_what_are_no_grey_images(images):
     with pytest.raises(DataError, match="images must be"):
         alexnet.show_images(images)
+
+
+@pytest.mark.parametrize("wrong", ["lenet", zoo.LENET, lambda: alexnet.build("lenet", "numpy")])
+def test_evaluate_refuses_what_is_not_a_net(wrong):
+    """A table or a function would be evaluated untrained."""
+    with pytest.raises(BackendError, match="is not a net of NumPy, PyTorch"):
+        alexnet.evaluate(wrong, load(48, 40, 16)[1])

@@ -5,16 +5,14 @@ entry in `alexnet.backends.registry`. Importing this package imports no framewor
 """
 
 from alexnet.backends.devices import TRY_GPU, gpu_hardware, resolve_device, try_gpu
-from alexnet.backends.framework import Framework, has_module
 from alexnet.backends.interface import Backend, Stepper, Trainer
-from alexnet.backends.loading import SET_HERE, installed, load, prepare
+from alexnet.backends.loading import SET_HERE, installed, load
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.nets import (
     BoundNet,
     backend_of,
     get_weights,
     owner,
-    owner_of_tensor,
     set_weights,
     table_of,
     to_numpy,
@@ -35,20 +33,16 @@ __all__ = [
     "TRY_GPU",
     "Backend",
     "BoundNet",
-    "Framework",
     "Stepper",
     "Trainer",
     "backend_of",
     "framework",
     "get_weights",
     "gpu_hardware",
-    "has_module",
     "import_order",
     "installed",
     "load",
     "owner",
-    "owner_of_tensor",
-    "prepare",
     "resolve_device",
     "set_weights",
     "table_of",

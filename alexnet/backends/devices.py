@@ -33,7 +33,7 @@ def resolve_device(backend: Backend, device: Any) -> Any:
         raise BackendError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
     if not isinstance(device, str) or device.startswith("/"):
         return device
-    if device in (backend.cpu(), *backend.gpus()):  # some frameworks name their devices by text
+    if device == backend.cpu():  # some frameworks name their devices by text
         return device
     kind, _, rest = device.partition(":")
     found = backend.gpus() if kind != "cpu" else []
@@ -43,6 +43,8 @@ def resolve_device(backend: Backend, device: Any) -> Any:
     if kind == "cpu" and rest in ("", "0"):
         return backend.cpu()
     if kind not in ("gpu", "cuda", "mps") or not (number.isdigit() or rest == ""):
+        if device in found:
+            return device
         raise BackendError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
     index = int(number or 0)
     if index < len(found):

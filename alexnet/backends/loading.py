@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from alexnet.backends.framework import Framework, has_module
+from alexnet.backends.entry import Framework, has_module
 from alexnet.backends.interface import Backend
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.registry import framework

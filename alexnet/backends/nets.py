@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from alexnet.backends.devices import resolve_device
-from alexnet.backends.framework import Framework
+from alexnet.backends.entry import Framework
 from alexnet.backends.interface import Backend
 from alexnet.backends.loading import load
 from alexnet.backends.registry import FRAMEWORKS, framework
@@ -136,21 +136,11 @@ def to_numpy(values: Any) -> np.ndarray:
     >>> to_numpy([[1, 2]]).shape
     (1, 2)
     """
-    name = owner_of_tensor(values)
-    return np.asarray(values) if name is None else load(name).to_numpy(values)
-
-
-def owner_of_tensor(values: Any) -> str | None:
-    """The name of the backend that a tensor belongs to; None for other values, NumPy's arrays included.
-
-    >>> owner_of_tensor(np.ones(2)) is None
-    True
-    """
     for cls in type(values).__mro__:
         for entry in FRAMEWORKS.values():
             if entry.owns(cls):
-                return entry.name
-    return None
+                return load(entry.name).to_numpy(values)
+    return np.asarray(values)
 
 
 def get_weights(net: object) -> Weights:

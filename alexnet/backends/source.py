@@ -45,10 +45,9 @@ def source(net: ResolvedNet, backend: str) -> str:
         if any(mentions(code, name) for code in (program, *classes)):
             classes.insert(0, _class_source(entry.name, name))
     code = "\n\n\n".join([*classes, program])
-    head = [
-        *(["from typing import Any", ""] if mentions(code, "Any") else []),
-        *entry.imports(code),
-    ]
+    head = entry.imports(code)
+    if any(mentions(text, "Any") for text in classes):
+        head = ["from typing import Any", "", *head]
     head += ["", entry.prelude] if entry.prelude else []
     kind = "images" if len(net.input_shape) == 3 else "vectors"
     title = f"{' '.join(net.name.split())}, for {kind} of {shape_text(net.input_shape)}"

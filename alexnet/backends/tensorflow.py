@@ -267,7 +267,7 @@ class Trainer:
         with tf.device(net.trainable_variables[0].value.device):
             self.optimizer.build(net.trainable_variables)
         self._compiled: Any = None
-        # Masks are drawn by NumPy at every step, which a graph would do once.
+        # A graph would keep the first mask that it sees.
         self._eager = any(isinstance(layer, MaskedDropout) for layer in net.layers)
 
     def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

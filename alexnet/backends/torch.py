@@ -74,7 +74,7 @@ class BiasedVariance(nn.modules.batchnorm._BatchNorm):
         kept = (1 - self.momentum) * self.running_var  # (C,)
         y = super().forward(x)
         n = x.numel() // self.num_features
-        # PyTorch has added momentum * the unbiased variance, n / (n - 1) times too much.
+        # PyTorch has added the unbiased variance, which is n / (n - 1) times larger.
         # Assign through .data so that autograd ignores the change.
         self.running_var.data = kept + (self.running_var - kept) * (n - 1) / n
         return y

@@ -10,7 +10,7 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.cli.options import Backends, Pythons, Timeout, named_backends, out
-from alexnet.comparison.plan import check_silence
+from alexnet.comparison.plan import check_silence, interpreters
 from alexnet.errors import RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
@@ -74,8 +74,6 @@ def doctor(
     timeout: Timeout = 600.0,
 ) -> None:
     """Say of every backend whether it is there, what it can use, and whether it computes rightly."""
-    from alexnet.comparison.plan import interpreters
-
     names = named_backends(only)
     ill = []
     for finding in examine(

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 
 from alexnet import backends
 from alexnet.atomic import replacing
-from alexnet.backends import Backend, BoundNet
+from alexnet.backends import Backend, BoundNet, table_of
 from alexnet.backends.devices import device_for_new_net
 from alexnet.backends.rendering import render
 from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
@@ -216,17 +216,17 @@ def save(
     >>> load(path, backend="numpy")(np.ones((1, 1, 28, 28))).shape
     (1, 10)
     """
-    bound = BoundNet.of(net)
+    backend = backends.backend_of(net)
     if model is None and input_shape is not None:
         raise CheckpointError("input_shape= is for a net that model= names")
-    table = bound.table if model is None else zoo.get(model).resolve(input_shape)
+    table = table_of(net) if model is None else zoo.get(model).resolve(input_shape)
     if table is None:
         raise CheckpointError(
             f"this {type(net).__name__} was not built here; model= must say which net it is: "
             f"a name ({', '.join(zoo.ZOO)}) or an alexnet.Net"
         )
     try:
-        own = bound.get_weights()
+        own = backend.get_weights(net)
     except Exception as error:  # frameworks fail in many ways
         raise CheckpointError(
             f"{table.name}: this {type(net).__name__} does not give its arrays, which it may not have "
@@ -238,7 +238,7 @@ def save(
         raise CheckpointError(str(error)) from None
     checkpoint = Checkpoint(table, weights)
     checkpoint._check(table.name)
-    check_predictions(bound, checkpoint)
+    check_predictions(BoundNet.of(net), checkpoint)
     checkpoint.write(path)
 
 

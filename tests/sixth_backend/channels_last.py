@@ -14,7 +14,7 @@ import numpy as np
 from alexnet import spec
 from alexnet.backends import reference
 from alexnet.backends.calls import Call, block
-from alexnet.backends.framework import Framework
+from alexnet.backends.entry import Framework
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import Net, ResolvedLayer, ResolvedNet, Shape
 from alexnet.spec.weights import Weights

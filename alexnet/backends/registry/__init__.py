@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 from graphlib import TopologicalSorter
 
-from alexnet.backends.framework import Framework
+from alexnet.backends.entry import Framework
 from alexnet.backends.registry import mxnet, numpy, paddle, tensorflow, torch
 from alexnet.errors import BackendError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.framework import Framework
+from alexnet.backends.entry import Framework
 from alexnet.backends.mxnet_startup import prepare_mxnet
 from alexnet.spec import ResolvedLayer, ResolvedNet
 

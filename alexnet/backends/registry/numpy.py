@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from textwrap import indent
 
 from alexnet.backends import reference
-from alexnet.backends.calls import Call, block, mentions
-from alexnet.backends.framework import Framework
+from alexnet.backends.calls import Call, block
+from alexnet.backends.entry import Framework
 from alexnet.spec import ResolvedLayer, ResolvedNet
 from alexnet.spec.layers import LAYERS
 
@@ -29,7 +29,7 @@ def program(net: ResolvedNet, lines: Sequence[str]) -> str:
 
 
 def imports(code: str) -> list[str]:
-    kinds = sorted(kind for kind in LAYERS if mentions(code, kind))
+    kinds = sorted(kind for kind in LAYERS if f" {kind}(" in code)
     line = f"from alexnet.spec import {', '.join(kinds)}"
     if len(line) > LINE:
         line = block("from alexnet.spec import (", [f"{kind}," for kind in kinds], ")")

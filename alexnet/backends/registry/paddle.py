@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, omit_default, tidy_float
-from alexnet.backends.framework import Framework, has_module
+from alexnet.backends.entry import Framework, has_module
 from alexnet.errors import BackendError
 from alexnet.spec import ResolvedLayer, ResolvedNet
 

@@ -8,7 +8,7 @@ from textwrap import indent
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.framework import Framework
+from alexnet.backends.entry import Framework
 from alexnet.backends.registry.paddle import import_order_trap
 from alexnet.backends.registry.torch import guard_triton, triton_trap
 from alexnet.errors import BackendError

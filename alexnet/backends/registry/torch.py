@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.framework import Framework, has_module
+from alexnet.backends.entry import Framework, has_module
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
 

@@ -17,7 +17,7 @@ def _nothing() -> None:
     pass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Framework:
     """An entry of the registry: a framework's names, how its code is written, and how it is imported.
 
