@@ -7,7 +7,7 @@ TensorFlow and Paddle models and a NumPy reference, trained by one `train_ch6` o
 
 from alexnet._version import __version__
 from alexnet.backends import get_weights, set_weights, try_gpu
-from alexnet.backends.rendering import build
+from alexnet.backends.nets import build
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.run import compare
 from alexnet.data import label_names, load_fashion_mnist, load_mnist

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from alexnet import backends
 from alexnet._version import __version__
 from alexnet.backends import BoundNet
-from alexnet.backends.rendering import bind
+from alexnet.backends.nets import bind, check_seed
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError, RunError
 from alexnet.spec.weights import redrawn
@@ -23,7 +24,6 @@ from alexnet.training.callbacks import Callback, default_callback
 from alexnet.training.history import History
 from alexnet.training.loop import NO_BATCHES, Batches, Run, fraction_right, num_batches
 from alexnet.training.resume import RunFile, restore
-from alexnet.training.settings import check_settings
 
 
 def train_ch6(
@@ -91,6 +91,7 @@ def train_ch6(
         raise RunError("resume=True needs checkpoint=, the file to go on from")
     image_shape = train_iter.image_shape if isinstance(train_iter, ImageLoader) else None
     bound = bind(net, backend, device, image_shape)
+    module, native = bound.backend, bound.native
     history = new_history(
         bound,
         (train_iter, test_iter),
@@ -105,17 +106,19 @@ def train_ch6(
     first = len(history.epochs)
     train_epoch, test_epoch = (epochs_on(it, bound) for it in (train_iter, test_iter))
     # Before the first batch: a loader of the reader's may draw its order from the framework.
-    bound.seed(_epoch_seed(seed, first))
+    module.seed(native, _epoch_seed(seed, first))
     first_epoch = train_epoch(first)
     first_batch = next(first_epoch, None)
     if first_batch is None:
         raise DataError(NO_BATCHES.format("training"))
-    logits = bound.predict(first_batch[0][:1])  # lets frameworks infer shapes not yet known
-    _check_classes(bound.name, logits, train_iter, backends.to_numpy(first_batch[1]))
+    logits = module.predict(
+        native, first_batch[0][:1]
+    )  # lets frameworks infer shapes not yet known
+    _check_classes(history.model, logits, train_iter, module.to_numpy(first_batch[1]))
 
     if past is None and reinit:
-        bound.set_weights(redrawn(bound.get_weights(), seed))
-    trainer = bound.backend.Trainer(bound.net, lr, momentum)
+        module.set_weights(native, redrawn(module.get_weights(native), seed))
+    trainer = module.Trainer(native, lr, momentum)
     if past is not None:
         restore(past, bound, trainer)
     keep = partial(file.keep, bound, trainer) if file is not None else None
@@ -125,13 +128,13 @@ def train_ch6(
     def batches(number: int) -> Iterator[tuple[Any, Any]]:
         if number == first:
             return chain([first_batch], first_epoch)
-        bound.seed(_epoch_seed(seed, number))
+        module.seed(native, _epoch_seed(seed, number))
         return train_epoch(number)
 
     callback = display or default_callback()
 
     def predict(X: Any) -> Any:
-        logits = bound.predict(X)
+        logits = module.predict(native, X)
         callback.test(history)
         return logits
 
@@ -180,7 +183,8 @@ def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
     0.1
     """
     bound = BoundNet.on(net, device)
-    return fraction_right(bound.predict, epochs_on(data_iter, bound)(0))
+    predict = partial(bound.backend.predict, bound.native)
+    return fraction_right(predict, epochs_on(data_iter, bound)(0))
 
 
 def new_history(net: BoundNet, loaders: tuple[Batches, Batches], **settings: Any) -> History:
@@ -191,14 +195,14 @@ def new_history(net: BoundNet, loaders: tuple[Batches, Batches], **settings: Any
             settings[f"{prefix}_crc32"] = it.checksum()
     if isinstance(loaders[0], ImageLoader):
         settings |= loaders[0].settings()
-    name, version = net.backend.NAME, net.backend.version()
+    name, version = net.backend.ENTRY.name, net.backend.version()
     versions = {
         "alexnet": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         name: version,
     }
-    return History(net.name, name, version, str(net.device), settings, versions, net=net.net)
+    return History(net.name, name, version, str(net.device), settings, versions, net=net.native)
 
 
 def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple[Any, Any]]]:
@@ -209,7 +213,7 @@ def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple
     backend, device = net.backend, net.device
     if isinstance(batches, ImageLoader):
         labels = batches.labels.reshape(-1).astype(np.int64)
-        return replace(batches.on(backend.NAME, device), labels=labels).epoch
+        return replace(batches.on(backend.ENTRY.name, device), labels=labels).epoch
 
     def epoch(number: int) -> Iterator[tuple[Any, Any]]:
         for X, y in batches:
@@ -218,3 +222,23 @@ def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple
             yield backend.to_tensor(images, device), backend.to_tensor(labels, device)
 
     return epoch
+
+
+def check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
+    """Raise RunError unless these are values that `train_ch6` takes."""
+    check_num_epochs(num_epochs)
+    if not isinstance(lr, Real) or not math.isfinite(lr) or lr <= 0:
+        raise RunError(f"lr must be a finite number above 0, not {lr!r}")
+    if not isinstance(momentum, Real) or not 0 <= float(momentum) < 1:
+        raise RunError(f"momentum must be a number of at least 0 and below 1, not {momentum!r}")
+    check_seed(seed)
+
+
+def check_num_epochs(num_epochs: object) -> None:
+    """Raise RunError unless it is a whole number of at least 1."""
+    if (
+        not isinstance(num_epochs, int | np.integer)
+        or isinstance(num_epochs, bool)
+        or num_epochs < 1
+    ):
+        raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from alexnet import backends
-from alexnet.backends import BoundNet, rendering
+from alexnet.backends import BoundNet, nets
 from alexnet.spec import Net
 
 
 def render(name: str, net: Net, dtype: str = "float32", *, masked: bool = False) -> Any:
     """A net of the framework on the CPU, with the framework's own weights."""
     backend = backends.load(name)
-    return rendering.render(net.resolve(), backend, backend.cpu(), dtype, masked=masked).net
+    return nets.render(net.resolve(), backend, backend.cpu(), dtype, masked=masked).native
 
 
 def native(name: str, images: np.ndarray, dtype: str = "float32") -> Any:

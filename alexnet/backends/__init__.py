@@ -8,15 +8,8 @@ from alexnet.backends.devices import TRY_GPU, gpu_hardware, resolve_device, try_
 from alexnet.backends.interface import Backend, Stepper, Trainer
 from alexnet.backends.loading import SET_HERE, installed, load
 from alexnet.backends.mxnet_startup import usable_cores
-from alexnet.backends.nets import (
-    BoundNet,
-    backend_of,
-    get_weights,
-    owner,
-    set_weights,
-    table_of,
-    to_numpy,
-)
+from alexnet.backends.nets import BoundNet, table_of
+from alexnet.backends.owners import backend_of, get_weights, owner, set_weights, to_numpy
 from alexnet.backends.registry import (
     DEFAULT,
     FRAMEWORKS,

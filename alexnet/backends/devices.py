@@ -8,7 +8,6 @@ from typing import Any
 
 from alexnet.backends.interface import Backend
 from alexnet.backends.loading import load
-from alexnet.backends.registry import framework
 from alexnet.errors import BackendError
 
 TRY_GPU = "gpu:{} or cpu"
@@ -52,8 +51,7 @@ def resolve_device(backend: Backend, device: Any) -> Any:
     if fallback:
         return backend.cpu()
     seen = ", ".join(map(str, found)) or "none"
-    title = framework(backend.NAME).title
-    raise BackendError(f"{title} cannot use {device!r}; GPUs that it sees: {seen}")
+    raise BackendError(f"{backend.ENTRY.title} cannot use {device!r}; GPUs that it sees: {seen}")
 
 
 def device_for_new_net(backend: Backend, device: Any) -> Any:

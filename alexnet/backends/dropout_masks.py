@@ -13,7 +13,7 @@ from alexnet.spec import Dense, Dropout, Shape
 class DropoutMasks:
     """Draws the masks of dropout by NumPy: for the same seed and step, the same in every backend.
 
-    For nets of `alexnet.backends.rendering.render` with ``masked=True``, whose dropout layers multiply
+    For nets of `alexnet.backends.nets.render` with ``masked=True``, whose dropout layers multiply
     by a mask that they are given, instead of asking their framework for random numbers.
 
     >>> masks = DropoutMasks(seed=0)
@@ -45,6 +45,6 @@ class DropoutMasks:
             if isinstance(row.layer, Dropout):
                 shape = (batch_size, *row.input_shape)  # (B, C, H, W) or (B, features)
                 mask = self.draw(step, row.index, row.layer.rate, shape)
-                net.backend.set_mask(net.net, row.index, net.to_own_layout(mask, image))
+                net.backend.set_mask(net.native, row.index, net.to_own_layout(mask, image))
             if isinstance(row.layer, Dense):
                 image = None

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alexnet.backends.calls import Call
+from alexnet.backends.entry import Framework
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
@@ -50,8 +51,8 @@ class Backend(Protocol):
     """What the file of a framework offers, in this order."""
 
     @property
-    def NAME(self) -> str:
-        """The backend's name, under which the registry has its entry."""
+    def ENTRY(self) -> Framework:
+        """What the registry says of the framework, the backend's name among it."""
 
     def version(self) -> str:
         """The framework's version."""

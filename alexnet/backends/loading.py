@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from alexnet.backends.entry import Framework, has_module
 from alexnet.backends.interface import Backend
 from alexnet.backends.mxnet_startup import usable_cores
-from alexnet.backends.registry import framework
+from alexnet.backends.registry import FRAMEWORKS, framework
 from alexnet.errors import BackendError, MissingBackendError, last_line
 
 SET_HERE: set[str] = set()
@@ -36,16 +36,16 @@ def load(name: str) -> Backend:
     >>> load("numpy").cpu()
     'cpu'
     """
+    place = f"alexnet.backends.{name}"
+    module: Any  # mypy cannot know which; conformance.py has it check each
+    if name in FRAMEWORKS and place in sys.modules:
+        module = importlib.import_module(place)
+        return module
     entry = framework(name)
     if not installed(name):
         raise MissingBackendError(
             f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
         )
-    place = f"alexnet.backends.{name}"
-    module: Any  # mypy cannot know which; conformance.py has it check each
-    if place in sys.modules:
-        module = importlib.import_module(place)
-        return module
     chatter = _Chatter(sys.stderr)
     try:
         with _import_lock, contextlib.redirect_stderr(chatter), _muted_stderr():

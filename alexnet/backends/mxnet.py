@@ -13,11 +13,12 @@ from mxnet import np as mnp
 from mxnet.gluon import nn
 
 from alexnet.backends.calls import Call
+from alexnet.backends.registry import mxnet as registry
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 
-NAME = "mxnet"
+ENTRY = registry.ENTRY
 
 npx.set_np()
 

@@ -14,11 +14,12 @@ from alexnet import spec
 from alexnet.backends import reference
 from alexnet.backends.calls import Call
 from alexnet.backends.reference import Sequential
+from alexnet.backends.registry import numpy as registry
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 
-NAME = "numpy"
+ENTRY = registry.ENTRY
 
 Array = np.ndarray
 

@@ -14,11 +14,12 @@ from paddle.nn import functional as F
 
 from alexnet.backends.calls import Call
 from alexnet.backends.evaluation import evaluating
+from alexnet.backends.registry import paddle as registry
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 
-NAME = "paddle"
+ENTRY = registry.ENTRY
 
 # Paddle says so at every step of every norm.
 warnings.filterwarnings("ignore", "When training, we now always track global mean and variance")

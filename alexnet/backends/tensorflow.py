@@ -12,11 +12,12 @@ import tensorflow as tf
 from keras import layers
 
 from alexnet.backends.calls import Call
+from alexnet.backends.registry import tensorflow as registry
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet, Shape
 from alexnet.spec.weights import Weights
 
-NAME = "tensorflow"
+ENTRY = registry.ENTRY
 
 
 def version() -> str:

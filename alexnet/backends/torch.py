@@ -14,11 +14,12 @@ from torch.nn import functional as F
 
 from alexnet.backends.calls import Call
 from alexnet.backends.evaluation import evaluating
+from alexnet.backends.registry import torch as registry
 from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 
-NAME = "torch"
+ENTRY = registry.ENTRY
 
 
 def version() -> str:

@@ -10,9 +10,8 @@ from alexnet import backends
 from alexnet.backends import Backend, BoundNet
 from alexnet.book.plots import run_display, show_images
 from alexnet.book.tools import get_fashion_mnist_labels
-from alexnet.train import epochs_on, new_history
+from alexnet.train import check_num_epochs, epochs_on, new_history
 from alexnet.training.loop import Batches, Run, fraction_right, num_batches
-from alexnet.training.settings import check_num_epochs
 
 
 class Chapter3:
@@ -38,7 +37,7 @@ class Chapter3:
     def evaluate_accuracy_gpu(self, net: Any, data_iter: Batches, device: Any = None) -> float:
         """`evaluate_accuracy` with the batches put on a device first; by default where the net is."""
         if device is None:
-            is_net = backends.owner(net) == self.backend.NAME
+            is_net = backends.owner(net) == self.backend.ENTRY.name
             device = self.backend.device_of(net) if is_net else "cpu"
         there = BoundNet(net, self.backend, backends.resolve_device(self.backend, device))
         return self.evaluate_accuracy(net, epochs_on(data_iter, there)(0))

@@ -15,10 +15,10 @@ from alexnet.comparison.plan import Plan, check_workers, describe_data
 from alexnet.comparison.rows import Row, check_finished
 from alexnet.errors import AlexNetError, RunError
 from alexnet.json_values import from_json
+from alexnet.train import check_settings
 from alexnet.training.history import History
 from alexnet.training.plots import plot_by_net
 from alexnet.training.recipes import net_for
-from alexnet.training.settings import check_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

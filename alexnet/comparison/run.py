@@ -16,16 +16,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from alexnet import backends
-from alexnet.backends.rendering import render
+from alexnet.backends.nets import render
 from alexnet.comparison.attempt import Attempt
 from alexnet.comparison.plan import SILENCE, Plan, plan
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.rows import Row
 from alexnet.errors import AlexNetError, RunError
 from alexnet.spec.weights import initial_weights
+from alexnet.train import check_settings
 from alexnet.training.callbacks import in_notebook
 from alexnet.training.recipes import Recipe, net_for
-from alexnet.training.settings import check_settings
 from alexnet.workers import processes
 from alexnet.workers.job import Job, initial_logits
 
@@ -276,7 +276,7 @@ def _reference(comparison: Comparison, model: str) -> np.ndarray:
     table = net_for(model, job.recipe)
     reference = backends.load(backends.REFERENCE)
     net = render(table, reference, reference.cpu(), "float64")
-    net.set_weights(initial_weights(table.parameters, job.seed))
+    reference.set_weights(net.native, initial_weights(table.parameters, job.seed))
     return initial_logits(job, net)
 
 

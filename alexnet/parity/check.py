@@ -16,7 +16,7 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.backends.dropout_masks import DropoutMasks
-from alexnet.backends.rendering import render
+from alexnet.backends.nets import render
 from alexnet.errors import RunError
 from alexnet.parity.kinks import near_kinks
 from alexnet.parity.random_nets import random_net
@@ -168,28 +168,29 @@ def _prepared(net: Net, run: Settings) -> ResolvedNet:
     return Net(net.name, net.input_shape, tuple(layers)).resolve()
 
 
-def _compute(name: str, net: ResolvedNet, run: Settings, batches: Sequence[Batch]) -> Results:
+def _compute(name: str, table: ResolvedNet, run: Settings, batches: Sequence[Batch]) -> Results:
     """Render a net in a backend, give it weights, and have it compute and train."""
     backend = backends.load(name)
-    bound = render(net, backend, backend.cpu(), run.dtype, masked=run.dropout)
+    bound = render(table, backend, backend.cpu(), run.dtype, masked=run.dropout)
     masks = DropoutMasks(run.seed) if run.dropout else None
-    start = {k: w.astype(run.dtype) for k, w in _start(net, run.seed).items()}
+    start = {k: w.astype(run.dtype) for k, w in _start(table, run.seed).items()}
     there = [
         (bound.to_tensor(X.astype(run.dtype)), backend.to_tensor(y, bound.device))
         for X, y in batches
     ]
-    bound.set_weights(start)
-    logits = backend.to_numpy(bound.predict(there[0][0]))
+    net = bound.native
+    backend.set_weights(net, start)
+    logits = backend.to_numpy(backend.predict(net, there[0][0]))
     if masks is not None:
         masks.fill(bound, 0, run.batch_size)
-    loss, gradients = backend.gradients(bound.net, *there[0])
-    bound.set_weights(start)  # training has moved running statistics
-    trainer = backend.Trainer(bound.net, run.lr, 0.0)
+    loss, gradients = backend.gradients(net, *there[0])
+    backend.set_weights(net, start)  # training has moved running statistics
+    trainer = backend.Trainer(net, run.lr, 0.0)
     for step, (X, y) in enumerate(there):
         if masks is not None:
             masks.fill(bound, step, run.batch_size)
         trainer.step(X, y)
-    return Results(np.array(logits), loss, gradients, bound.get_weights())
+    return Results(np.array(logits), loss, gradients, backend.get_weights(net))
 
 
 def _start(net: ResolvedNet, seed: int) -> Weights:
@@ -213,15 +214,15 @@ def _away_from_kinks(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) 
     masks = DropoutMasks(run.seed) if run.dropout else None
     reference = backends.load(backends.REFERENCE)
     bound = render(net, reference, reference.cpu(), "float64", masked=run.dropout)
-    bound.set_weights(_start(net, run.seed))
-    trainer = reference.Trainer(bound.net, run.lr, 0.0)
+    reference.set_weights(bound.native, _start(net, run.seed))
+    trainer = reference.Trainer(bound.native, run.lr, 0.0)
     source = np.random.Generator(np.random.PCG64([run.seed, 2]))
     chosen = []
     for step, (X, y) in enumerate(batches):
         if masks is not None:
             masks.fill(bound, step, run.batch_size)
         for _ in range(MOST_DRAWS):
-            where = near_kinks(bound.net, X.astype("float64"))  # (B, H, W)
+            where = near_kinks(bound.native, X.astype("float64"))  # (B, H, W)
             if not where.any():
                 break
             X = np.where(where[:, None], source.standard_normal(X.shape, np.float32), X)

@@ -23,7 +23,7 @@ from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.backends import Backend, BoundNet, table_of
 from alexnet.backends.devices import device_for_new_net
-from alexnet.backends.rendering import render
+from alexnet.backends.nets import render
 from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
 from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import Weights, check_weights, in_order
@@ -245,14 +245,15 @@ def save(
 def check_predictions(net: BoundNet, checkpoint: Checkpoint) -> None:
     """Raise CheckpointError if the net computes something else than the checkpoint's would."""
     table = checkpoint.net
-    kind = f"{table.name}: this {type(net.net).__name__}"
+    kind = f"{table.name}: this {type(net.native).__name__}"
     source = np.random.Generator(np.random.PCG64(0))
     noise = source.standard_normal((len(PROBES), *table.input_shape))
     images = np.stack([x * size for x, size in zip(noise, PROBES, strict=True)])
     X = net.to_tensor(images.astype(checkpoint.dtype))
-    expected = backends.to_numpy(rendered(checkpoint, net.backend, net.device).predict(X))
+    backend = net.backend
+    expected = backend.to_numpy(backend.predict(rendered(checkpoint, backend, net.device), X))
     try:
-        found = backends.to_numpy(net.predict(X))
+        found = backend.to_numpy(backend.predict(net.native, X))
     except Exception as error:  # frameworks fail in many ways
         raise CheckpointError(
             f"{kind} does not take inputs of {table.input_shape} ({last_line(error)})"
@@ -262,7 +263,7 @@ def check_predictions(net: BoundNet, checkpoint: Checkpoint) -> None:
     for a, b in zip(found, expected, strict=True):
         largest = np.abs(b[np.isfinite(b)]).max(initial=0.0)
         if not np.allclose(a, b, rtol=0, atol=PROBE_TOLERANCE * largest, equal_nan=True):
-            caveat = net.framework.caveat
+            caveat = backend.ENTRY.caveat
             raise CheckpointError(
                 f"{kind} has the arrays of {table.name}, but computes something else"
                 f"{f' ({caveat})' if caveat else ''}: on random images its logits differ "
@@ -286,13 +287,13 @@ def load(
     """
     backends.framework(backend)
     checkpoint, module = Checkpoint.read(path), backends.load(backend)
-    return rendered(checkpoint, module, device_for_new_net(module, device)).net
+    return rendered(checkpoint, module, device_for_new_net(module, device))
 
 
-def rendered(checkpoint: Checkpoint, backend: Backend, device: Any) -> BoundNet:
+def rendered(checkpoint: Checkpoint, backend: Backend, device: Any) -> Any:
     """The checkpoint's net in a framework, with its weights."""
-    net = render(checkpoint.net, backend, device, checkpoint.dtype)
-    net.set_weights(checkpoint.weights)
+    net = render(checkpoint.net, backend, device, checkpoint.dtype).native
+    backend.set_weights(net, checkpoint.weights)
     return net
 
 
@@ -332,7 +333,7 @@ def convert(
     net = rendered(Checkpoint.read(source), backend, backend.cpu())
     try:
         with replacing(path) as new:
-            backend.export(net.net, str(new))
+            backend.export(net, str(new))
     except Exception as error:  # frameworks fail in many ways
         why = error.strerror if isinstance(error, OSError) else None
         raise CheckpointError(f"{path}: cannot be written ({why or last_line(error)})") from None

@@ -26,11 +26,11 @@ class RunFile:
     def __init__(self, path: str | os.PathLike[str], net: BoundNet) -> None:
         if net.table is None:
             raise CheckpointError(
-                f"this {type(net.net).__name__} was not built here, so no checkpoint can be kept of it; "
+                f"this {type(net.native).__name__} was not built here, so no checkpoint can be kept of it; "
                 "alexnet.build, or the name of a net, gives one of which it can"
             )
         self.path, self.table = path, net.table
-        check_predictions(net, Checkpoint(net.table, net.get_weights()))
+        check_predictions(net, Checkpoint(net.table, net.backend.get_weights(net.native)))
 
     def take_up(self, history: History) -> Checkpoint:
         """Read where the run stands that goes on under ``history``, and enter in it what has been.
@@ -84,7 +84,7 @@ class RunFile:
 
         Raises RunError, leaving the file as it was, if weights are no longer finite.
         """
-        weights = net.get_weights()
+        weights = net.backend.get_weights(net.native)
         lost = [key for key, w in weights.items() if not np.isfinite(w).all()]
         if lost and not history.epochs:
             raise RunError(f"{history.model}: {lost[0]} is not finite before the first step")
@@ -102,7 +102,7 @@ class RunFile:
 
 def restore(found: Checkpoint, net: BoundNet, trainer: Trainer) -> None:
     """Set a net's weights and a trainer's velocities to those of a checkpoint."""
-    net.set_weights(found.weights)
+    net.backend.set_weights(net.native, found.weights)
     if found.velocity:
         # in the framework that they come from it is one, and nothing is rounded
         scale = trainer.velocity_scale / found.velocity_scale

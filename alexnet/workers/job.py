@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import backends
 from alexnet.backends import BoundNet
 from alexnet.data import load_fashion_mnist
 from alexnet.training.recipes import Recipe
@@ -57,6 +56,5 @@ def initial_logits(job: Job, net: BoundNet) -> np.ndarray:
     """Logits (PROBED_IMAGES or fewer, classes) of the first test images."""
     _, test_iter = job.load_data()
     pixels = test_iter.pixels[:PROBED_IMAGES]
-    return backends.to_numpy(
-        net.predict(net.backend.images(pixels, test_iter.transform, net.device))
-    )
+    X = net.backend.images(pixels, test_iter.transform, net.device)
+    return net.backend.to_numpy(net.backend.predict(net.native, X))

@@ -26,7 +26,7 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.backends import BoundNet
-from alexnet.backends.rendering import build
+from alexnet.backends.nets import build
 from alexnet.data import ImageLoader
 from alexnet.errors import AlexNetError
 from alexnet.json_values import to_json
@@ -139,10 +139,10 @@ def answers(
     net: Any, test_iter: ImageLoader, tell: Callable[[], None]
 ) -> tuple[list[int], list[float]]:
     """The class that a net of any framework finds for each test image, and its probability in [0, 1]."""
-    predict = BoundNet.of(net).predict
+    backend = backends.backend_of(net)
     classes, probabilities = [], []
     for X, _ in test_iter:
-        logits = backends.to_numpy(predict(X)).astype(np.float64)  # (B, classes)
+        logits = backend.to_numpy(backend.predict(net, X)).astype(np.float64)  # (B, classes)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         classes += logits.argmax(axis=1).tolist()

@@ -19,8 +19,6 @@ from alexnet.datasets.resize import ImageTransform
 from alexnet.spec import Net, ResolvedLayer, ResolvedNet, Shape
 from alexnet.spec.weights import Weights
 
-NAME = "channels_last"
-
 Array = np.ndarray
 
 # --- the registry's entry -------------------------------------------------------------------------
@@ -41,7 +39,7 @@ def imports(code: str) -> list[str]:
 
 
 ENTRY = Framework(
-    name=NAME,
+    name="channels_last",
     title="Channels Last",
     module="numpy",
     packages=("alexnet.backends.channels_last",),
