@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import sys
 from collections.abc import Mapping
@@ -74,3 +76,36 @@ def to_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def sha256(text: str) -> str:
+    """The SHA-256 of a text in UTF-8, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(values: dict[str, Any]) -> dict[str, Any]:
+    """Plain values with a checksum, by which `unsealed` sees damage.
+
+    >>> unsealed(sealed({"seed": 0}))
+    {'seed': 0}
+    >>> unsealed(sealed({"seed": 0}) | {"seed": 1})
+    Traceback (most recent call last):
+    ...
+    ValueError: it is damaged: its values do not have their checksum
+    """
+    return {**values, "sha256": _seal(values)}
+
+
+def unsealed(values: dict[str, Any]) -> dict[str, Any]:
+    """The values without their checksum. Raises ValueError if they do not have it any more.
+
+    Values without a checksum, of before there was one, are returned as they are.
+    """
+    rest = {key: value for key, value in values.items() if key != "sha256"}
+    if "sha256" in values and values["sha256"] != _seal(rest):
+        raise ValueError("it is damaged: its values do not have their checksum")
+    return rest
+
+
+def _seal(values: dict[str, Any]) -> str:
+    return sha256(json.dumps(values, sort_keys=True, allow_nan=False))

@@ -340,7 +340,7 @@ DAMAGE = {
     "parallel must be at least 1": at(["plan", "parallel"], 0),
     "seed must be": at(["seed"], -1),
     "batch_size must be at least 1": at(["plan", "recipes", "lenet", "batch_size"], 0),
-    "missing: plan": lambda saved: saved.pop("plan"),
+    "wrong or missing: plan": lambda saved: saved.pop("plan"),
     "peak_memory cannot be 1000": at([*ROW, "peak_memory"], 10**400),
     "timed_examples cannot be 1000": at([*HISTORY, "timed_examples"], 10**400),
     "warmup_seconds cannot be None": at([*HISTORY, "warmup_seconds"], None),
@@ -360,6 +360,22 @@ def test_a_damaged_comparison_is_one_sentence(message, tmp_path):
     with pytest.raises(RunError, match=message) as caught:
         write_report([Comparison.load(tmp_path)], tmp_path / "report.html")
     assert str(file) in str(caught.value)
+
+
+def test_a_changed_byte_of_a_comparison_is_seen(tmp_path):
+    """A digit for a digit, which no check of types would find; an older file has no checksum."""
+    found = comparison(tmp_path, [row("torch", labels())])
+    found.save()
+    file = tmp_path / "comparison.json"
+    whole = file.read_text()
+    assert Comparison.load(tmp_path).to_dict() == found.to_dict()
+    place = whole.index('"loss": ') + len('"loss": ')
+    other = "1" if whole[place] != "1" else "2"
+    file.write_text(whole[:place] + other + whole[place + 1 :])
+    with pytest.raises(RunError, match="it is damaged"):
+        Comparison.load(tmp_path)
+    file.write_text(json.dumps({k: v for k, v in json.loads(whole).items() if k != "sha256"}))
+    assert Comparison.load(tmp_path).to_dict() == found.to_dict()
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "NaN", '{"format": 3, "seed": Infinity}', "3"])

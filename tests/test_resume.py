@@ -18,7 +18,7 @@ import alexnet
 from alexnet import backends
 from alexnet.errors import CheckpointError, RunError
 from alexnet.spec import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Net, ReLU
-from alexnet.training.checkpoint import Checkpoint
+from alexnet.training.checkpoint_file import Checkpoint
 
 NET = Net(
     "dropping",

@@ -14,7 +14,7 @@ from alexnet.backends import framework
 from alexnet.comparison.plan import Plan, check_workers, describe_data
 from alexnet.comparison.rows import Row, check_finished
 from alexnet.errors import AlexNetError, RunError
-from alexnet.json_values import from_json
+from alexnet.json_values import from_json, sealed, unsealed
 from alexnet.train import check_settings
 from alexnet.training.history import History
 from alexnet.training.plots import plot_by_net
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FORMAT = 3  # of comparison.json
-SAVED = ("alexnet", "begun", "plan", "seed", "device", "rows")
+SAVED = {"format", "alexnet", "begun", "data", "plan", "seed", "device", "rows"}
 UNREADABLE = (
     OSError,
     ValueError,
@@ -106,7 +106,7 @@ class Comparison:
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
             if saved.get("format") == FORMAT:
-                return cls._restored(saved, folder)
+                return cls._restored(unsealed(saved), folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise RunError(f"{file}: is no comparison that can be read ({why})") from None
@@ -114,9 +114,9 @@ class Comparison:
 
     @classmethod
     def _restored(cls, saved: dict[str, Any], folder: Path) -> Comparison:
-        absent = [key for key in SAVED if key not in saved]
-        if absent:
-            raise ValueError(f"missing: {', '.join(absent)}")
+        wrong = saved.keys() ^ SAVED
+        if wrong:
+            raise ValueError(f"wrong or missing: {', '.join(sorted(wrong))}")
         found = cls(
             from_json(Plan, saved["plan"], "plan"),
             from_json(int, saved["seed"], "seed"),
@@ -152,7 +152,8 @@ class Comparison:
         """Write comparison.json, table.txt and curves.png into the run's folder."""
         with replacing(self.folder / "comparison.json") as new:
             new.write_text(
-                json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+                json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False) + "\n",
+                encoding="utf-8",
             )
         with replacing(self.folder / "table.txt") as new:
             new.write_text(repr(self), encoding="utf-8")

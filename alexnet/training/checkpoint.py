@@ -1,186 +1,25 @@
-"""Checkpoints: a net, its weights and where its training stood, in one file for all frameworks.
-
-A checkpoint is a safetensors file. It holds the weights in the neutral layout, by their keys
-(``"0.weight"``), and momentum's velocities as ``"velocity.0.weight"``; its metadata has, under
-``"alexnet"``, JSON with the version of the format, the net and the training. Nothing is unpickled.
-"""
+"""Checkpoints: `save`, `load` and `convert`."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.backends import Backend, BoundNet, table_of
 from alexnet.backends.devices import device_for_new_net
 from alexnet.backends.nets import render
-from alexnet.errors import CheckpointError, DataError, SpecError, WeightsError, last_line
-from alexnet.spec import STATISTICS, Net, ResolvedNet, Shape, zoo
-from alexnet.spec.weights import Weights, check_weights, in_order
-from alexnet.training.history import History
+from alexnet.errors import CheckpointError, WeightsError, last_line
+from alexnet.spec import Net, Shape, zoo
+from alexnet.spec.weights import in_order
+from alexnet.training.checkpoint_file import Checkpoint
 
-VERSION = 1
-METADATA = "alexnet"  # the key under which a file says what it is
-VELOCITY = "velocity."
-DTYPES = ("float32", "float64")
 PROBES = (1.0, 16.0, 256.0)  # sizes of the values in the random images that try a net
 PROBE_TOLERANCE = 1e-4  # over the largest logit; what float32 leaves of another order of sums
-
-
-@dataclass
-class Checkpoint:
-    """What a file holds. Made by `train_ch6(checkpoint=…)` and `save`, and read by `load`.
-
-    ``velocity`` is momentum's running sum of gradients times ``velocity_scale`` (frameworks keep it
-    differently), empty without momentum; ``history`` is None where the net was not trained here.
-    """
-
-    net: ResolvedNet
-    weights: Weights
-    history: History | None = None
-    velocity: Weights = field(default_factory=dict)
-    velocity_scale: float = 1.0
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the file; one that was there stays until the new one is whole.
-
-        Raises CheckpointError if a value is not finite, or the file cannot be written.
-        """
-        self._check(str(path))
-        training = self.history and {
-            "history": self.history.to_dict(),
-            "velocity_scale": self.velocity_scale,
-        }
-        about = {"version": VERSION, "net": self.net.net.to_dict(), "training": training}
-        tensors = self.weights | {VELOCITY + key: v for key, v in self.velocity.items()}
-        try:
-            with replacing(Path(path)) as new:
-                save_file(tensors, new, {METADATA: json.dumps(about, allow_nan=False)})
-        except OSError as error:
-            raise CheckpointError(
-                f"{path}: cannot be written ({error.strerror or error})"
-            ) from None
-        except SafetensorError as error:
-            raise CheckpointError(f"{path}: cannot be written ({error})") from None
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Checkpoint:
-        """Read a file. Raises CheckpointError, in one sentence, if anything about it is wrong."""
-        about, tensors = _open(Path(path))
-        try:
-            table = Net.from_dict(about.get("net")).resolve()
-            history, scale = _training(about.get("training"))
-        except (SpecError, DataError) as error:
-            raise CheckpointError(f"{path}: {error}") from None
-        velocity = {
-            key.removeprefix(VELOCITY): tensors.pop(key)
-            for key in list(tensors)
-            if key.startswith(VELOCITY)
-        }
-        by_layer = {key: tensors[key] for key in table.parameters if key in tensors}
-        found = cls(table, by_layer | tensors, history, velocity, scale)
-        found._check(str(path))
-        return found
-
-    @property
-    def dtype(self) -> str:
-        """float32 or float64."""
-        return str(next(iter(self.weights.values())).dtype) if self.weights else DTYPES[0]
-
-    def _check(self, where: str) -> None:
-        """Raise CheckpointError unless the arrays are the net's, finite, and of one dtype."""
-        learned = {k: s for k, s in self.net.parameters.items() if not k.endswith(STATISTICS)}
-        try:
-            check_weights(self.weights, self.net.parameters, where)
-            if self.velocity:
-                check_weights(self.velocity, learned, f"{where}: velocity")
-        except WeightsError as error:
-            raise CheckpointError(str(error)) from None
-        for key, array in (*self.weights.items(), *self.velocity.items()):
-            if array.dtype != self.dtype or self.dtype not in DTYPES:
-                raise CheckpointError(
-                    f"{where}: {key} is {array.dtype}; all arrays must be float32, or all float64"
-                )
-
-
-def _training(plain: Any) -> tuple[History | None, float]:
-    """The history and the scale of the velocities. Raises DataError if they are none."""
-    if plain is None:
-        return None, 1.0
-    if not isinstance(plain, dict) or plain.keys() != {"history", "velocity_scale"}:
-        raise DataError(
-            f"a training is written as history and velocity_scale, not as {plain!r:.60}"
-        )
-    scale = plain["velocity_scale"]
-    if type(scale) is not float or not math.isfinite(scale) or scale == 0:
-        raise DataError(
-            f"velocity_scale must be a finite number other than zero, not {scale!r:.60}"
-        )
-    return History.from_dict(plain["history"]), scale
-
-
-def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
-    """What a file says of itself, and its arrays."""
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(8)
-    except (OSError, ValueError) as error:  # the latter: a path that no file can have
-        why = error.strerror if isinstance(error, OSError) else error
-        raise CheckpointError(f"{path}: cannot be read ({why})") from None
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(METADATA)
-            if text is None:
-                raise CheckpointError(
-                    f"{path}: holds tensors, but no net (its metadata has no {METADATA!r}); "
-                    "alexnet.save writes files that do"
-                )
-            about = _about(path, text)
-            return about, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict)
-    except (SafetensorError, OSError) as error:
-        if _is_pickle(beginning):
-            raise CheckpointError(
-                f"{path}: is a pickle or a zip file, which are not opened here; "
-                "checkpoints are safetensors files"
-            ) from None
-        raise CheckpointError(f"{path}: is no whole safetensors file ({error})") from None
-    except (
-        TypeError,
-        AttributeError,
-    ) as error:  # a dtype that NumPy does not have, such as bfloat16
-        raise CheckpointError(f"{path}: has tensors that NumPy cannot read ({error})") from None
-
-
-def _is_pickle(beginning: bytes) -> bool:
-    """Whether a file's first 8 bytes are a pickle's, or those of a zip file, as PyTorch writes.
-
-    A safetensors file begins with a length, most of whose bytes are zero.
-    """
-    protocol = beginning[:1] == b"\x80" and beginning[1:2] in (b"\2", b"\3", b"\4", b"\5")
-    return (protocol and any(beginning[3:])) or beginning.startswith(b"PK\x03\x04")
-
-
-def _about(path: Path, text: str) -> Mapping[str, Any]:
-    try:
-        about = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its metadata is no JSON ({error})") from None
-    version = about.get("version") if isinstance(about, dict) else None
-    if type(version) is not int or version != VERSION:
-        raise CheckpointError(
-            f"{path}: is of version {version!r}; this version of alexnet reads {VERSION}"
-        )
-    return about
 
 
 def save(
@@ -237,7 +76,7 @@ def save(
     except WeightsError as error:
         raise CheckpointError(str(error)) from None
     checkpoint = Checkpoint(table, weights)
-    checkpoint._check(table.name)
+    checkpoint.check(table.name)
     check_predictions(BoundNet.of(net), checkpoint)
     checkpoint.write(path)
 

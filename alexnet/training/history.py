@@ -13,7 +13,7 @@ import numpy as np
 
 from alexnet.atomic import replacing
 from alexnet.errors import DataError
-from alexnet.json_values import to_json
+from alexnet.json_values import sealed, to_json, unsealed
 from alexnet.views.curves import Curve, plot_curves
 
 if TYPE_CHECKING:
@@ -149,13 +149,13 @@ class History:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON."""
         with replacing(Path(path)) as new:
-            new.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+            new.write_text(json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
         """Read what `save` wrote. Raises DataError if it is no such file."""
         try:
-            return cls.from_dict(json.loads(Path(path).read_text()))
+            return cls.from_dict(unsealed(json.loads(Path(path).read_text())))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: is no history that can be read ({error})") from None
 

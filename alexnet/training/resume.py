@@ -10,7 +10,8 @@ import numpy as np
 from alexnet.backends import BoundNet, Trainer
 from alexnet.errors import CheckpointError, RunError
 from alexnet.spec import STATISTICS, ResolvedNet
-from alexnet.training.checkpoint import Checkpoint, check_predictions
+from alexnet.training.checkpoint import check_predictions
+from alexnet.training.checkpoint_file import Checkpoint
 from alexnet.training.history import History
 
 MAY_DIFFER = ("num_epochs", "reinit")  # settings of a run in its second part
