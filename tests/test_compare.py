@@ -518,6 +518,23 @@ def test_a_quick_run_takes_the_sample_where_there_is_nothing_else(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
+def test_the_main_job_cut_down(tmp_path):
+    """`alexnet compare` as the README has it, on 48 images: every backend runs, at 224."""
+    found = alexnet("compare", "--out", str(tmp_path / "run"), ALEXNET_SUBSET="48:16")
+    assert found.returncode == 0, found.stdout + found.stderr
+    saved = json.loads((tmp_path / "run" / "comparison.json").read_text())
+    assert [row["backend"] for row in saved["rows"]] == list(backends.FRAMEWORKS)
+    for row in saved["rows"]:
+        history = History.from_dict(row["history"])
+        assert history.settings["image_shape"] == [1, 224, 224]
+        assert len(history.steps) == 3
+        assert row["logits_difference"] < 1e-4
+        assert row["note"] == ""
+
+
+@pytest.mark.release
+@pytest.mark.slow
+@pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
 def test_the_main_job(tmp_path):
     """`alexnet compare` as the README has it: every backend learns, on real images, at 224."""
     found = alexnet("compare", "--out", str(tmp_path / "run"))

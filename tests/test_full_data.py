@@ -51,6 +51,7 @@ def plain_accuracy(name):
     return alexnet.evaluate(net, test_iter, "cpu")
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_all_60000_images_teach_as_much_as_in_the_frameworks_own_loop(framework):
     """Within what another seed changes: about one point of accuracy after one epoch, measured."""

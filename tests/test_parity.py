@@ -117,6 +117,7 @@ def test_small_nets_agree(name, model, dropout, dtype):
     assert found.agrees(dtype), found
 
 
+@pytest.mark.release
 @pytest.mark.slow
 def test_the_papers_net_agrees(covered):
     """With normalisation, groups and dropout, over a few steps; the README's command has twenty."""

@@ -375,6 +375,7 @@ def test_the_command_refuses_another_run_in_one_sentence(tmp_path):
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
+@pytest.mark.release
 @pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_a_trained_lenet_makes_the_same_ten_thousand_predictions_everywhere(covered, tmp_path):

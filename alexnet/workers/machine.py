@@ -22,12 +22,24 @@ def describe() -> str:
     True
     """
     parts = [_processor(), f"{usable_cores()} of {os.cpu_count()} cores"]
-    with suppress(OSError, ValueError):  # not every system tells
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _memory()
+    if memory is not None:
         parts.append(f"{memory / 1e9:.0f} GB")
     return ", ".join(
         [*parts, *_gpus(), f"{platform.system()} {platform.release()} {platform.machine()}"]
     )
+
+
+def _memory() -> int | None:
+    """Bytes of memory of this machine; None where the system does not tell."""
+    if hasattr(os, "sysconf"):  # not on Windows
+        with suppress(OSError, ValueError):
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(ImportError):  # a worker's interpreter need not have it
+        import psutil
+
+        return psutil.virtual_memory().total
+    return None
 
 
 def _gpus() -> list[str]:

@@ -172,8 +172,7 @@ class _Worker:
                 self.process.wait(EXIT_SECONDS)
             except subprocess.TimeoutExpired:
                 problem = "closed its output and did not end"
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        _kill_tree(self.process)
         status = self.process.wait()
         with suppress(BrokenPipeError):
             assert self.process.stdin is not None
@@ -193,6 +192,21 @@ class _Worker:
         return []
 
 
+def _kill_tree(process: subprocess.Popen[str]) -> None:
+    """End a worker and all that it has started."""
+    if hasattr(os, "killpg"):  # it leads a session of its own, which may outlive it
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        worker = psutil.Process(process.pid)
+        for started in [*worker.children(recursive=True), worker]:
+            with suppress(psutil.NoSuchProcess):
+                started.terminate()  # on Windows this cannot be refused
+
+
 def _users_environment() -> dict[str, str]:
     """The environment, but for the threads that this library has set for its own process."""
     return {k: v for k, v in os.environ.items() if k not in THREADS or k not in backends.SET_HERE}
@@ -207,5 +221,6 @@ def _cause_of_death(status: int) -> str:
     if status > 0:
         return f"ended with exit status {status}"
     names = {s.value: s.name for s in signal.Signals}
-    hint = " (as when memory runs out)" if status == -signal.SIGKILL else ""
-    return f"killed by {names.get(-status, f'signal {-status}')}{hint}"
+    name = names.get(-status, f"signal {-status}")
+    hint = " (as when memory runs out)" if name == "SIGKILL" else ""
+    return f"killed by {name}{hint}"

@@ -11,13 +11,12 @@ import ctypes
 import json
 import os
 import platform
-import resource
-import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -39,7 +38,7 @@ from alexnet.workers.job import Job, initial_logits
 from alexnet.workers.machine import describe
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
-PR_SET_PDEATHSIG = 1  # of prctl(2)
+PR_SET_PDEATHSIG, SIGKILL = 1, 9  # of prctl(2) and signal(7), on Linux
 
 
 class EventDisplay:
@@ -151,12 +150,20 @@ def answers(
     return classes, probabilities
 
 
-def peak_host_memory() -> int:
-    """Most bytes of memory that this process has held."""
+def peak_host_memory() -> int | None:
+    """Most bytes of memory that this process has held; None if that cannot be found out."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux: rusage would begin with what the parent held when it forked
         line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        with suppress(ImportError):  # a worker's interpreter need not have it
+            import psutil
+
+            return psutil.Process().memory_info().peak_wset
+        return None
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -192,7 +199,7 @@ def main() -> int:
     job = sys.stdin.readline()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     if sys.platform == "linux":  # also while Python cannot run that thread
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
     keep_freed_memory()
     events = _claim_stdout()
 
