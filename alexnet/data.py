@@ -251,7 +251,7 @@ def _require_whole(name: str, value: object, least: int) -> None:
 
 
 def label_names(labels: Iterable[int], classes: Sequence[str] = FASHION_MNIST.labels) -> list[str]:
-    """The names of numeric labels. Raises DataError for a number that is no label.
+    """The names of numeric labels. Raises DataError for a number that is not a label.
 
     >>> label_names([0, 9])
     ['t-shirt', 'ankle boot']

@@ -150,7 +150,7 @@ def train_ch6(
 
 
 def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndarray) -> None:
-    """Refuse a net whose answers are no scores (B, classes), or have no score for some label."""
+    """Refuse a net whose output is not (B, classes), or which has no class for some label."""
     if len(logits.shape) != 2:
         raise RunError(
             f"{model}: a net must give (batch, classes), this one gives {tuple(logits.shape)}"
@@ -166,8 +166,8 @@ def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndar
 def _epoch_seed(seed: int, number: int) -> int:
     """The seed of what is drawn in an epoch, so that any epoch can be the first after a break.
 
-    The first epoch's is the run's own: dropout is then that of a reader's loop that begins with
-    ``torch.manual_seed(seed)``. 31 bits, which every framework takes.
+    The first epoch takes the seed of the run. So its dropout is the same as in a loop by hand that begins
+    with ``torch.manual_seed(seed)``. Other seeds have 31 bits, which every framework takes.
     """
     if number == 0 and seed < 2**31:
         return seed

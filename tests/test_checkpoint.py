@@ -418,7 +418,7 @@ def other_files():
         file.writestr("archive/data.pkl", pickle.dumps({}))
     return {
         "is a pickle or a zip file": [pickle.dumps({"0.weight": [1.0]}), archive.getvalue()],
-        "is no whole safetensors file": [b"", b"abc", bytes(100), b"{}" * 50],
+        "is truncated or is not a safetensors file": [b"", b"abc", bytes(100), b"{}" * 50],
     }
 
 
@@ -435,7 +435,7 @@ def test_a_file_of_another_kind_is_refused(message, content, tmp_path):
 def test_metadata_without_end_is_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     save_file({"a": np.ones(1)}, path, {"alexnet": "[" * 200_000})
-    with pytest.raises(CheckpointError, match="its metadata is no JSON"):
+    with pytest.raises(CheckpointError, match="its metadata is not JSON"):
         alexnet.load(path, backend="numpy")
 
 
@@ -444,7 +444,7 @@ def test_a_truncated_file_is_not_called_a_pickle(length, tmp_path):
     """Even if the length of its header begins as a pickle does."""
     path = tmp_path / "net.safetensors"
     path.write_bytes(struct.pack("<Q", length) + b'{"a":')
-    with pytest.raises(CheckpointError, match="is no whole safetensors file"):
+    with pytest.raises(CheckpointError, match="is truncated or is not a safetensors file"):
         alexnet.load(path, backend="numpy")
 
 

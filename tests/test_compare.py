@@ -292,13 +292,25 @@ def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
         ("os.kill(os.getpid(), signal.SIGKILL)", r"killed by SIGKILL \(as when memory runs out\)"),
         ("sys.exit(7)", "ended with exit status 7"),
         ("sys.exit(0)", "ended without a result"),
-        ("print('garbage', flush=True); time.sleep(1000)", "sent what is no event: 'garbage'"),
-        ("print('[1]', flush=True); time.sleep(1000)", r"sent what is no event: '\[1\]'"),
+        (
+            "print('garbage', flush=True); time.sleep(1000)",
+            "sent a line that is not an event: 'garbage'",
+        ),
+        (
+            "print('[1]', flush=True); time.sleep(1000)",
+            r"sent a line that is not an event: '\[1\]'",
+        ),
         pytest.param("signal.pause()", "said nothing for 20 s", marks=pytest.mark.slow),
         ("os.close(0); os.close(1); os.fork(); signal.pause()", "closed its output and did not"),
-        ("""print('{"event": "ready"}', flush=True); time.sleep(1000)""", "sent what is no event"),
-        ("""print('{"event": "end"}', flush=True); time.sleep(1000)""", "sent what is no event"),
-        ("print('[' * 200000, flush=True); time.sleep(1000)", "sent what is no event"),
+        (
+            """print('{"event": "ready"}', flush=True); time.sleep(1000)""",
+            "sent a line that is not an event",
+        ),
+        (
+            """print('{"event": "end"}', flush=True); time.sleep(1000)""",
+            "sent a line that is not an event",
+        ),
+        ("print('[' * 200000, flush=True); time.sleep(1000)", "sent a line that is not an event"),
         (
             """print('{"event": "result", "history": {}, "peak_memory": 1}', flush=True); sys.exit(0)""",
             r"sent the event result, which cannot be read \(a history of format None",
@@ -309,7 +321,7 @@ def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
         ),
         (
             """print('{"event": "error", "message": "\\\\udc80"}', flush=True); time.sleep(1000)""",
-            "sent what is no event",
+            "sent a line that is not an event",
         ),
         (
             """print('{"event": "initial_logits", "logits": [1%s]}' % (400 * '0')); sys.exit(0)""",

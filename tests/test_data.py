@@ -163,10 +163,10 @@ def empty(folder):
         (swapped, "train-images-idx3-ubyte.gz: is not Fashion-MNIST's .SHA-256"),
         (
             not_idx,
-            "train-labels-idx1-ubyte.gz: this is no IDX file of bytes .it begins with 3c68746d",
+            "train-labels-idx1-ubyte.gz: is not an IDX file of bytes .it begins with 3c68746d",
         ),
         (not_gzip, "train-labels-idx1-ubyte.gz: the file is damaged or cut short"),
-        (empty, "train-labels-idx1-ubyte: this is no IDX file of bytes .it begins with nothing"),
+        (empty, "train-labels-idx1-ubyte: is not an IDX file of bytes .it begins with nothing"),
     ],
 )
 def test_a_damaged_file_is_named(small, folder, damage, message):

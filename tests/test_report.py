@@ -249,7 +249,7 @@ def test_folders_of_one_name_go_by_their_whole_paths(tmp_path):
     ("arguments", "message"),
     [
         (["{run}", "{run}"], "a run is given twice: "),
-        (["{nothing}"], "is no comparison that can be read (No such file"),
+        (["{nothing}"], "cannot be read as a comparison (No such file"),
         (
             ["{run}", "--out", "{run}/comparison.json/report.html"],
             "the report cannot be written there (",
@@ -381,7 +381,7 @@ def test_a_changed_byte_of_a_comparison_is_seen(tmp_path):
 @pytest.mark.parametrize("text", ["[" * 200_000, "NaN", '{"format": 3, "seed": Infinity}', "3"])
 def test_what_is_no_comparison_at_all_is_one_sentence(text, tmp_path):
     (tmp_path / "comparison.json").write_text(text)
-    with pytest.raises(RunError, match="is no comparison that can be read"):
+    with pytest.raises(RunError, match="cannot be read as a comparison"):
         Comparison.load(tmp_path)
 
 

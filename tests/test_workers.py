@@ -284,10 +284,10 @@ def test_a_missing_backend_that_was_asked_for_is_a_failure_of_a_resumed_run_too(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"is no comparison that can be read \(No such file"),
-        ("{", "is no comparison that can be read"),
+        (None, r"cannot be read as a comparison \(No such file"),
+        ("{", "cannot be read as a comparison"),
         ('{"format": 1}', "is of format 1; this version reads 3"),
-        ('{"format": 3}', "is no comparison that can be read"),
+        ('{"format": 3}', "cannot be read as a comparison"),
     ],
 )
 def test_what_is_no_run_is_not_taken_up(content, message, tmp_path):

@@ -84,7 +84,7 @@ def render(net: ResolvedNet, calls: Iterable[Call], device: Any, dtype: str) -> 
 
 
 def make_current(device: Any) -> Any:
-    """Have Paddle work on that device: its kernels run there, and optimizers keep their state there."""
+    """Make ``device`` Paddle's current device; optimizers allocate their state on it."""
     on_gpu = isinstance(device, paddle.CUDAPlace)
     paddle.set_device(f"gpu:{device.get_device_id()}" if on_gpu else "cpu")
     return device

@@ -188,7 +188,7 @@ class Animator:
         figsize: tuple[float, float] = (3.5, 2.5),
     ) -> None:
         use_svg_display()
-        # Outside a notebook the figure is none of pyplot's, which would open windows and keep it.
+        # Outside a notebook the figure is not made by pyplot, which would open windows and keep it.
         self.fig = new_figure(*figsize) if in_notebook() else Figure(figsize, layout="constrained")
         self.axes = list(self.fig.subplots(nrows, ncols, squeeze=False).flat)
         self.fmts, self.xlabel, self.legend = fmts, xlabel or "x", list(legend or ())

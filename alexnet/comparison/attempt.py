@@ -29,7 +29,7 @@ class Attempt:
             row.answers = row.parity = None
 
     def fail(self, why: str) -> None:
-        """Say why the row has no result; or, if it has one, no more than that. What came first counts."""
+        """Record why this row failed. Only the first reason is kept."""
         if self.failed:
             return
         self.failed = True

@@ -130,7 +130,7 @@ def interpreters(options: Sequence[str]) -> dict[str, str]:
     """The interpreter of each backend that is to have one of its own.
 
     An option is ``name=path``, or a TOML file with such lines in a table ``[python]``. Raises
-    RunError for anything else, and for a path that is no program.
+    RunError for anything else, and for a path that is not a program.
     """
     found: dict[str, str] = {}
     for option in options:

@@ -109,7 +109,7 @@ class Comparison:
                 return cls._restored(unsealed(saved), folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise RunError(f"{file}: is no comparison that can be read ({why})") from None
+            raise RunError(f"{file}: cannot be read as a comparison ({why})") from None
         raise RunError(f"{file}: is of format {saved.get('format')!r}; this version reads {FORMAT}")
 
     @classmethod
@@ -163,4 +163,4 @@ class Comparison:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")

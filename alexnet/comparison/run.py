@@ -46,7 +46,7 @@ class Watcher(Protocol):
 
 
 class Unwatched:
-    """Looks away."""
+    """Ignores all events."""
 
     def begin(self, rows: Sequence[Row]) -> None:
         pass
@@ -286,7 +286,7 @@ def _is_unfinished(comparison: Comparison, row: Row) -> bool:
 
 
 def _forget_checkpoints(comparison: Comparison) -> None:
-    """Take away those of the rows that need none any more."""
+    """Delete the checkpoints of rows that are finished."""
     for row in comparison.rows:
         if row.finished:
             _checkpoint(comparison, row).unlink(missing_ok=True)

@@ -128,7 +128,7 @@ def parse(path: Path, data: bytes, sha256: str, title: str) -> np.ndarray:
     kind = kinds.get(data[:4])
     if kind is None:
         raise DataError(
-            f"{path}: this is no IDX file of bytes (it begins with {data[:4].hex() or 'nothing'})"
+            f"{path}: is not an IDX file of bytes (it begins with {data[:4].hex() or 'nothing'})"
         )
     if (kind == "images") != (axes == 3):
         raise DataError(f"{path}: holds {kind}, which is not what its name says")

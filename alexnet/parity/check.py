@@ -78,7 +78,7 @@ class Differences:
 
     @property
     def largest(self) -> float:
-        """The largest of them all; not a number if one of them is none, or nothing was compared."""
+        """The largest of them all; nan if one of them is nan, or if nothing was compared."""
         return float(np.max([self.logits, self.loss, self.gradients, self.weights]))
 
     def agrees(self, dtype: str) -> bool:

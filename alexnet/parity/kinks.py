@@ -1,9 +1,9 @@
-"""Where a net has no derivative, or one that single precision cannot tell.
+"""Finds inputs so close to a kink of ReLU or max-pooling that float32 rounding flips the gradient.
 
-A rectifier whose input is next to zero, or a pool's window with two largest values next to equal, takes
-one branch or the other as sums are rounded, and then that unit's gradient is another one. A net of
-millions of units has a few such for every image. To compare gradients in single precision, it is asked
-about images that stand away from all its kinks.
+ReLU has a kink at zero, max-pooling where the two largest values of a window are equal. Close to a kink,
+rounding decides which branch a unit takes, and its gradient is then a different one. A net with millions
+of units has a few such units for every image. So gradients in single precision are compared on images that
+stay away from all kinks.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from alexnet.backends.reference import MaxPool, ReLU, Sequential
 
 WIDTH = 1e-5
-"""Of a kink, over the root mean square of a layer's input: in float32 few sums are further off."""
+"""Width of a kink, over the root mean square of a layer's input. Few float32 sums are off by more."""
 
 PATCH = 0.1
-"""Side of what is marked for a kink, over the image's side."""
+"""Side of the square that is marked around a kink, over the side of the image."""
 
 
 def near_kinks(net: Sequential, X: np.ndarray) -> np.ndarray:

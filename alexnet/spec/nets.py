@@ -103,7 +103,7 @@ class Net:
     def to_dict(self) -> dict[str, Any]:
         """Name, input shape and layers in plain types, as they stand in a checkpoint.
 
-        Raises SpecError for a layer that is none of `alexnet.spec`, and could not be read again.
+        Raises SpecError for a layer that is not in `alexnet.spec`: it could not be read again.
 
         >>> from alexnet.spec.zoo import LENET
         >>> LENET.to_dict()["layers"][1:3]
@@ -113,7 +113,7 @@ class Net:
             if type(layer) not in LAYERS.values():
                 kind = type(layer).__name__
                 raise SpecError(
-                    f"{self.name}, layer {index}: a {kind} cannot be written down, being none of "
+                    f"{self.name}, layer {index}: a {kind} cannot be written down; the layers that can are "
                     f"{', '.join(LAYERS)}"
                 )
         return {

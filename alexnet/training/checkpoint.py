@@ -46,7 +46,7 @@ def save(
 
     Raises CheckpointError if the net is not known, does not fit or does not compute what ``model``
     says, has values that are not finite, or if the file cannot be written; SpecError for an unknown
-    model; BackendError for what is no net.
+    model; BackendError for what is not a net.
 
     >>> import tempfile
     >>> from alexnet import build

@@ -118,7 +118,7 @@ class Checkpoint:
 
 
 def _training(plain: Any) -> tuple[History | None, float]:
-    """The history and the scale of the velocities. Raises DataError if they are none."""
+    """The history and the scale of the velocities. Raises DataError if they are something else."""
     if plain is None:
         return None, 1.0
     if not isinstance(plain, dict) or plain.keys() != {"history", "velocity_scale"}:
@@ -157,7 +157,9 @@ def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
                 f"{path}: is a pickle or a zip file, which are not opened here; "
                 "checkpoints are safetensors files"
             ) from None
-        raise CheckpointError(f"{path}: is no whole safetensors file ({error})") from None
+        raise CheckpointError(
+            f"{path}: is truncated or is not a safetensors file ({error})"
+        ) from None
     except (
         TypeError,
         AttributeError,
@@ -198,7 +200,7 @@ def _about(path: Path, text: str) -> Mapping[str, Any]:
     try:
         about = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its metadata is no JSON ({error})") from None
+        raise CheckpointError(f"{path}: its metadata is not JSON ({error})") from None
     version = about.get("version") if isinstance(about, dict) else None
     if type(version) is not int or version not in (UNCHECKED, VERSION):
         raise CheckpointError(

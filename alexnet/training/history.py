@@ -123,7 +123,7 @@ class History:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> History:
-        """The reverse of `to_dict`. Raises DataError for another format, and for what is no history."""
+        """The reverse of `to_dict`. Raises DataError for another format, and for what is not a history."""
         if not isinstance(saved, dict):
             raise DataError(f"a history is a table of names and values, not {saved!r:.60}")
         if saved.get("format") != FORMAT:
@@ -153,11 +153,11 @@ class History:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
-        """Read what `save` wrote. Raises DataError if it is no such file."""
+        """Read what `save` wrote. Raises DataError if it is not such a file."""
         try:
             return cls.from_dict(unsealed(json.loads(Path(path).read_text())))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: is no history that can be read ({error})") from None
+            raise DataError(f"{path}: cannot be read as a history ({error})") from None
 
 
 KINDS: dict[str, Any] = {
@@ -184,7 +184,7 @@ def steps_from(saved: list[Any]) -> list[dict[str, float]]:
 
 
 def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Rows of numbers by these names; what is None was no finite number."""
+    """Rows of numbers by these names; None stands for a number that was not finite."""
     for row in rows:
         if not isinstance(row, dict) or row.keys() != set(names):
             raise DataError(f"a history's {what} have {', '.join(names)} each, not {row!r:.60}")

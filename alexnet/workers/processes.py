@@ -1,8 +1,8 @@
 """Worker processes: started, listened to, and always ended.
 
-A worker costs its own row only, whatever becomes of it: it may be killed, crash, run out of memory, fall
-silent or send what is no event. It runs in a session of its own, so that Ctrl-C is this process's to
-handle, and it ends by itself when this process is gone, however that came about.
+A worker that fails costs only its own row: it may be killed, crash, run out of memory, fall silent or send
+lines that are not events. It runs in a session of its own, so that Ctrl-C reaches this process alone. It
+ends by itself when this process is gone.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _hear(
         yield worker, event
         return
     if line.endswith("\n") or len(line) >= LONGEST_LINE:
-        problem = worker.end(f"sent what is no event: {line.strip()[:60]!r}")
+        problem = worker.end(f"sent a line that is not an event: {line.strip()[:60]!r}")
     else:  # it has closed its side, perhaps within a line
         problem = worker.end()
     yield worker, _end(problem, worker.last_words())

@@ -189,7 +189,7 @@ def keep_freed_memory() -> None:
 
 
 def _end_with_the_parent() -> None:
-    """Leave at once when our input is closed, as it is when whoever started us ends, killed or not."""
+    """Exit when standard input is closed, as it is when the parent process ends, killed or not."""
     while os.read(0, 1):
         pass
     os._exit(1)
