@@ -8,93 +8,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers import logits, native, render
-from test_spec import ALEXNET_SHAPES, LENET_SHAPES
+from nets import ALEXNET_SHAPES, EVERY_LAYER, LENET_SHAPES, example, rendered
 
 import alexnet
 from alexnet import backends
 from alexnet.datasets.resize import ImageTransform, resize_matrix
 from alexnet.errors import BackendError, SpecError, WeightsError
 from alexnet.spec import (
-    AvgPool,
     BatchNorm,
     Conv,
     Dense,
-    Dropout,
     Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    LocalResponseNorm,
-    MaxPool,
     Net,
-    ReLU,
-    Sigmoid,
-    Tanh,
     zoo,
 )
-from alexnet.spec.weights import initial_weights
-
-# Odd and unequal sizes, strides that do not divide, windows that overlap, padding everywhere.
-EVERY_LAYER = [
-    Net(
-        "first",
-        (2, 13, 17),
-        (
-            Conv(6, 3, stride=2, padding=1, groups=2),
-            BatchNorm(momentum=0.3, epsilon=1e-3),
-            Tanh(),
-            LocalResponseNorm(3, alpha=0.3, beta=0.6, k=1.5),
-            MaxPool(3, stride=2, padding=1),
-            Conv(8, 2, padding=1),
-            Sigmoid(),
-            AvgPool(2, stride=1, padding=1),
-            Conv(4, 4, padding=2),
-            Flatten(),
-            Dense(7),
-            ReLU(),
-            Dropout(0.0),
-            Dense(5),
-        ),
-    ),
-    Net(
-        "second",
-        (3, 11, 9),
-        (Conv(4, 5, stride=3, padding=2), ReLU(), GlobalAvgPool(), Flatten(), Dense(5)),
-    ),
-    Net("vectors", (7,), (Dense(6), BatchNorm(), Tanh(), Dense(5))),
-    Net(
-        "third",
-        (1, 9, 14),
-        (
-            Conv(4, 3, padding=1),
-            LeakyReLU(0.25),
-            MaxPool(2),
-            Flatten(),
-            BatchNorm(),
-            LeakyReLU(),
-            Dense(6),
-            Dense(5),
-        ),
-    ),
-]
-
-
-def example(net: Net, seed: int = 1):
-    """Weights that are all different, and a batch: images (4, C, H, W) and labels (4,)."""
-    rng = np.random.default_rng(seed)
-    weights = {
-        key: w if w.ndim > 1 else (rng.random(w.shape) + 0.5).astype(np.float32)
-        for key, w in initial_weights(net.resolve().parameters, seed).items()
-    }
-    images = rng.standard_normal((4, *net.input_shape)).astype(np.float32)
-    return weights, images, np.array([0, 4, 2, 4])
-
-
-def rendered(name: str, net: Net, weights):
-    backend = backends.load(name)
-    model = render(name, net)
-    backend.set_weights(model, weights)
-    return model
-
 
 # --- shapes ---------------------------------------------------------------------------------------
 

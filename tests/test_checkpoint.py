@@ -15,8 +15,8 @@ from helpers import alexnet as command
 from helpers import logits, python, render
 from hypothesis import given
 from hypothesis import strategies as st
+from nets import EVERY_LAYER, example, rendered
 from safetensors.numpy import load_file, save_file
-from test_backends import EVERY_LAYER, example, rendered
 
 import alexnet
 from alexnet import backends

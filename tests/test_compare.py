@@ -16,39 +16,18 @@ import numpy as np
 import pytest
 from helpers import alexnet
 from matplotlib.image import imread
+from runs import SMALL, SMALL_ALEXNET, Watcher
 
 from alexnet import History, backends, load_fashion_mnist
 from alexnet.comparison import plan as planning
 from alexnet.comparison.plan import Plan, plan
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.rows import Row
-from alexnet.comparison.run import Unwatched, resume
 from alexnet.comparison.run import carry_out as compare
+from alexnet.comparison.run import resume
 from alexnet.comparison.terminal import TerminalWatcher
-from alexnet.training.recipes import QUICK, Recipe
+from alexnet.training.recipes import QUICK
 from alexnet.workers import processes
-
-SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
-SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # whose answers and parity take a moment
-
-
-class Watcher(Unwatched):
-    """Keeps all events; does something at one of them."""
-
-    def __init__(self, when=None, do=None):
-        self.events, self.rows = [], []
-        self.when, self.do = when, do
-
-    def event(self, row, event):
-        self.events.append((row.backend, event["event"]))
-        if event["event"] == "ready":
-            self.pid = event["pid"]
-        if self.when == (row.backend, event["event"]):
-            self.do(event)
-
-    def finish(self, row):
-        self.rows.append(row)
-
 
 NO_EPOCHS = """
 import alexnet

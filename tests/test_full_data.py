@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import native
-from test_train import PLAIN_LOOPS, Silent
+from loops import PLAIN_LOOPS, Silent
 
 import alexnet
 from alexnet import load_fashion_mnist, train_ch6

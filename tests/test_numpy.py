@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers import native, render
-from test_backends import EVERY_LAYER, example
+from nets import EVERY_LAYER, example
 
 from alexnet import backends
 from alexnet.spec import Dense, Dropout, Net

@@ -17,7 +17,7 @@ from helpers import alexnet
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
-from test_compare import SMALL
+from runs import SMALL
 
 import alexnet as alexnet_package
 from alexnet import History, load_fashion_mnist

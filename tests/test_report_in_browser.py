@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 from playwright.sync_api import sync_playwright
-from test_compare import SMALL
+from runs import SMALL
 
 from alexnet.backends import framework
 from alexnet.backends.source import source

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import logits, native, render
-from test_backends import EVERY_LAYER, example
+from nets import EVERY_LAYER, example
 
 import alexnet
 from alexnet import backends, cli, data, load_fashion_mnist, train_ch6

@@ -11,7 +11,7 @@ from helpers import alexnet as command
 from helpers import logits, native
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_backends import EVERY_LAYER, example, rendered
+from nets import EVERY_LAYER, example, rendered
 
 from alexnet import backends
 from alexnet.backends.source import source

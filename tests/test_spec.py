@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nets import ALEXNET_SHAPES, EVERY_LAYER, LENET_SHAPES
 
 from alexnet import spec
 from alexnet.errors import SpecError
@@ -23,30 +24,6 @@ from alexnet.spec import (
     ReLU,
     zoo,
 )
-
-# What the chapter prints for its PyTorch column, layer by layer.
-ALEXNET_SHAPES = [
-    *[(96, 54, 54)] * 2,
-    (96, 26, 26),
-    *[(256, 26, 26)] * 2,
-    (256, 12, 12),
-    *[(384, 12, 12)] * 4,
-    *[(256, 12, 12)] * 2,
-    (256, 5, 5),
-    (6400,),
-    *[(4096,)] * 6,
-    (10,),
-]
-LENET_SHAPES = [
-    *[(6, 28, 28)] * 2,
-    (6, 14, 14),
-    *[(16, 10, 10)] * 2,
-    (16, 5, 5),
-    (400,),
-    *[(120,)] * 2,
-    *[(84,)] * 2,
-    (10,),
-]
 
 
 @pytest.mark.parametrize(
@@ -187,9 +164,7 @@ def test_layers_cannot_be_changed():
 
 
 def test_every_layer_is_tested_in_every_backend():
-    """`test_backends.EVERY_LAYER` has one of each, so that no rendering is missing."""
-    from test_backends import EVERY_LAYER
-
+    """`nets.EVERY_LAYER` has one of each, so that no rendering is missing."""
     kinds = {
         cls
         for cls in vars(spec).values()

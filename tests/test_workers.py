@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from helpers import alexnet, python, run
-from test_compare import SMALL, Watcher
+from runs import SMALL, Watcher
 
 from alexnet import build, save
 from alexnet.comparison.plan import Plan, interpreters, plan

@@ -1,0 +1,29 @@
+"""Small comparisons, and a watcher that keeps what it is told."""
+
+from __future__ import annotations
+
+from alexnet.comparison.run import Unwatched
+from alexnet.training.recipes import Recipe
+
+SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
+
+
+SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # whose answers and parity take a moment
+
+
+class Watcher(Unwatched):
+    """Keeps all events; does something at one of them."""
+
+    def __init__(self, when=None, do=None):
+        self.events, self.rows = [], []
+        self.when, self.do = when, do
+
+    def event(self, row, event):
+        self.events.append((row.backend, event["event"]))
+        if event["event"] == "ready":
+            self.pid = event["pid"]
+        if self.when == (row.backend, event["event"]):
+            self.do(event)
+
+    def finish(self, row):
+        self.rows.append(row)
