@@ -41,9 +41,8 @@ class Framework:
     own_layers: tuple[str, ...] = ()
     """Classes in the backend's file that calls may name; ``alexnet show`` prints those that it needs."""
     channels_last: bool = False  # images are (B, H, W, C)
-    environment: Mapping[str, str] = field(
-        default_factory=dict
-    )  # set before the import, if not set
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables to set before the import, if the user has not set them."""
     loads_after: tuple[str, ...] = ()  # backends that must come first in one process
     before_import: Callable[[], None] = _nothing
     """Prepares the process. Raises BackendError where the import would kill Python."""

@@ -148,7 +148,7 @@ def interpreters(options: Sequence[str]) -> dict[str, str]:
 
 def _interpreters_of(file: Path) -> dict[str, str]:
     try:
-        table = tomllib.loads(file.read_text()).get("python")
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("python")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"--python {file}: is neither name=path nor a TOML file ({why})") from None

@@ -149,13 +149,14 @@ class History:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON."""
         with replacing(Path(path)) as new:
-            new.write_text(json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False) + "\n")
+            text = json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False)
+            new.write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
         """Read what `save` wrote. Raises DataError if it is not such a file."""
         try:
-            return cls.from_dict(unsealed(json.loads(Path(path).read_text())))
+            return cls.from_dict(unsealed(json.loads(Path(path).read_text(encoding="utf-8"))))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: cannot be read as a history ({error})") from None
 
