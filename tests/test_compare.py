@@ -458,6 +458,7 @@ def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
 def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
     monkeypatch, on_gpu, examples
 ):
+    monkeypatch.setattr(backends, "installed", lambda name: True)
     monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
     monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: on_gpu or b != "paddle")
     assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples == examples
@@ -476,6 +477,7 @@ def test_numpy_alone_does_all_the_work(monkeypatch):
 
 
 def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
+    monkeypatch.setattr(backends, "installed", lambda name: True)
     monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
     monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: b == "torch")
     for names, device, full in (

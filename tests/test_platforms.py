@@ -11,7 +11,7 @@ WITHOUT_UNIX = """
 import os, signal, sys
 import psutil  # on Linux it needs them itself; on Windows it does not
 sys.modules["resource"] = sys.modules["fcntl"] = None  # importing them raises ImportError
-for name in ("killpg", "setsid", "getpgid", "sched_getaffinity", "sysconf", "fork"):
+for name in ("killpg", "setsid", "getpgid", "sched_getaffinity", "fork"):
     delattr(os, name)
 for name in ("SIGKILL", "SIGHUP"):
     delattr(signal, name)

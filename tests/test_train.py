@@ -204,6 +204,7 @@ def classes(name):
     return Net()
 
 
+@pytest.mark.needs("torch")
 def test_a_net_that_is_a_class_trains_the_same_everywhere(framework):
     losses = [
         [s["loss"] for s in fit(classes(f), load(train=320), lr=0.02).steps]
