@@ -48,36 +48,36 @@ def train_ch6(
 
     Parameters
     ----------
-    net : a net of any framework (which one is seen by looking at it); or a function that returns
-        one; or a name of the zoo, or a `Net`, with ``backend=``.
+    net : a net of any framework (its class says which); or a function that returns one; or a name
+        of the zoo, or a `Net`, with ``backend=``.
     train_iter, test_iter : from `load_fashion_mnist` or `load_mnist`, as they are; or anything that
-        can be iterated again and again for batches (X, y), X in the framework's layout (TensorFlow:
-        NHWC), y int labels.
+        can be iterated more than once for batches (X, y): X in the framework's layout, (B, C, H, W)
+        or in TensorFlow (B, H, W, C), and y int labels (B,).
     num_epochs : at least 1.
     lr : learning rate, above 0.
     device : None or ``try_gpu()``: a GPU where there is one; ``"cpu"``, ``"gpu:1"``; or a device of
         the framework. A Keras net stays where it was made.
     momentum : in [0, 1); 0 is plain SGD.
     seed : of the initial weights and of dropout.
-    reinit : whether to draw new initial weights (Xavier, zero biases); False goes on with the net's.
+    reinit : whether to draw new initial weights (Xavier, zero biases); False keeps the net's.
     display : what shows the run; default: a live plot in a notebook, a progress bar elsewhere.
     checkpoint : a file (``….safetensors``) that is written before the first step and after every
-        epoch, and replaced as a whole. `alexnet.load` makes a net of it in any framework. For nets
-        made by `build` or `load`, or given by name.
-    resume : whether to go on from ``checkpoint``, with the same settings (``num_epochs`` may be
-        more). The broken epoch begins again: with the same images in the same order and the same
-        dropout, the run ends as if it had never been broken. Another framework may go on with it.
+        epoch. `alexnet.load` makes a net of it in any framework. Only for nets that were made by
+        `build` or `load`, or are given by name.
+    resume : whether to continue from ``checkpoint``, with the same settings (``num_epochs`` may be
+        larger). The interrupted epoch starts again. With the same images and the same dropout the
+        run ends as if it had not been interrupted. Another framework may continue it.
 
     Returns
     -------
     History : epochs, steps, speed, settings; the trained net is its ``net``.
 
-    Examples/sec count the exact examples and the wall time of the training loop, with data loading,
-    without evaluation and drawing, the device having finished. The first step, in which frameworks
-    compile, is left out and stands in ``warmup_seconds``; after ``resume`` they count this part only.
+    Examples/sec: the examples over the wall time of the training loop, until the device has finished.
+    Data loading counts; evaluation and drawing do not. The first step, in which frameworks compile, is
+    left out and stands in ``warmup_seconds``. After ``resume`` only the new part counts.
 
-    Raises CheckpointError for a checkpoint that is not in order or is one of another run; RunError for
-    bad settings, and where training with a checkpoint arrives at weights that are not finite.
+    Raises CheckpointError for a checkpoint that is damaged or belongs to another run; RunError for bad
+    settings, and if the weights are not finite when a checkpoint is to be written.
 
     >>> from alexnet import load_fashion_mnist
     >>> data = load_fashion_mnist(64, resize=None, source="sample", subset=(256, 64))
@@ -105,15 +105,13 @@ def train_ch6(
     past = file.take_up(history) if file is not None and resume else None
     first = len(history.epochs)
     train_epoch, test_epoch = (epochs_on(it, bound) for it in (train_iter, test_iter))
-    # Before the first batch: a loader of the reader's may draw its order from the framework.
+    # Seed before the first batch: a user's loader may shuffle with the framework's random numbers.
     module.seed(native, _epoch_seed(seed, first))
     first_epoch = train_epoch(first)
     first_batch = next(first_epoch, None)
     if first_batch is None:
         raise DataError(NO_BATCHES.format("training"))
-    logits = module.predict(
-        native, first_batch[0][:1]
-    )  # lets frameworks infer shapes not yet known
+    logits = module.predict(native, first_batch[0][:1])  # lazy layers get their shapes
     _check_classes(history.model, logits, train_iter, module.to_numpy(first_batch[1]))
 
     if past is None and reinit:
@@ -164,7 +162,7 @@ def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndar
 
 
 def _epoch_seed(seed: int, number: int) -> int:
-    """The seed of what is drawn in an epoch, so that any epoch can be the first after a break.
+    """The seed of the random numbers of an epoch, so that training can resume at any epoch.
 
     The first epoch takes the seed of the run. So its dropout is the same as in a loop by hand that begins
     with ``torch.manual_seed(seed)``. Other seeds have 31 bits, which every framework takes.
@@ -175,7 +173,7 @@ def _epoch_seed(seed: int, number: int) -> int:
 
 
 def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
-    """The share of examples in [0, 1] that a net of any framework classifies rightly.
+    """The share of examples in [0, 1] that a net of any framework classifies correctly.
 
     >>> from alexnet import build, load_fashion_mnist
     >>> _, test_iter = load_fashion_mnist(64, resize=None, source="sample")
@@ -206,9 +204,9 @@ def new_history(net: BoundNet, loaders: tuple[Batches, Batches], **settings: Any
 
 
 def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple[Any, Any]]]:
-    """A function that gives the n-th epoch's batches on the net's device.
+    """A function from the number of an epoch to its batches on the net's device.
 
-    Labels are int64 (B,) there; frameworks have them as a column, or as smaller integers, too.
+    Labels become int64 (B,). Some frameworks give them as a column (B, 1), or as smaller integers.
     """
     backend, device = net.backend, net.device
     if isinstance(batches, ImageLoader):

@@ -31,7 +31,7 @@ class Chapter3:
         self.backend, self.step, self.predict = backend, step, predict
 
     def evaluate_accuracy(self, net: Any, data_iter: Batches) -> float:
-        """The share of examples in [0, 1] that a net, or a function of X, classifies rightly."""
+        """The share of examples in [0, 1] that a net, or a function of X, classifies correctly."""
         return fraction_right(partial(self.predict, net), data_iter)
 
     def evaluate_accuracy_gpu(self, net: Any, data_iter: Batches, device: Any = None) -> float:

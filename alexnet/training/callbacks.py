@@ -1,4 +1,4 @@
-"""How a training run shows itself while it runs: a bar in a terminal, a live plot in a notebook."""
+"""Callbacks that show a training run: a progress bar in a terminal, a live plot in a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from alexnet.training.history import History
 
 
 class Callback(Protocol):
-    """Told of a run as it goes; the clock of the run stands still meanwhile."""
+    """Methods that a training run calls. Their time does not count as training."""
 
     def begin(self, history: History, steps: int | None) -> None:
         """Before the first step; ``steps`` of all epochs, None if unknown."""

@@ -22,7 +22,7 @@ class Run:
 
     def __init__(self, net: BoundNet, trainer: Stepper, history: History) -> None:
         self.net, self.trainer, self.history = net, trainer, history
-        self.seconds = 0.0  # of training so far
+        self.seconds = 0.0  # of training, in total
 
     def epochs(
         self,
@@ -63,7 +63,7 @@ class Run:
             self.net.backend.synchronize(self.net.device)
             seconds = time.perf_counter() - clock
             history.record_step(len(y), float(loss_sum), int(correct), seconds)
-            if not self.seconds:  # the first step here; of an earlier part the speed is not known
+            if not self.seconds:  # warm-up of this part; the speed counts from the next step
                 history.warmup_seconds = seconds
                 history.timed_examples, history.timed_seconds = 0, 0.0
             else:
@@ -90,7 +90,7 @@ def num_batches(batches: Batches) -> int | None:
 
 
 def fraction_right(predict: Callable[[Any], Any], batches: Batches) -> float:
-    """The share in [0, 1] of the examples whose largest logit is their label's."""
+    """The fraction of correct predictions, in [0, 1]."""
     right = total = 0
     for X, y in batches:
         logits, labels = (backends.to_numpy(t) for t in (predict(X), y))
