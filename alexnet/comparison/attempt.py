@@ -1,4 +1,4 @@
-"""One try at a row of a comparison: what its worker says is checked and written down in the row."""
+"""One attempt at a row of a comparison: checks what the worker sends, and records it in the row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Attempt:
             self._add(f"after its training: {why}")
 
     def interrupt(self, advice: str) -> None:
-        """Say that the row was interrupted, if it was."""
+        """Record that the row was interrupted, unless it is finished."""
         if not (self.ended or self.failed or self.row.finished):
             self.fail(f"interrupted; {advice}")
 

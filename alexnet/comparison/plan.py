@@ -91,7 +91,7 @@ def plan(
 
 
 def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
-    """A net's recipe, cut down as ALEXNET_SUBSET has it."""
+    """A net's recipe, with no more examples than ALEXNET_SUBSET allows."""
     recipe = replace(recipe_for(model, full), **overrides)
     train, test = limits((recipe.train_examples, recipe.test_examples))
     return replace(
@@ -112,14 +112,14 @@ def _images(data: str | None, full: bool) -> str | None:
 
 
 def check_workers(parallel: int, silence: float) -> None:
-    """Raise RunError unless so many workers can be waited for that long."""
+    """Raise RunError unless both numbers are in range."""
     if parallel < 1:
         raise RunError(f"parallel must be at least 1, not {parallel}")
     check_silence(silence)
 
 
 def check_silence(seconds: float) -> None:
-    """Raise RunError unless a worker can be waited for that long."""
+    """Raise RunError unless the seconds are in range."""
     if not 0 < seconds <= LONGEST_SILENCE:
         raise RunError(
             f"timeout must be above 0 and at most {LONGEST_SILENCE:,.0f} seconds, not {seconds:g}"

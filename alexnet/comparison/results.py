@@ -1,4 +1,4 @@
-"""What a comparison was and what came of it: rows, a table, a picture, a folder."""
+"""The results of a comparison: rows, a table, a picture, a folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UNREADABLE = (
 
 @dataclass(repr=False)
 class Comparison:
-    """What a comparison was and what came of it."""
+    """A comparison: its plan and its results."""
 
     plan: Plan
     seed: int
@@ -101,7 +101,7 @@ class Comparison:
 
     @classmethod
     def load(cls, folder: Path) -> Comparison:
-        """Read the folder of a run. Raises RunError if it holds none."""
+        """Read the folder of a run. Raises RunError if it does not hold one."""
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
@@ -130,7 +130,7 @@ class Comparison:
         return found
 
     def _check(self) -> None:
-        """Raise ValueError or one of this library's errors unless the parts go together."""
+        """Raise ValueError, or an error of this library, unless the parts fit each other."""
         for model, recipe in self.plan.recipes.items():
             net_for(model, recipe)
             check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, self.seed)

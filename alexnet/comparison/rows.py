@@ -1,4 +1,4 @@
-"""The rows of a comparison: what one net in one backend brought."""
+"""The rows of a comparison: the results of one net in one backend."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What its files are called by."""
+        """The beginning of the names of its files."""
         return f"{self.model}-{self.backend}"
 
     @property
     def finished(self) -> bool:
-        """Whether its worker has sent all that a worker sends."""
+        """Whether its worker has sent everything."""
         return None not in (self.history, self.answers, self.parity)
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a trained net says of each test image, in their order. Raises ValueError for no answers."""
+    """The prediction of a trained net for each test image, in order. Raises ValueError for bad values."""
 
     classes: list[int]
     probabilities: list[float | None]  # of that class, in [0, 1]; None: of a net that has diverged
@@ -70,7 +70,7 @@ class Answers:
 
 
 def check_finished(history: History) -> History:
-    """The history, of which a report can be made. Raises ValueError unless it is of whole epochs."""
+    """Return the history. Raises ValueError unless it has whole epochs, as the report needs them."""
     if not history.epochs or not history.steps:
         raise ValueError("a history of a whole run has an epoch and a step")
     seconds = [s["seconds"] for s in history.steps] + [e.seconds for e in history.epochs]
@@ -89,13 +89,13 @@ def check_finished(history: History) -> History:
 
 
 def labels(rows: Sequence[Row]) -> dict[str, str]:
-    """What rows are shown as, by their names: the backend, and the net where there are several."""
+    """Labels of rows in tables, by row name: the backend, and the net if there are several."""
     several = len({row.model for row in rows}) > 1
     return {row.name: f"{row.model} {row.backend}" if several else row.backend for row in rows}
 
 
 def titles(rows: Sequence[Row]) -> dict[str, str]:
-    """What rows are called in a sentence, by their names: PyTorch; or lenet in PyTorch."""
+    """Titles of rows in sentences, by row name: PyTorch; or lenet in PyTorch."""
     several = len({row.model for row in rows}) > 1
     called = {row.name: framework(row.backend).title for row in rows}
     return {row.name: f"{row.model} in {called[row.name]}" for row in rows} if several else called

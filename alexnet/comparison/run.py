@@ -1,4 +1,4 @@
-"""Comparing: a process for each net and backend, one after another or several at a time."""
+"""Runs a comparison: one process for each net and backend, one after another or several at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finis
 
 
 class Watcher(Protocol):
-    """Told of a comparison as it goes."""
+    """Methods that a comparison calls while it runs."""
 
     def begin(self, rows: Sequence[Row]) -> None: ...
 
@@ -160,7 +160,7 @@ def carry_out(
 
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
-    """Go on with what a run lacks, from each row's last epoch: results, answers, parity."""
+    """Continue a run: each row from its last epoch, and what is missing of answers and parity."""
     return _fill(Comparison.load(folder), watcher or Unwatched(), resumed=True)
 
 
@@ -253,7 +253,7 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
 
 
 def _job(comparison: Comparison, row: Row) -> Job:
-    """What a row's worker is to do."""
+    """The job of a row's worker."""
     return Job(
         row.model,
         row.backend,
@@ -266,7 +266,7 @@ def _job(comparison: Comparison, row: Row) -> Job:
 
 
 def _checkpoint(comparison: Comparison, row: Row) -> Path:
-    """Where a worker keeps its run until it is done."""
+    """The checkpoint of a row's worker, which is deleted when the row is finished."""
     return (comparison.folder / CHECKPOINTS / f"{row.name}.safetensors").absolute()
 
 
@@ -281,7 +281,7 @@ def _reference(comparison: Comparison, model: str) -> np.ndarray:
 
 
 def _is_unfinished(comparison: Comparison, row: Row) -> bool:
-    """Whether it has no result, or lacks what comes after it and has kept its net for that."""
+    """Whether a worker must run: there is no result, or answers are missing and the net is kept."""
     return row.history is None or (not row.finished and _checkpoint(comparison, row).exists())
 
 
@@ -293,7 +293,7 @@ def _forget_checkpoints(comparison: Comparison) -> None:
 
 
 def _cut_short(comparison: Comparison, row: Row) -> str:
-    """What is to be said of a row that does not see all images."""
+    """The note for a row that does not train on all images; else empty."""
     recipe = comparison.plan.recipes[row.model]
     batches = recipe.numpy_batches if row.backend == backends.REFERENCE else None
     if batches is None or batches * recipe.batch_size >= recipe.train_examples:

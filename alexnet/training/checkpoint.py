@@ -82,7 +82,7 @@ def save(
 
 
 def check_predictions(net: BoundNet, checkpoint: Checkpoint) -> None:
-    """Raise CheckpointError if the net computes something else than the checkpoint's would."""
+    """Raise CheckpointError unless the net computes the same as the net of the checkpoint."""
     table = checkpoint.net
     kind = f"{table.name}: this {type(net.native).__name__}"
     source = np.random.Generator(np.random.PCG64(0))

@@ -50,7 +50,7 @@ class Checkpoint:
     velocity_scale: float = 1.0
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the file; one that was there stays until the new one is whole.
+        """Write the file. An old file is replaced when the new one is complete.
 
         Raises CheckpointError if a value is not finite, or the file cannot be written.
         """
@@ -134,7 +134,7 @@ def _training(plain: Any) -> tuple[History | None, float]:
 
 
 def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
-    """What a file says of itself, and its arrays."""
+    """The description in a file, and its arrays."""
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
@@ -191,7 +191,7 @@ def _checksum(array: np.ndarray) -> str:
 
 
 def _about(path: Path, text: str) -> Mapping[str, Any]:
-    """What a file says of itself. Raises CheckpointError if that is damaged, or of another version."""
+    """The description in a file. Raises CheckpointError if it is damaged or of another version."""
     checksum, _, checked = text.partition(" ")
     has_checksum = not text.startswith(("{", "["))
     text = checked if has_checksum else text

@@ -1,4 +1,4 @@
-"""Keeping a training run in a checkpoint, and going on from there."""
+"""Writes a training run to a checkpoint after every epoch, and resumes from it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class RunFile:
             )
 
     def keep(self, net: BoundNet, trainer: Trainer, history: History) -> None:
-        """Write the net's weights, the trainer's velocities and the history so far.
+        """Write the weights, the momentum buffers and the history so far.
 
         Raises RunError, leaving the file as it was, if weights are no longer finite.
         """
@@ -102,7 +102,7 @@ class RunFile:
 
 
 def restore(found: Checkpoint, net: BoundNet, trainer: Trainer) -> None:
-    """Set a net's weights and a trainer's velocities to those of a checkpoint."""
+    """Restore weights and momentum buffers from a checkpoint."""
     net.backend.set_weights(net.native, found.weights)
     if found.velocity:
         # in the framework that they come from it is one, and nothing is rounded

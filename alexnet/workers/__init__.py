@@ -1,1 +1,1 @@
-"""Processes that each do a job with one framework, and what they say."""
+"""Worker processes: each does one job with one framework, and sends events."""

@@ -33,7 +33,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "error": {"message": str},
     "examined": {"finding": dict, "traps": list},
 }
-"""What a worker may send: each kind of event, and the fields that it has."""
+"""Each kind of event that a worker may send, with its fields."""
 
 
 def parse_event(line: str) -> dict[str, Any] | None:

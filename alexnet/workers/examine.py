@@ -17,7 +17,7 @@ from alexnet.parity.check import SELF_TEST, TOLERANCE, parity
 
 
 def look(name: str) -> dict[str, Any]:
-    """What a worker says of its framework: the fields of an ``examined`` event."""
+    """The fields of an ``examined`` event."""
     backend = backends.load(name)
     begun = time.perf_counter()
     (found,) = parity("lenet", [name], SELF_TEST)
@@ -53,7 +53,7 @@ def _gpu(backend: Backend) -> str:
 
 
 def _traps(name: str, backend: Backend) -> list[str]:
-    """The known traps that lie here, and what is done about them."""
+    """The known problems on this machine, and what is done about them."""
     found = backends.framework(name).traps()
     if backend.gpu_build() is not None and not backends.gpu_hardware():
         found.append("a CUDA build without a driver: it runs on the CPU, and takes more disk")

@@ -1,4 +1,4 @@
-"""What a worker is asked to do."""
+"""The job that a worker gets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROBED_IMAGES = 32  # of the test set, whose logits are compared before training
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to do."""
+    """The job of a worker."""
 
     model: str
     backend: str
@@ -38,7 +38,7 @@ class Job:
         return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
 
     def load_data(self, **options: Any) -> Any:
-        """The loaders that every backend of a comparison gets alike."""
+        """The loaders, the same for every backend of a comparison."""
         r = self.recipe
         return load_fashion_mnist(
             r.batch_size,

@@ -31,7 +31,7 @@ def describe() -> str:
 
 
 def _memory() -> int | None:
-    """Bytes of memory of this machine; None where the system does not tell."""
+    """Bytes of memory of this machine, or None if the system does not say."""
     if hasattr(os, "sysconf"):  # not on Windows
         with suppress(OSError, ValueError):
             return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -43,7 +43,7 @@ def _memory() -> int | None:
 
 
 def _gpus() -> list[str]:
-    """What NVIDIA's driver calls those that are in it; empty without a driver."""
+    """The names of NVIDIA's GPUs, from the driver; empty without a driver."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -56,7 +56,7 @@ def _gpus() -> list[str]:
 
 
 def _processor() -> str:
-    """What its maker calls it."""
+    """The name of the processor."""
     with suppress(OSError):
         if sys.platform == "darwin":
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]

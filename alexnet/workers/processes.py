@@ -1,4 +1,4 @@
-"""Worker processes: started, listened to, and always ended.
+"""Starts worker processes, reads what they send, and always ends them.
 
 A worker that fails costs only its own row: it may be killed, crash, run out of memory, fall silent or send
 lines that are not events. It runs in a session of its own, so that Ctrl-C reaches this process alone. It
@@ -50,7 +50,7 @@ sys.exit(main())
 
 @dataclass(frozen=True)
 class Task:
-    """A job, the interpreter that is to do it, and the file for what is said meanwhile."""
+    """A job, the interpreter that does it, and the file for its log."""
 
     job: Job
     python: str
@@ -95,7 +95,7 @@ def run(
 def _hear(
     running: list[_Worker], heard: Queue[tuple[_Worker, str]], silence: float
 ) -> Iterator[tuple[_Worker, dict[str, Any]]]:
-    """Wait for the next line of any worker, but for none longer than ``silence``."""
+    """Wait for the next line of any worker, at most ``silence`` seconds for each."""
     if not running:
         return
     quietest = min(running, key=lambda worker: worker.last_heard)
@@ -180,7 +180,7 @@ class _Worker:
         return _cause_of_death(status) if problem is None else problem
 
     def last_words(self) -> list[str]:
-        """The last lines that it has written to its log, or their beginnings."""
+        """The last lines of its log, cut to a length that fits a table."""
         if self.task.log is None:
             return []
         with suppress(OSError), self.task.log.open("rb") as file:
@@ -208,7 +208,7 @@ def _kill_tree(process: subprocess.Popen[str]) -> None:
 
 
 def _users_environment() -> dict[str, str]:
-    """The environment, but for the threads that this library has set for its own process."""
+    """The environment without the thread variables that this library has set for itself."""
     return {k: v for k, v in os.environ.items() if k not in THREADS or k not in backends.SET_HERE}
 
 

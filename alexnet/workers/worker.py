@@ -137,7 +137,7 @@ def run(job: Job, send: Any) -> None:
 def answers(
     net: Any, test_iter: ImageLoader, tell: Callable[[], None]
 ) -> tuple[list[int], list[float]]:
-    """The class that a net of any framework finds for each test image, and its probability in [0, 1]."""
+    """The predicted class of each test image, and its probability in [0, 1]."""
     backend = backends.backend_of(net)
     classes, probabilities = [], []
     for X, _ in test_iter:
@@ -169,7 +169,7 @@ def peak_host_memory() -> int | None:
 
 
 def _claim_stdout() -> TextIO:
-    """Keep standard output for events; send everyone else's output to standard error."""
+    """Keep standard output for events; everything else that is printed goes to standard error."""
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return events
