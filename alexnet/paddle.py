@@ -20,8 +20,8 @@ from alexnet.book.names import argmax, numpy, reduce_mean, reduce_sum, reshape, 
 from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
     Animator,
+    book_callback,
     plot,
-    run_display,
     set_axes,
     set_figsize,
     show_images,
@@ -150,7 +150,14 @@ def train_ch6(
     loss 0.469, train acc 0.823, test acc 0.779
     """
     history = train.train_ch6(
-        net, train_iter, test_iter, num_epochs, lr, device, backend="paddle", display=run_display()
+        net,
+        train_iter,
+        test_iter,
+        num_epochs,
+        lr,
+        device,
+        backend="paddle",
+        callback=book_callback(),
     )
     return None if history.net is net else history.net
 

@@ -21,8 +21,8 @@ from alexnet.book.names import numpy
 from alexnet.book.other_chapters import refusing
 from alexnet.book.plots import (
     Animator,
+    book_callback,
     plot,
-    run_display,
     set_axes,
     set_figsize,
     show_images,
@@ -221,7 +221,7 @@ def train_ch6(
         )
     loaders = _loader(train_iter), _loader(test_iter)
     history = train.train_ch6(
-        net, *loaders, num_epochs, lr, where, backend="tensorflow", display=run_display()
+        net, *loaders, num_epochs, lr, where, backend="tensorflow", callback=book_callback()
     )
     history.net.compile(
         optimizer=keras.optimizers.SGD(lr),

@@ -19,7 +19,7 @@ from alexnet.backends import BoundNet
 from alexnet.backends.nets import bind, check_seed
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError, RunError
-from alexnet.spec.weights import redrawn
+from alexnet.spec.weights import reinitialize
 from alexnet.training.callbacks import Callback, default_callback
 from alexnet.training.history import History
 from alexnet.training.loop import NO_BATCHES, Batches, Run, fraction_right, num_batches
@@ -38,7 +38,7 @@ def train_ch6(
     momentum: float = 0.0,
     seed: int = 0,
     reinit: bool = True,
-    display: Callback | None = None,
+    callback: Callback | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
 ) -> History:
@@ -60,7 +60,7 @@ def train_ch6(
     momentum : in [0, 1); 0 is plain SGD.
     seed : of the initial weights and of dropout.
     reinit : whether to draw new initial weights (Xavier, zero biases); False keeps the net's.
-    display : what shows the run; default: a live plot in a notebook, a progress bar elsewhere.
+    callback : what shows the run; default: a live plot in a notebook, a progress bar elsewhere.
     checkpoint : a file (``….safetensors``) that is written before the first step and after every
         epoch. `alexnet.load` makes a net of it in any framework. Only for nets that were made by
         `build` or `load`, or are given by name.
@@ -102,7 +102,7 @@ def train_ch6(
         reinit=reinit,
     )
     file = RunFile(checkpoint, bound) if checkpoint is not None else None
-    past = file.take_up(history) if file is not None and resume else None
+    past = file.read_run(history) if file is not None and resume else None
     first = len(history.epochs)
     train_epoch, test_epoch = (epochs_on(it, bound) for it in (train_iter, test_iter))
     # Seed before the first batch: a user's loader may shuffle with the framework's random numbers.
@@ -115,13 +115,13 @@ def train_ch6(
     _check_classes(history.model, logits, train_iter, module.to_numpy(first_batch[1]))
 
     if past is None and reinit:
-        module.set_weights(native, redrawn(module.get_weights(native), seed))
+        module.set_weights(native, reinitialize(module.get_weights(native), seed))
     trainer = module.Trainer(native, lr, momentum)
     if past is not None:
         restore(past, bound, trainer)
-    keep = partial(file.keep, bound, trainer) if file is not None else None
-    if keep is not None and past is None:
-        keep(history)
+    write = partial(file.write, bound, trainer) if file is not None else None
+    if write is not None and past is None:
+        write(history)
 
     def batches(number: int) -> Iterator[tuple[Any, Any]]:
         if number == first:
@@ -129,7 +129,7 @@ def train_ch6(
         module.seed(native, _epoch_seed(seed, number))
         return train_epoch(number)
 
-    callback = display or default_callback()
+    callback = callback or default_callback()
 
     def predict(X: Any) -> Any:
         logits = module.predict(native, X)
@@ -142,7 +142,7 @@ def train_ch6(
         batches,
         lambda n: fraction_right(predict, test_epoch(n)),
         callback,
-        keep,
+        write,
     )
     return history
 

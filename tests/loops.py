@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Silent:
-    """A display that only counts."""
+    """A callback that only counts."""
 
     def __init__(self):
         self.calls = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alexnet.comparison.run import Unwatched
+from alexnet.comparison.run import NullWatcher
 from alexnet.training.recipes import Recipe
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
@@ -11,7 +11,7 @@ SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
 SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # whose answers and parity take a moment
 
 
-class Watcher(Unwatched):
+class Watcher(NullWatcher):
     """Keeps all events; does something at one of them."""
 
     def __init__(self, when=None, do=None):

@@ -276,7 +276,7 @@ def test_a_program_that_leaves_a_loop_ends(framework):
 
 
 class Recording(ProgressBar):
-    """A display that keeps the history of the run."""
+    """A callback that keeps the history of the run."""
 
     def end(self, history):
         super().end(history)
@@ -360,10 +360,10 @@ def test_twenty_steps_are_those_of_the_readers_own_loop(framework, d2l, monkeypa
     by_hand, by_us = (alexnet.build("lenet", backend=framework, seed=0) for _ in range(2))
     expected = own_loop(framework, d2l, by_hand, d2l.load_data_fashion_mnist(16)[0], 0.5)
     assert len(expected) == 20
-    display = Recording()
-    monkeypatch.setattr(d2l, "run_display", lambda: display)
+    callback = Recording()
+    monkeypatch.setattr(d2l, "book_callback", lambda: callback)
     d2l.train_ch6(by_us, *d2l.load_data_fashion_mnist(16), 1, 0.5, d2l.try_gpu())
-    losses = [step["loss"] for step in display.history.steps]
+    losses = [step["loss"] for step in callback.history.steps]
     assert losses == pytest.approx(expected, rel=1e-5)
     weights = alexnet.get_weights(by_us)
     for key, w in alexnet.get_weights(by_hand).items():
@@ -450,10 +450,10 @@ def test_a_run_does_not_depend_on_what_was_looked_at_before(framework, d2l, monk
     losses = []
     for look in (lambda: None, lambda: next(iter(loaders[0])), lambda: list(loaders[0])):
         look()
-        display = Recording()
-        monkeypatch.setattr(d2l, "run_display", lambda display=display: display)
+        callback = Recording()
+        monkeypatch.setattr(d2l, "book_callback", lambda callback=callback: callback)
         d2l.train_ch6(made(framework), *loaders, 2, 0.1)
-        losses.append([step["loss"] for step in display.history.steps])
+        losses.append([step["loss"] for step in callback.history.steps])
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)
     assert losses[2] == pytest.approx(losses[0], rel=1e-6)
     net = alexnet.build(LINEAR, backend="numpy")
@@ -491,10 +491,10 @@ def test_a_net_of_residual_blocks_trains(framework, d2l, monkeypatch):
         net = nn.Sequential(d2l.Residual(1, 4, use_1x1conv=True, strides=2), *head)
     train_iter, test_iter = d2l.load_data_fashion_mnist(32)
     made_by = (lambda: net) if framework == "tensorflow" else net
-    display = Recording()
-    monkeypatch.setattr(d2l, "run_display", lambda: display)
+    callback = Recording()
+    monkeypatch.setattr(d2l, "book_callback", lambda: callback)
     d2l.train_ch6(made_by, train_iter, test_iter, 3, 0.1)
-    losses = [epoch.loss for epoch in display.history.epochs]
+    losses = [epoch.loss for epoch in callback.history.epochs]
     assert losses == sorted(losses, reverse=True)
 
 

@@ -23,8 +23,8 @@ from alexnet.comparison import plan as planning
 from alexnet.comparison.plan import Plan, plan
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.rows import Row
-from alexnet.comparison.run import carry_out as compare
 from alexnet.comparison.run import resume
+from alexnet.comparison.run import run_plan as compare
 from alexnet.comparison.terminal import TerminalWatcher
 from alexnet.training.recipes import QUICK
 from alexnet.workers import processes
@@ -329,7 +329,7 @@ def test_a_worker_that_misbehaves_costs_its_own_row(code, problem, tmp_path, mon
     monkeypatch.setattr(processes, "LAUNCH", worker_that(both))
     monkeypatch.setattr(backends, "installed", lambda name: True)
     found = compare(
-        Plan({"lenet": SMALL}, None, ("torch", "numpy"), silence=20), out=tmp_path / "run"
+        Plan({"lenet": SMALL}, None, ("torch", "numpy"), timeout=20), out=tmp_path / "run"
     )
     dead, alive = found.rows
     assert re.match(problem, dead.problem)

@@ -28,7 +28,7 @@ def test_a_backend_that_works_is_said_to(name):
 
 def test_what_is_missing_names_its_command(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
-    missing, there = doctor.examine(["mxnet", "numpy"], {}, 600)
+    missing, there = doctor.find(["mxnet", "numpy"], {}, 600)
     assert missing.problem == "not installed; pip install -e '.[mxnet]'"
     assert missing.missing
     assert there.well
@@ -41,7 +41,7 @@ def test_a_backend_that_computes_something_else_is_ill(monkeypatch):
         backend, "gradients", lambda net, X, y: (right(net, X, y)[0] + 1, right(net, X, y)[1])
     )
     monkeypatch.setattr(parity, "_compute", only_once_right(parity._compute, backend, right))
-    said = checkup.look("numpy")["finding"]
+    said = checkup.examine("numpy")["finding"]
     assert said["problem"].startswith("a training step is not the reference's: ")
     assert "self_test" not in said
 
@@ -72,7 +72,7 @@ def test_why_no_gpu_is_seen(gpus, build, hardware, said, monkeypatch):
     monkeypatch.setattr(backend, "gpus", lambda: gpus)
     monkeypatch.setattr(backend, "gpu_build", lambda: build)
     monkeypatch.setattr(backends, "gpu_hardware", lambda: hardware)
-    assert checkup.look("numpy")["finding"]["gpu"].startswith(said)
+    assert checkup.examine("numpy")["finding"]["gpu"].startswith(said)
 
 
 def test_an_interpreter_that_cannot_run_is_a_finding(tmp_path):

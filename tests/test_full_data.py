@@ -56,7 +56,7 @@ def plain_accuracy(name):
 def test_all_60000_images_teach_as_much_as_in_the_frameworks_own_loop(framework):
     """Within what another seed changes: about one point of accuracy after one epoch, measured."""
     loaders = load_fashion_mnist(BATCH_SIZE, resize=None, root=DEBIAN)
-    history = train_ch6(RELU_LENET, *loaders, 1, LR, "cpu", backend=framework, display=Silent())
+    history = train_ch6(RELU_LENET, *loaders, 1, LR, "cpu", backend=framework, callback=Silent())
     ours, theirs = history.last.test_accuracy, plain_accuracy(framework)
     print(f"{framework}: train_ch6 {ours}, plain loop {theirs}")
     assert min(ours, theirs) > 0.78

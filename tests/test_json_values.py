@@ -36,7 +36,7 @@ plans = st.builds(
     names=st.lists(st.text()).map(tuple),
     pythons=st.dictionaries(st.text(), st.text()),
     parallel=whole,
-    silence=floats,
+    timeout=floats,
     named=st.booleans(),
 )
 anything = st.recursive(

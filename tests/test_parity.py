@@ -32,7 +32,7 @@ from alexnet.spec import (
     zoo,
 )
 from alexnet.spec.layers import LAYERS
-from alexnet.spec.weights import in_order
+from alexnet.spec.weights import match_by_position
 
 # --- the zoo --------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ def test_the_small_net_takes_the_sizes_that_its_first_dense_layer_fits():
 )
 def test_arrays_that_do_not_fit_are_refused(tensors, message):
     with pytest.raises(WeightsError, match=f"tiny: {message}"):
-        in_order(tensors, {"0.weight": (2, 3), "0.bias": (2,)}, "tiny")
+        match_by_position(tensors, {"0.weight": (2, 3), "0.bias": (2,)}, "tiny")
 
 
 # --- masks ----------------------------------------------------------------------------------------

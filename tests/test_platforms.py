@@ -63,7 +63,7 @@ def test_a_silent_worker_is_ended(without_unix):
     code = """
 import sys, psutil
 from alexnet.comparison.plan import Plan
-from alexnet.comparison.run import carry_out
+from alexnet.comparison.run import run_plan
 from alexnet.training.recipes import Recipe
 from alexnet.workers import processes
 from pathlib import Path
@@ -74,8 +74,8 @@ child = subprocess.Popen(sleeps)
 print(json.dumps({"event": "error", "message": str(child.pid)}), flush=True)
 time.sleep(600)
 '''
-plan = Plan({"lenet": Recipe(96, 32, 1, 16, 0.5)}, None, ("numpy",), silence=2)
-(row,) = carry_out(plan, out=Path(sys.argv[1])).rows
+plan = Plan({"lenet": Recipe(96, 32, 1, 16, 0.5)}, None, ("numpy",), timeout=2)
+(row,) = run_plan(plan, out=Path(sys.argv[1])).rows
 child = int(row.problem)
 alive = psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE
 print("alive" if alive else "ended")

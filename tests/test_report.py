@@ -336,7 +336,7 @@ DAMAGE = {
     "an epoch and a step": at([*HISTORY, "steps"], []),
     "test_crc32 cannot be": at([*HISTORY, "settings", "test_crc32"], []),
     "lr must be a finite number": at(["plan", "recipes", "lenet", "lr"], None),
-    "timeout must be above 0": at(["plan", "silence"], None),
+    "timeout must be above 0": at(["plan", "timeout"], None),
     "parallel must be at least 1": at(["plan", "parallel"], 0),
     "seed must be": at(["seed"], -1),
     "batch_size must be at least 1": at(["plan", "recipes", "lenet", "batch_size"], 0),
@@ -375,6 +375,15 @@ def test_a_changed_byte_of_a_comparison_is_seen(tmp_path):
     with pytest.raises(RunError, match="it is damaged"):
         Comparison.load(tmp_path)
     file.write_text(json.dumps({k: v for k, v in json.loads(whole).items() if k != "sha256"}))
+    assert Comparison.load(tmp_path).to_dict() == found.to_dict()
+
+
+def test_a_comparison_of_before_0_1_0_loads(tmp_path):
+    """It has no checksum, and calls the timeout ``silence``."""
+    found = comparison(tmp_path, [row("torch", labels())])
+    saved = json.loads(json.dumps(found.to_dict()))
+    saved["plan"]["silence"] = saved["plan"].pop("timeout")
+    (tmp_path / "comparison.json").write_text(json.dumps(saved))
     assert Comparison.load(tmp_path).to_dict() == found.to_dict()
 
 

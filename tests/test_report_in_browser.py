@@ -14,7 +14,7 @@ from alexnet.backends import framework
 from alexnet.backends.source import source
 from alexnet.comparison.plan import Plan
 from alexnet.comparison.report import write_report
-from alexnet.comparison.run import carry_out
+from alexnet.comparison.run import run_plan
 from alexnet.spec.zoo import get
 
 
@@ -32,7 +32,7 @@ def browser():
 def report(covered, tmp_path_factory):
     """The report of a real run of all backends."""
     folder = tmp_path_factory.mktemp("report") / "run"
-    found = carry_out(Plan({"lenet": SMALL}, None, tuple(covered)), out=folder)
+    found = run_plan(Plan({"lenet": SMALL}, None, tuple(covered)), out=folder)
     assert [r.problem for r in found.rows] == [""] * len(covered)
     return write_report([found], folder / "report.html")
 

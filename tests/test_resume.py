@@ -46,7 +46,7 @@ def images(**options):
 
 
 def train(backend, path, num_epochs=3, net=NET, data=None, **settings):
-    settings = {"momentum": 0.9, "seed": 5, "display": Silent()} | settings
+    settings = {"momentum": 0.9, "seed": 5, "callback": Silent()} | settings
     return alexnet.train_ch6(
         net,
         *(data or images()),
@@ -87,7 +87,7 @@ def test_dropout_is_drawn_anew_in_every_epoch(name):
     """The same images in one batch, a learning rate next to nothing: only dropout differs."""
     net = Net("drop", (1, 28, 28), (Flatten(), Dropout(0.5), Dense(10)))
     data = images(subset=(32, 32))
-    settings = {"backend": name, "display": Silent()}
+    settings = {"backend": name, "callback": Silent()}
     losses = [s["loss"] for s in alexnet.train_ch6(net, *data, 3, 1e-30, "cpu", **settings).steps]
     assert len(set(losses)) == 3
 
@@ -136,7 +136,7 @@ def test_a_net_object_goes_on_after_it_was_interrupted(name, tmp_path):
     path = tmp_path / "run.safetensors"
     net = alexnet.build(NET, backend=name)
     with pytest.raises(KeyboardInterrupt):
-        train(None, path, net=net, display=Stop())
+        train(None, path, net=net, callback=Stop())
     assert_same_run(train(None, path, net=net, resume=True), train(name, None))
 
 
@@ -193,9 +193,9 @@ def test_more_epochs_may_be_asked_for(tmp_path):
     path = tmp_path / "run.safetensors"
     train("numpy", path, 1)
     assert_same_run(train("numpy", path, 3, resume=True), train("numpy", None))
-    display = Silent()
-    finished = train("numpy", path, 3, resume=True, display=display)
-    assert "step" not in display.calls
+    callback = Silent()
+    finished = train("numpy", path, 3, resume=True, callback=callback)
+    assert "step" not in callback.calls
     assert_same_run(finished, train("numpy", None))
 
 
@@ -206,7 +206,7 @@ def test_the_file_is_there_before_the_first_step(tmp_path):
 
     path = tmp_path / "run.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train("numpy", path, display=Stop())
+        train("numpy", path, callback=Stop())
     begun = Checkpoint.read(path)
     assert begun.history.epochs == begun.history.steps == []
     assert_same_run(train("numpy", path, resume=True), train("numpy", None))
@@ -285,7 +285,7 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_epoch(name, tmp_path)
     net = Net("wild", (1, 28, 28), (Flatten(), Dense(30), ReLU(), Dense(30), ReLU(), Dense(10)))
     with pytest.raises(RunError, match=r"wild: \d\.\w+ is not finite after epoch \d, so the train"):
         alexnet.train_ch6(
-            net, *images(), 9, 1e12, "cpu", backend=name, display=Silent(), checkpoint=path
+            net, *images(), 9, 1e12, "cpu", backend=name, callback=Silent(), checkpoint=path
         )
     assert all(np.isfinite(w).all() for w in Checkpoint.read(path).weights.values())
 
@@ -302,7 +302,7 @@ class Telling(Silent):
     def step(self, history):
         print("step", flush=True)
 
-train(sys.argv[1], sys.argv[2], display=Telling())
+train(sys.argv[1], sys.argv[2], callback=Telling())
 """
 
 
@@ -384,7 +384,7 @@ def test_a_trained_lenet_makes_the_same_ten_thousand_predictions_everywhere(cove
     path = tmp_path / "lenet.safetensors"
     data = alexnet.load_fashion_mnist(64, resize=None, root=DEBIAN, normalize=True)
     history = alexnet.train_ch6(
-        "lenet", *data, 3, 0.1, backend="torch", momentum=0.9, display=Silent(), checkpoint=path
+        "lenet", *data, 3, 0.1, backend="torch", momentum=0.9, callback=Silent(), checkpoint=path
     )
     print(f"test accuracy {history.last.test_accuracy}")
     assert history.last.test_accuracy > 0.80

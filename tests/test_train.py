@@ -26,7 +26,7 @@ def load(train=96, test=40, batch_size=32, **options):
 
 
 def fit(net, loaders=None, num_epochs=1, lr=0.1, **options):
-    options.setdefault("display", Silent())
+    options.setdefault("callback", Silent())
     options.setdefault("device", "cpu")
     return train_ch6(net, *(loaders or load()), num_epochs, lr, **options)
 
@@ -391,9 +391,9 @@ def test_the_two_closing_lines(capsys):
 
 
 def test_the_display_is_told_of_everything():
-    display = Silent()
-    fit("lenet", load(train=70, batch_size=32), 2, backend="numpy", display=display)
-    assert display.calls == [("begin", 6), *["step"] * 3, "epoch", *["step"] * 3, "epoch", "end"]
+    callback = Silent()
+    fit("lenet", load(train=70, batch_size=32), 2, backend="numpy", callback=callback)
+    assert callback.calls == [("begin", 6), *["step"] * 3, "epoch", *["step"] * 3, "epoch", "end"]
 
 
 def test_the_figures_are_means_over_examples():
@@ -431,13 +431,13 @@ def test_examples_per_second_leave_out_warm_up_evaluation_and_drawing(monkeypatc
         clock.now += 1000
         return net(X)
 
-    class SlowDisplay(Silent):
+    class SlowCallback(Silent):
         def step(self, history):
             clock.now += 7
 
     monkeypatch.setattr(numpy_backend, "Trainer", SlowTrainer)
     monkeypatch.setattr(numpy_backend, "predict", slow_predict)
-    history = fit("lenet", load(48, 40, 16), 2, backend="numpy", display=SlowDisplay())
+    history = fit("lenet", load(48, 40, 16), 2, backend="numpy", callback=SlowCallback())
     assert history.warmup_seconds == 50
     assert history.timed_seconds == 5 * 2
     assert history.examples_per_sec == (16 * 5) / 10

@@ -23,8 +23,8 @@ from alexnet import build, save
 from alexnet.comparison.plan import Plan, interpreters, plan
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.rows import Row
-from alexnet.comparison.run import carry_out as compare
 from alexnet.comparison.run import resume
+from alexnet.comparison.run import run_plan as compare
 from alexnet.errors import BackendError, RunError
 from alexnet.training.recipes import Recipe
 
@@ -136,9 +136,9 @@ def test_a_wrong_interpreter_is_refused(option, message, tmp_path):
     ("settings", "message"),
     [
         ({"parallel": 0}, "parallel must be at least 1"),
-        ({"silence": 0}, "timeout must be above 0"),
-        ({"silence": float("inf")}, "timeout must be above 0 and at most 604,800 seconds, not inf"),
-        ({"silence": float("nan")}, "timeout must be above 0"),
+        ({"timeout": 0}, "timeout must be above 0"),
+        ({"timeout": float("inf")}, "timeout must be above 0 and at most 604,800 seconds, not inf"),
+        ({"timeout": float("nan")}, "timeout must be above 0"),
         ({"device": "tpu"}, "unknown device 'tpu'; devices are cpu, gpu"),
         ({"names": ["numpy", "numpy"]}, "backends: numpy is named more than once"),
         ({"models": ["lenet", "alexnet", "lenet"]}, "nets: lenet is named more than once"),

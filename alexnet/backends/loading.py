@@ -46,7 +46,7 @@ def load(name: str) -> Backend:
         raise MissingBackendError(
             f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
         )
-    chatter = _Chatter(sys.stderr)
+    chatter = _MutedStderr(sys.stderr)
     try:
         with _import_lock, contextlib.redirect_stderr(chatter), _muted_stderr():
             prepare(name)
@@ -89,7 +89,7 @@ def _set_defaults(entry: Framework) -> None:
 _import_lock = threading.RLock()  # all threads share standard error
 
 
-class _Chatter(io.TextIOBase):
+class _MutedStderr(io.TextIOBase):
     """Standard error that drops what a framework prints while it is imported.
 
     Logging handlers that are made meanwhile keep it. So afterwards it passes text on.

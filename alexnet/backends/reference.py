@@ -52,7 +52,7 @@ def _crop(x: Array, padding: int) -> Array:
     return x[..., padding : x.shape[-2] - padding, padding : x.shape[-1] - padding]
 
 
-def _taps(x: Array, k: int, stride: int, height: int, width: int) -> Iterator[Array]:
+def _window_slices(x: Array, k: int, stride: int, height: int, width: int) -> Iterator[Array]:
     """For each place in a k×k window, a view of the values that lie there: k*k of (..., H', W')."""
     for i in range(k):
         for j in range(k):
@@ -81,8 +81,8 @@ class Conv(Module):
             dw += dout @ self._columns(image).swapaxes(1, 2)  # (G, O/G, K)
             dcolumns = weight.swapaxes(1, 2) @ dout  # (G, K, H'*W')
             dcolumns = dcolumns.reshape(-1, k * k, height, width)  # (C, k*k, H', W')
-            for n, tap in enumerate(_taps(dx_image, k, stride, height, width)):
-                tap += dcolumns[:, n]
+            for n, window_slice in enumerate(_window_slices(dx_image, k, stride, height, width)):
+                window_slice += dcolumns[:, n]
         self.grads["weight"] = dw.reshape(self.params["weight"].shape)
         self.grads["bias"] = dy.sum(axis=(0, 2, 3))
         return _crop(dx, self.layer.padding)
@@ -106,29 +106,29 @@ class Conv(Module):
 class MaxPool(Module):
     layer: spec.MaxPool
 
-    def taps(self, x: Array) -> Iterator[Array]:
+    def window_slices(self, x: Array) -> Iterator[Array]:
         """The values at each place of all windows, padding as minus infinity: of (B, C, H', W')."""
         x = _pad(x, self.layer.padding, -np.inf)
         self.shape = x.shape
         k, stride = self.layer.kernel_size, self.layer.step
         height, width = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
-        return _taps(x, k, stride, height, width)
+        return _window_slices(x, k, stride, height, width)
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
-        taps = self.taps(x)
-        y = next(taps).copy()  # (B, C, H', W')
-        self.winner = np.zeros(y.shape, np.int16)  # which tap won; the first of equals
-        for n, tap in enumerate(taps, 1):
-            larger = tap > y
-            np.copyto(y, tap, where=larger)
+        window_slices = self.window_slices(x)
+        y = next(window_slices).copy()  # (B, C, H', W')
+        self.winner = np.zeros(y.shape, np.int16)  # which window_slice won; the first of equals
+        for n, window_slice in enumerate(window_slices, 1):
+            larger = window_slice > y
+            np.copyto(y, window_slice, where=larger)
             np.copyto(self.winner, n, where=larger)
         return y
 
     def backward(self, dy: Array) -> Array:
         dx = np.zeros(self.shape, dy.dtype)
-        taps = _taps(dx, self.layer.kernel_size, self.layer.step, *dy.shape[2:])
-        for n, tap in enumerate(taps):
-            tap += np.where(self.winner == n, dy, 0)
+        window_slices = _window_slices(dx, self.layer.kernel_size, self.layer.step, *dy.shape[2:])
+        for n, window_slice in enumerate(window_slices):
+            window_slice += np.where(self.winner == n, dy, 0)
         return _crop(dx, self.layer.padding)
 
 
@@ -141,15 +141,15 @@ class AvgPool(Module):
         k, stride = self.layer.kernel_size, self.layer.step
         height, width = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
         total = np.zeros((*x.shape[:2], height, width), x.dtype)  # (B, C, H', W')
-        for tap in _taps(x, k, stride, height, width):
-            total += tap
+        for window_slice in _window_slices(x, k, stride, height, width):
+            total += window_slice
         return total / (k * k)
 
     def backward(self, dy: Array) -> Array:
         k = self.layer.kernel_size
         dx = np.zeros(self.shape, dy.dtype)
-        for tap in _taps(dx, k, self.layer.step, *dy.shape[2:]):
-            tap += dy / (k * k)
+        for window_slice in _window_slices(dx, k, self.layer.step, *dy.shape[2:]):
+            window_slice += dy / (k * k)
         return _crop(dx, self.layer.padding)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.backends import Backend, BoundNet
-from alexnet.book.plots import run_display, show_images
+from alexnet.book.plots import book_callback, show_images
 from alexnet.book.tools import get_fashion_mnist_labels
 from alexnet.train import check_num_epochs, epochs_on, new_history
 from alexnet.training.loop import Batches, Run, fraction_right, num_batches
@@ -69,7 +69,7 @@ class Chapter3:
             num_batches(train_iter),
             lambda _: iter(train_iter),
             lambda _: self.evaluate_accuracy(net, test_iter),
-            run_display(),
+            book_callback(),
         )
 
     def predict_ch3(self, net: Any, test_iter: Batches, n: int = 6) -> None:

@@ -256,7 +256,7 @@ class Animator:
             self._written_at = time.monotonic()
 
 
-class ScriptDisplay(ProgressBar):
+class ScriptCallback(ProgressBar):
     """Shows a run in a terminal, and keeps its curves in a file, written after each epoch."""
 
     def begin(self, history: History, steps: int | None) -> None:
@@ -267,9 +267,9 @@ class ScriptDisplay(ProgressBar):
         keep(history.plot(), self.path)
 
 
-def run_display() -> Callback:
+def book_callback() -> Callback:
     """What shows the runs that the book's functions start."""
-    return LivePlot() if in_notebook() else ScriptDisplay()
+    return LivePlot() if in_notebook() else ScriptCallback()
 
 
 # --- pictures outside a notebook ------------------------------------------------------------------

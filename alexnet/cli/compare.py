@@ -61,7 +61,7 @@ def compare(
 ) -> None:
     """Train nets in every framework, from the same weights on the same images, side by side."""
     from alexnet.comparison.plan import describe_data, interpreters, plan
-    from alexnet.comparison.run import carry_out, resume
+    from alexnet.comparison.run import resume, run_plan
     from alexnet.comparison.terminal import TerminalWatcher
 
     if resumed is not None:
@@ -75,7 +75,7 @@ def compare(
         device,
         pythons=interpreters(pythons or []),
         parallel=parallel,
-        silence=timeout,
+        timeout=timeout,
         num_epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -84,7 +84,7 @@ def compare(
         train_examples=examples,
     )
     out.print(f"Images: {describe_data(planned.root)}")
-    comparison = carry_out(planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher())
+    comparison = run_plan(planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher())
     _conclude(comparison)
 
 

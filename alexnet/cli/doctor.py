@@ -10,7 +10,7 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.cli.options import Backends, Pythons, Timeout, named_backends, out
-from alexnet.comparison.plan import check_silence, interpreters
+from alexnet.comparison.plan import check_timeout, interpreters
 from alexnet.errors import RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
@@ -39,9 +39,9 @@ class Finding:
 FIELDS = ("backend", "problem", "version", "python", "gpu", "threads", "self_test")
 
 
-def examine(names: Sequence[str], pythons: Mapping[str, str], silence: float) -> Iterator[Finding]:
+def find(names: Sequence[str], pythons: Mapping[str, str], timeout: float) -> Iterator[Finding]:
     """Look at each backend in a process of its own, which may crash."""
-    check_silence(silence)
+    check_timeout(timeout)
     tasks = []
     for name in names:
         if name not in pythons and not backends.installed(name):
@@ -50,7 +50,7 @@ def examine(names: Sequence[str], pythons: Mapping[str, str], silence: float) ->
         else:
             job = Job("lenet", name, recipe_for("lenet", False), 0, None, kind="examine")
             tasks.append(processes.Task(job, pythons.get(name, sys.executable)))
-    with closing(processes.run(tasks, silence)) as events:
+    with closing(processes.run(tasks, timeout)) as events:
         for task, event in events:
             match event["event"]:
                 case "start":
@@ -76,9 +76,7 @@ def doctor(
     """Say of every backend whether it is there, what it can use, and whether it computes rightly."""
     names = named_backends(only)
     ill = []
-    for finding in examine(
-        names or list(backends.FRAMEWORKS), interpreters(pythons or []), timeout
-    ):
+    for finding in find(names or list(backends.FRAMEWORKS), interpreters(pythons or []), timeout):
         out.print(f"{backends.framework(finding.backend).title} {finding.version}".rstrip())
         for title in ("problem", "self_test", "gpu", "threads", "python"):
             if text := getattr(finding, title):

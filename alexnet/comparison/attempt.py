@@ -43,7 +43,7 @@ class Attempt:
         if not (self.ended or self.failed or self.row.finished):
             self.fail(f"interrupted; {advice}")
 
-    def take(self, event: dict[str, Any], reference: np.ndarray) -> None:
+    def record_event(self, event: dict[str, Any], reference: np.ndarray) -> None:
         """Write down what an event says; ``reference`` are the initial logits in double precision.
 
         What watchers will look at is replaced in the event by what was checked. Raises ValueError,

@@ -23,8 +23,8 @@ from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.workers import processes
 from alexnet.workers.job import Job
 
-LONGEST_SILENCE = 7 * 24 * 3600.0
-SILENCE = 600.0  # seconds after which a worker that says nothing is given up
+LONGEST_TIMEOUT = 7 * 24 * 3600.0
+TIMEOUT = 600.0  # seconds after which a worker that says nothing is given up
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Plan:
     names: tuple[str, ...]  # of the backends
     pythons: Mapping[str, str] = field(default_factory=dict)  # interpreters other than this one
     parallel: int = 1  # workers at a time
-    silence: float = SILENCE
+    timeout: float = TIMEOUT
     named: bool = False  # the backends were, by the user: one that is missing is a failure
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def plan(
     *,
     pythons: Mapping[str, str] | None = None,
     parallel: int = 1,
-    silence: float = SILENCE,
+    timeout: float = TIMEOUT,
     **overrides: Any,
 ) -> Plan:
     """Fill in what the user left open.
@@ -68,7 +68,7 @@ def plan(
         raise RunError(f"no net is named; nets are {', '.join(zoo.ZOO)}")
     for name in (*(names or ()), *pythons):
         backends.framework(name)
-    check_workers(parallel, silence)
+    check_workers(parallel, timeout)
     for what, given in (("nets", models), ("backends", list(names or ()))):
         twice = sorted({name for name in given if given.count(name) > 1})
         if twice:
@@ -87,7 +87,7 @@ def plan(
     if not any(name in there for name in chosen if name != backends.REFERENCE):
         overrides["numpy_batches"] = None  # it is alone, and has the time
     recipes = {model: _recipe(model, full, overrides) for model in models}
-    return Plan(recipes, _images(data, full), chosen, pythons, parallel, silence, named=bool(names))
+    return Plan(recipes, _images(data, full), chosen, pythons, parallel, timeout, named=bool(names))
 
 
 def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
@@ -111,18 +111,18 @@ def _images(data: str | None, full: bool) -> str | None:
     return str(found.absolute()) if found else None
 
 
-def check_workers(parallel: int, silence: float) -> None:
+def check_workers(parallel: int, timeout: float) -> None:
     """Raise RunError unless both numbers are in range."""
     if parallel < 1:
         raise RunError(f"parallel must be at least 1, not {parallel}")
-    check_silence(silence)
+    check_timeout(timeout)
 
 
-def check_silence(seconds: float) -> None:
+def check_timeout(seconds: float) -> None:
     """Raise RunError unless the seconds are in range."""
-    if not 0 < seconds <= LONGEST_SILENCE:
+    if not 0 < seconds <= LONGEST_TIMEOUT:
         raise RunError(
-            f"timeout must be above 0 and at most {LONGEST_SILENCE:,.0f} seconds, not {seconds:g}"
+            f"timeout must be above 0 and at most {LONGEST_TIMEOUT:,.0f} seconds, not {seconds:g}"
         )
 
 
@@ -169,5 +169,5 @@ def describe_data(root: str | None) -> str:
 
 def _uses_gpu(model: str, backend: str, python: str) -> bool:
     job = Job(model, backend, recipe_for(model, False), 0, None, kind="report")
-    with closing(processes.run([processes.Task(job, python)], SILENCE)) as events:
+    with closing(processes.run([processes.Task(job, python)], TIMEOUT)) as events:
         return any(event.get("on_gpu") for _, event in events)

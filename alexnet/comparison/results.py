@@ -117,8 +117,11 @@ class Comparison:
         wrong = saved.keys() ^ SAVED
         if wrong:
             raise ValueError(f"wrong or missing: {', '.join(sorted(wrong))}")
+        plan = saved["plan"]
+        if isinstance(plan, dict) and "silence" in plan:  # the name of this field before 0.1.0
+            plan["timeout"] = plan.pop("silence")
         found = cls(
-            from_json(Plan, saved["plan"], "plan"),
+            from_json(Plan, plan, "plan"),
             from_json(int, saved["seed"], "seed"),
             from_json(str | None, saved["device"], "device"),
             folder,
@@ -138,7 +141,7 @@ class Comparison:
                 number = getattr(recipe, name)
                 if number is not None and number < 1:
                     raise ValueError(f"{name} must be at least 1, not {number}")
-        check_workers(self.plan.parallel, self.plan.silence)
+        check_workers(self.plan.parallel, self.plan.timeout)
         for name in (*self.plan.names, *self.plan.pythons):
             framework(name)
         wanted = {(model, name) for model in self.plan.recipes for name in self.plan.names}

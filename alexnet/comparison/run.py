@@ -18,7 +18,7 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends.nets import render
 from alexnet.comparison.attempt import Attempt
-from alexnet.comparison.plan import SILENCE, Plan, plan
+from alexnet.comparison.plan import TIMEOUT, Plan, plan
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.rows import Row
 from alexnet.errors import AlexNetError, RunError
@@ -45,7 +45,7 @@ class Watcher(Protocol):
     def end(self) -> None: ...
 
 
-class Unwatched:
+class NullWatcher:
     """Ignores all events."""
 
     def begin(self, rows: Sequence[Row]) -> None:
@@ -72,7 +72,7 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     pythons: Mapping[str, str] | None = None,
     parallel: int = 1,
-    timeout: float = SILENCE,
+    timeout: float = TIMEOUT,
     **recipe: Any,
 ) -> Comparison:
     """Train a net in every framework, each in a process of its own, and set them side by side.
@@ -117,24 +117,24 @@ def compare(
         device,
         pythons=pythons,
         parallel=parallel,
-        silence=timeout,
+        timeout=timeout,
         **recipe,
     )
     from alexnet.comparison.report import keep_report
 
-    watcher: Watcher = Unwatched()
+    watcher: Watcher = NullWatcher()
     if in_notebook():
         from alexnet.comparison.notebook import NotebookWatcher
 
         watcher = NotebookWatcher()
     folder = Path(out) if out is not None else None
-    found = carry_out(planned, seed=seed, device=device, out=folder, watcher=watcher)
+    found = run_plan(planned, seed=seed, device=device, out=folder, watcher=watcher)
     if problem := keep_report(found):
         warnings.warn(problem, stacklevel=2)
     return found
 
 
-def carry_out(
+def run_plan(
     plan: Plan,
     *,
     seed: int = 0,
@@ -156,12 +156,12 @@ def carry_out(
         check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
         _job(comparison, Row(model, backends.REFERENCE)).load_data()
     comparison.folder = _new_folder("-".join(plan.recipes), out)
-    return _fill(comparison, watcher or Unwatched())
+    return _run_locked(comparison, watcher or NullWatcher())
 
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
     """Continue a run: each row from its last epoch, and what is missing of answers and parity."""
-    return _fill(Comparison.load(folder), watcher or Unwatched(), resumed=True)
+    return _run_locked(Comparison.load(folder), watcher or NullWatcher(), resumed=True)
 
 
 def _new_folder(models: str, out: Path | None) -> Path:
@@ -187,14 +187,14 @@ def _new_folder(models: str, out: Path | None) -> Path:
     raise AssertionError("there is always another number")
 
 
-def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:
+def _run_locked(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:
     """Run every row that is unfinished. Raises RunError if another process is doing so."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(comparison.folder / ".lock", timeout=0)
     try:
         with lock:
-            return _fill_alone(comparison, watcher, resumed)
+            return _run_unfinished(comparison, watcher, resumed)
     except Timeout:
         raise RunError(f"{comparison.folder}: another process is at work on this run") from None
     except OSError as error:
@@ -203,11 +203,11 @@ def _fill(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Co
         ) from None
 
 
-def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
+def _run_unfinished(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
     plan = comparison.plan
-    _forget_checkpoints(comparison)
+    _delete_checkpoints(comparison)
     rows = [row for row in comparison.rows if _is_unfinished(comparison, row)]
-    attempts = {(r.model, r.backend): Attempt(r, _cut_short(comparison, r)) for r in rows}
+    attempts = {(r.model, r.backend): Attempt(r, _note_if_shortened(comparison, r)) for r in rows}
     comparison.save()
     tasks = []
     watcher.begin(rows)
@@ -225,25 +225,25 @@ def _fill_alone(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comp
         references = {
             model: _reference(comparison, model) for model in {t.job.model for t in tasks}
         }
-        with closing(processes.run(tasks, plan.silence, plan.parallel)) as events:
+        with closing(processes.run(tasks, plan.timeout, plan.parallel)) as events:
             for task, event in events:
                 attempt = attempts[task.job.model, task.job.backend]
                 try:
-                    attempt.take(event, references[task.job.model])
+                    attempt.record_event(event, references[task.job.model])
                 except (AlexNetError, ValueError, TypeError, ArithmeticError) as error:
                     why = f"sent the event {event['event']}, which cannot be read ({error})"
                     attempt.fail(why)
                     continue
                 watcher.event(attempt.row, event)
                 if event["event"] == "end":
-                    _forget_checkpoints(comparison)
+                    _delete_checkpoints(comparison)
                     comparison.save()
                     watcher.finish(attempt.row)
     except KeyboardInterrupt:
         comparison.interrupted = True
         for attempt in attempts.values():
             attempt.interrupt(f"--resume {comparison.folder} goes on with it")
-        _forget_checkpoints(comparison)
+        _delete_checkpoints(comparison)
         comparison.save()
     finally:
         watcher.end()
@@ -285,14 +285,14 @@ def _is_unfinished(comparison: Comparison, row: Row) -> bool:
     return row.history is None or (not row.finished and _checkpoint(comparison, row).exists())
 
 
-def _forget_checkpoints(comparison: Comparison) -> None:
+def _delete_checkpoints(comparison: Comparison) -> None:
     """Delete the checkpoints of rows that are finished."""
     for row in comparison.rows:
         if row.finished:
             _checkpoint(comparison, row).unlink(missing_ok=True)
 
 
-def _cut_short(comparison: Comparison, row: Row) -> str:
+def _note_if_shortened(comparison: Comparison, row: Row) -> str:
     """The note for a row that does not train on all images; else empty."""
     recipe = comparison.plan.recipes[row.model]
     batches = recipe.numpy_batches if row.backend == backends.REFERENCE else None

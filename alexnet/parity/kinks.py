@@ -49,9 +49,9 @@ def _near_zero(values: np.ndarray, X: np.ndarray) -> np.ndarray:
 def _lead(layer: MaxPool, X: np.ndarray) -> np.ndarray:
     """By how much the largest value of each window exceeds the next: (B, C, H', W')."""
     first = second = np.full((), -np.inf)
-    for tap in layer.taps(X):
-        second = np.maximum(second, np.minimum(first, tap))
-        first = np.maximum(first, tap)
+    for window_slice in layer.window_slices(X):
+        second = np.maximum(second, np.minimum(first, window_slice))
+        first = np.maximum(first, window_slice)
     return np.subtract(first, second, where=np.isfinite(second), out=np.full(first.shape, np.inf))
 
 

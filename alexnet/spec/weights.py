@@ -50,12 +50,12 @@ def initial_weights(shapes: Mapping[str, Shape], seed: int = 0) -> Weights:
     return weights
 
 
-def redrawn(weights: Mapping[str, np.ndarray], seed: int) -> Weights:
+def reinitialize(weights: Mapping[str, np.ndarray], seed: int) -> Weights:
     """A net's arrays with new initial weights for its convolutions, dense layers and norms.
 
     Arrays of other kinds (constants, slopes of activations, embeddings) stay as they are.
 
-    >>> new = redrawn({"a.weight": np.ones(3), "b.weight": np.ones(2), "b.bias": np.ones(2)}, 0)
+    >>> new = reinitialize({"a.weight": np.ones(3), "b.weight": np.ones(2), "b.bias": np.ones(2)}, 0)
     >>> new["a.weight"], new["b.bias"]
     (array([1., 1., 1.]), array([0., 0.], dtype=float32))
     """
@@ -71,13 +71,15 @@ def redrawn(weights: Mapping[str, np.ndarray], seed: int) -> Weights:
     return {**weights, **initial_weights(shapes, seed)}
 
 
-def in_order(tensors: Mapping[str, np.ndarray], shapes: Mapping[str, Shape], where: str) -> Weights:
+def match_by_position(
+    tensors: Mapping[str, np.ndarray], shapes: Mapping[str, Shape], where: str
+) -> Weights:
     """Arrays that bear other names, under a net's own: the n-th array is the net's n-th.
 
     That is how PyTorch's ``state_dict`` of a net of the same layers is read, whatever it calls them.
     Raises WeightsError unless their number and shapes are the net's and all values are finite.
 
-    >>> in_order({"fc.weight": np.ones((2, 3))}, {"0.weight": (2, 3)}, "tiny")["0.weight"].shape
+    >>> match_by_position({"fc.weight": np.ones((2, 3))}, {"0.weight": (2, 3)}, "tiny")["0.weight"].shape
     (2, 3)
     """
     if len(tensors) != len(shapes):

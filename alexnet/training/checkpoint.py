@@ -15,7 +15,7 @@ from alexnet.backends.devices import device_for_new_net
 from alexnet.backends.nets import render
 from alexnet.errors import CheckpointError, WeightsError, last_line
 from alexnet.spec import Net, Shape, zoo
-from alexnet.spec.weights import in_order
+from alexnet.spec.weights import match_by_position
 from alexnet.training.checkpoint_file import Checkpoint
 
 PROBES = (1.0, 16.0, 256.0)  # sizes of the values in the random images that try a net
@@ -72,7 +72,7 @@ def save(
             f"before it has been called on a batch ({last_line(error)})"
         ) from None
     try:
-        weights = in_order(own, table.parameters, table.name)
+        weights = match_by_position(own, table.parameters, table.name)
     except WeightsError as error:
         raise CheckpointError(str(error)) from None
     checkpoint = Checkpoint(table, weights)

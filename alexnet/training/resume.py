@@ -33,7 +33,7 @@ class RunFile:
         self.path, self.table = path, net.table
         check_predictions(net, Checkpoint(net.table, net.backend.get_weights(net.native)))
 
-    def take_up(self, history: History) -> Checkpoint:
+    def read_run(self, history: History) -> Checkpoint:
         """Read where the run stands that goes on under ``history``, and enter in it what has been.
 
         Raises CheckpointError if the file is not in order, or is of another run: another net, other
@@ -80,7 +80,7 @@ class RunFile:
                 f"{self.path}: has {done} epochs behind it, more than num_epochs {wanted}"
             )
 
-    def keep(self, net: BoundNet, trainer: Trainer, history: History) -> None:
+    def write(self, net: BoundNet, trainer: Trainer, history: History) -> None:
         """Write the weights, the momentum buffers and the history so far.
 
         Raises RunError, leaving the file as it was, if weights are no longer finite.

@@ -115,7 +115,7 @@ def draw_loss(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> None:
     """The training loss of runs over one of `UNITS`."""
     for curve in curves:
         _draw_line(axes, curve, "loss", unit, curve.label)
-    _furnish(axes, "training loss", unit)
+    _label_axes(axes, "training loss", unit)
     axes.set_ylim(bottom=0)
     axes.legend(title="training", loc="lower left")  # where a falling loss comes last
 
@@ -136,7 +136,7 @@ def draw_accuracy(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> N
                 clip_on=False,
                 label=curve.label,
             )
-    _furnish(axes, "accuracy", unit)
+    _label_axes(axes, "accuracy", unit)
     axes.set_ylim(0, 1)
     if any(len(curve.test_accuracy) for curve in curves):
         axes.legend(title="test, after the epoch", loc="best")
@@ -156,7 +156,7 @@ def _draw_line(axes: Axes, curve: Curve, figure: str, unit: str, label: str | No
         axes.plot(where[::thin], raw[::thin], color=style["color"], alpha=0.2, linewidth=0.7)
 
 
-def _furnish(axes: Axes, title: str, unit: str) -> None:
+def _label_axes(axes: Axes, title: str, unit: str) -> None:
     axes.set(xlabel=UNITS[unit], title=title)
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)

@@ -16,7 +16,7 @@ from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.parity.check import SELF_TEST, TOLERANCE, parity
 
 
-def look(name: str) -> dict[str, Any]:
+def examine(name: str) -> dict[str, Any]:
     """The fields of an ``examined`` event."""
     backend = backends.load(name)
     begun = time.perf_counter()

@@ -58,18 +58,18 @@ class Task:
 
 
 def run(
-    tasks: Sequence[Task], silence: float, parallel: int = 1
+    tasks: Sequence[Task], timeout: float, parallel: int = 1
 ) -> Generator[tuple[Task, dict[str, Any]]]:
     """Do tasks, ``parallel`` of them at a time, and give each with its events as they come.
 
     A task's first event is ``start``, its last ``end``, whose ``problem`` says how it died, if it did,
     and whose ``said`` are the last lines of its log. Each worker gets its share of the cores as
     threads, unless the user has set them; and where several run, a GPU of its own, unless the job
-    names a device. A worker that says nothing for ``silence`` seconds is ended. Close the generator,
+    names a device. A worker that says nothing for ``timeout`` seconds is ended. Close the generator,
     and no worker is left.
     """
     waiting, running = list(tasks), list[_Worker]()
-    heard: Queue[tuple[_Worker, str]] = Queue(LINES_AHEAD)
+    lines: Queue[tuple[_Worker, str]] = Queue(LINES_AHEAD)
     threads = max(1, usable_cores() // max(1, min(parallel, len(tasks))))
     gpus = set(range(parallel))  # that no worker has
     try:
@@ -79,11 +79,11 @@ def run(
                 yield task, {"event": "start"}
                 gpu = min(gpus.difference(worker.gpu for worker in running))
                 try:
-                    running.append(_Worker(task, threads, gpu, parallel > 1, heard))
+                    running.append(_Worker(task, threads, gpu, parallel > 1, lines))
                 except OSError as error:
                     problem = f"{task.python} or {task.log} cannot be opened ({error.strerror})"
                     yield task, _end(problem, [])
-            for worker, event in _hear(running, heard, silence):
+            for worker, event in _next_events(running, lines, timeout):
                 if event["event"] == "end":
                     running.remove(worker)
                 yield worker.task, event
@@ -92,25 +92,31 @@ def run(
             worker.end("broken off")
 
 
-def _hear(
-    running: list[_Worker], heard: Queue[tuple[_Worker, str]], silence: float
+def _next_events(
+    running: list[_Worker], lines: Queue[tuple[_Worker, str]], timeout: float
 ) -> Iterator[tuple[_Worker, dict[str, Any]]]:
-    """Wait for the next line of any worker, at most ``silence`` seconds for each."""
+    """Wait for the next line of any worker, at most ``timeout`` seconds for each."""
     if not running:
         return
-    quietest = min(running, key=lambda worker: worker.last_heard)
-    left = quietest.last_heard + silence - time.monotonic()
+    longest_silent = min(running, key=lambda worker: worker.last_line_at)
+    left = longest_silent.last_line_at + timeout - time.monotonic()
     try:
         try:
-            worker, line = heard.get(timeout=max(0.0, left))
+            worker, line = lines.get(timeout=max(0.0, left))
         except Empty:  # if this process was itself stopped for a while, there may be something now
-            worker, line = heard.get(timeout=1.0)
+            worker, line = lines.get(timeout=1.0)
     except Empty:
-        yield quietest, _end(quietest.end(f"said nothing for {silence:g} s"), quietest.last_words())
+        yield (
+            longest_silent,
+            _end(
+                longest_silent.end(f"said nothing for {timeout:g} s"),
+                longest_silent.last_log_lines(),
+            ),
+        )
         return
     if worker not in running:  # ended meanwhile
         return
-    worker.last_heard = time.monotonic()
+    worker.last_line_at = time.monotonic()
     event = parse_event(line)
     if event is not None:
         yield worker, event
@@ -119,7 +125,7 @@ def _hear(
         problem = worker.end(f"sent a line that is not an event: {line.strip()[:60]!r}")
     else:  # it has closed its side, perhaps within a line
         problem = worker.end()
-    yield worker, _end(problem, worker.last_words())
+    yield worker, _end(problem, worker.last_log_lines())
 
 
 def _end(problem: str, said: list[str]) -> dict[str, Any]:
@@ -135,9 +141,9 @@ class _Worker:
         threads: int,
         gpu: int,
         shared: bool,
-        heard: Queue[tuple[_Worker, str]],
+        lines: Queue[tuple[_Worker, str]],
     ) -> None:
-        self.task, self.gpu, self.last_heard = task, gpu, time.monotonic()
+        self.task, self.gpu, self.last_line_at = task, gpu, time.monotonic()
         job = task.job
         if shared and job.device is None:
             job = replace(job, device=TRY_GPU.format(gpu))
@@ -157,13 +163,13 @@ class _Worker:
             assert self.process.stdin is not None
             self.process.stdin.write(job.to_json() + "\n")
             self.process.stdin.flush()  # and left open: when it closes, the worker ends
-        threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
 
-    def _listen(self, heard: Queue[tuple[_Worker, str]]) -> None:
+    def _listen(self, lines: Queue[tuple[_Worker, str]]) -> None:
         assert self.process.stdout is not None
         while line := self.process.stdout.readline(LONGEST_LINE):
-            heard.put((self, line))
-        heard.put((self, ""))
+            lines.put((self, line))
+        lines.put((self, ""))
 
     def end(self, problem: str | None = None) -> str:
         """End it and all that it has started. Returns what went wrong, by default how it died."""
@@ -179,7 +185,7 @@ class _Worker:
             self.process.stdin.close()
         return _cause_of_death(status) if problem is None else problem
 
-    def last_words(self) -> list[str]:
+    def last_log_lines(self) -> list[str]:
         """The last lines of its log, cut to a length that fits a table."""
         if self.task.log is None:
             return []

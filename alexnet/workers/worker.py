@@ -33,7 +33,7 @@ from alexnet.parity.check import SELF_TEST, parity
 from alexnet.train import train_ch6
 from alexnet.training.history import History
 from alexnet.training.recipes import net_for
-from alexnet.workers.examine import look
+from alexnet.workers.examine import examine
 from alexnet.workers.job import Job, initial_logits
 from alexnet.workers.machine import describe
 
@@ -41,7 +41,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
 PR_SET_PDEATHSIG, SIGKILL = 1, 9  # of prctl(2) and signal(7), on Linux
 
 
-class EventDisplay:
+class EventCallback:
     """Sends a run's progress as events, at most every ``INTERVAL`` seconds."""
 
     INTERVAL = 0.25
@@ -87,7 +87,7 @@ class EventDisplay:
 def run(job: Job, send: Any) -> None:
     """Do the job, sending events."""
     if job.kind == "examine":
-        send("examined", **look(job.backend))
+        send("examined", **examine(job.backend))
         return
     backend = backends.load(job.backend)
     device = backends.resolve_device(backend, job.device)
@@ -109,7 +109,7 @@ def run(job: Job, send: Any) -> None:
     net = build(job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=device)
     send("initial_logits", logits=initial_logits(job, BoundNet.of(net)).tolist())
     del net  # train_ch6 makes its own from the same seed
-    display = EventDisplay(send)
+    callback = EventCallback(send)
     history = train_ch6(
         job.model,
         train_iter,
@@ -120,14 +120,14 @@ def run(job: Job, send: Any) -> None:
         backend=job.backend,
         momentum=job.recipe.momentum,
         seed=job.seed,
-        display=display,
+        callback=callback,
         checkpoint=job.checkpoint,
         resume=job.resume and job.checkpoint is not None and Path(job.checkpoint).exists(),
     )
     peak = backend.peak_gpu_memory(device) or peak_host_memory()
     send("result", history=history.to_dict(), peak_memory=peak)
     classes, probabilities = answers(
-        history.net, test_iter.on(job.backend, device), lambda: display.test(history)
+        history.net, test_iter.on(job.backend, device), lambda: callback.test(history)
     )
     send("answers", classes=classes, probabilities=to_json(probabilities))
     (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
