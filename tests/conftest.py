@@ -1,8 +1,11 @@
-"""Which backends a run covers, and the order in which their frameworks are loaded."""
+"""Which backends a run covers, the order in which their frameworks are loaded, and fixtures."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
+from dataclasses import replace
 
 # The user's own data and subsets are not the tests'.
 os.environ.pop("ALEXNET_SUBSET", None)
@@ -10,11 +13,15 @@ os.environ.pop("ALEXNET_DATA", None)
 
 import matplotlib
 import pytest
+from dataset_files import SAMPLE_FILES
 
-from alexnet import backends, load_fashion_mnist
+from alexnet import backends, data, load_fashion_mnist
+from alexnet.datasets import files
+from alexnet.datasets.known import FASHION_MNIST, SAMPLE
 from alexnet.errors import BackendError
 
 matplotlib.use("Agg")
+pytest.register_assert_rewrite("resumable")  # its assertions show values, as those of tests do
 
 
 def pytest_addoption(parser):
@@ -79,3 +86,49 @@ def covered(request):
 def real_images():
     """uint8 (32, 28, 28): the first test images of the sample."""
     return load_fashion_mnist(resize=None, source="sample")[1].pixels[:32].copy()
+
+
+# --- the book -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def the_sample(monkeypatch, tmp_path):
+    """The images that come with the package, and a working directory for the pictures."""
+    monkeypatch.setenv("ALEXNET_DATA", "sample")
+    monkeypatch.setenv("ALEXNET_SUBSET", "320:40")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def d2l(framework):
+    return importlib.import_module(f"alexnet.{framework}")
+
+
+# --- data files -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """A machine where no dataset lies anywhere and no mirror answers (a closed port)."""
+    monkeypatch.setattr(files, "cache", lambda dataset: tmp_path / "cache" / dataset.name)
+    monkeypatch.setattr(
+        data,
+        "FASHION_MNIST",
+        replace(FASHION_MNIST, places=(), mirrors=("http://127.0.0.1:9/",)),
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The sample's four files taken for the whole of Fashion-MNIST."""
+    dataset = replace(FASHION_MNIST, sha256=SAMPLE.sha256)
+    monkeypatch.setattr(data, "FASHION_MNIST", dataset)
+    return dataset
+
+
+@pytest.fixture
+def folder(tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(SAMPLE_FILES, copy)
+    return copy

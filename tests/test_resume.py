@@ -1,4 +1,4 @@
-"""A run that is broken off and taken up again ends as one that never was."""
+"""A run that is interrupted and resumed ends as one that never was."""
 
 from __future__ import annotations
 
@@ -13,60 +13,11 @@ import numpy as np
 import pytest
 from helpers import alexnet as command
 from loops import Silent
+from resumable import NET, STEPS, WITHOUT_DROPOUT, assert_same_run, images, train
 
 import alexnet
-from alexnet import backends
-from alexnet.errors import CheckpointError, RunError
-from alexnet.spec import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Net, ReLU
+from alexnet.spec import Dense, Dropout, Flatten, Net
 from alexnet.training.checkpoint_file import Checkpoint
-
-NET = Net(
-    "dropping",
-    (1, 28, 28),
-    (
-        Conv(4, 5, stride=2),
-        BatchNorm(),
-        ReLU(),
-        MaxPool(3, stride=2),
-        Flatten(),
-        Dropout(0.4),
-        Dense(20),
-        ReLU(),
-        Dropout(0.5),
-        Dense(10),
-    ),
-)
-WITHOUT_DROPOUT = Net("steady", (1, 28, 28), (Conv(4, 5, stride=2), ReLU(), Flatten(), Dense(10)))
-STEPS = 3 * 4  # of the whole run: 100 examples are four batches, the last of them smaller
-
-
-def images(**options):
-    options = {"resize": None, "source": "sample", "subset": (100, 40)} | options
-    return alexnet.load_fashion_mnist(32, **options)
-
-
-def train(backend, path, num_epochs=3, net=NET, data=None, **settings):
-    settings = {"momentum": 0.9, "seed": 5, "callback": Silent()} | settings
-    return alexnet.train_ch6(
-        net,
-        *(data or images()),
-        num_epochs,
-        0.05,
-        "cpu",
-        backend=backend,
-        checkpoint=path,
-        **settings,
-    )
-
-
-def assert_same_run(found, expected):
-    assert [s["loss"] for s in found.steps] == [s["loss"] for s in expected.steps]
-    assert [(e.loss, e.test_accuracy) for e in found.epochs] == [
-        (e.loss, e.test_accuracy) for e in expected.epochs
-    ]
-    weights = alexnet.get_weights(expected.net)
-    for key, w in alexnet.get_weights(found.net).items():
-        np.testing.assert_array_equal(w, weights[key], err_msg=key)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -173,22 +124,6 @@ def test_layers_that_are_frozen_stay_so(framework, tmp_path):
     assert alexnet.get_weights(whole)["6.weight"].std() > 0
 
 
-def test_a_net_that_was_changed_after_it_was_built_is_not_kept(framework, tmp_path):
-    net = alexnet.build(WITHOUT_DROPOUT, backend=framework)
-    match framework:
-        case "torch" | "paddle":
-            net[1] = type(net[2])()  # a second Flatten in the rectifier's place
-        case "mxnet":
-            net[1]._act_type = "tanh"
-        case "tensorflow":
-            import keras
-
-            net.add(keras.layers.Softmax())
-    with pytest.raises(CheckpointError, match=r"steady: this .* computes something else"):
-        train(None, tmp_path / "run.safetensors", net=net)
-    assert not list(tmp_path.iterdir())
-
-
 def test_more_epochs_may_be_asked_for(tmp_path):
     path = tmp_path / "run.safetensors"
     train("numpy", path, 1)
@@ -226,77 +161,14 @@ def test_speed_counts_the_second_part_only(tmp_path):
     assert train("numpy", path, 3, resume=True).timed_examples == 100 - 32
 
 
-# --- what cannot be taken up ----------------------------------------------------------------------
+# --- killed processes, and the command ------------------------------------------------------------
 
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"seed": 6}, "its run has seed 5; this one has seed 6"),
-        ({"momentum": 0.5}, "its run has momentum 0.9; this one has momentum 0.5"),
-        ({"num_epochs": 1}, "has 2 epochs behind it, more than num_epochs 1"),
-        ({"net": WITHOUT_DROPOUT}, "is of dropping at .* this run is of steady at"),
-        ({"data": lambda: images(seed=1)}, "its run has order_seed 0; this one has order_seed 1"),
-        ({"data": lambda: images(normalize=True)}, "its run has pixel_mean 0.0, pixel_std 1.0;"),
-        ({"data": lambda: images(subset=(90, 40))}, "its run has train_examples 100, train_crc32"),
-        ({"data": lambda: images(subset=(100, 30))}, "its run has test_examples 40, test_crc32"),
-        (
-            {"net": Net("dropping", (1, 28, 28), (*NET.layers[:5], Dropout(0.3), *NET.layers[6:]))},
-            r"dropping has another layer 5: .*0\.4.* there, .*0\.3.* in this run",
-        ),
-    ],
-)
-def test_another_run_is_not_taken_up(change, message, tmp_path):
-    path = tmp_path / "run.safetensors"
-    train("numpy", path, 2)
-    before = path.read_bytes()
-    if "data" in change:
-        change = {"data": change["data"]()}
-    with pytest.raises(CheckpointError, match=message) as error:
-        train("numpy", path, resume=True, **change)
-    assert str(error.value).startswith(f"{path}: ")
-    assert path.read_bytes() == before
-
-
-def test_what_holds_no_training_is_not_taken_up(tmp_path):
-    path = tmp_path / "net.safetensors"
-    alexnet.save(alexnet.build(NET, backend="numpy"), path)
-    with pytest.raises(CheckpointError, match="holds a net but no training to go on with"):
-        train("numpy", path, resume=True)
-    with pytest.raises(CheckpointError, match="No such file"):
-        train("numpy", tmp_path / "none.safetensors", resume=True)
-    with pytest.raises(RunError, match="resume=True needs checkpoint="):
-        train("numpy", None, resume=True)
-
-
-@pytest.mark.needs("torch")
-def test_no_checkpoint_is_kept_of_a_net_that_could_not_be_built_again(tmp_path):
-    from torch import nn
-
-    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    with pytest.raises(CheckpointError, match="this Sequential was not built here"):
-        train(None, tmp_path / "run.safetensors", net=net)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
-def test_a_run_that_diverges_stops_and_keeps_its_last_good_epoch(name, tmp_path):
-    path = tmp_path / "run.safetensors"
-    net = Net("wild", (1, 28, 28), (Flatten(), Dense(30), ReLU(), Dense(30), ReLU(), Dense(10)))
-    with pytest.raises(RunError, match=r"wild: \d\.\w+ is not finite after epoch \d, so the train"):
-        alexnet.train_ch6(
-            net, *images(), 9, 1e12, "cpu", backend=name, callback=Silent(), checkpoint=path
-        )
-    assert all(np.isfinite(w).all() for w in Checkpoint.read(path).weights.values())
-
-
-# --- processes that are killed --------------------------------------------------------------------
 
 PROGRAM = """
 import sys
 sys.path[:0] = sys.argv[3:]
 from loops import Silent
-from test_resume import train
+from resumable import train
 
 class Telling(Silent):
     def step(self, history):
@@ -349,56 +221,3 @@ def test_the_command_goes_on_with_its_checkpoint(name, tmp_path):
     assert [s["loss"] for s in a.history.steps] == [s["loss"] for s in b.history.steps]
     for key, w in a.weights.items():
         np.testing.assert_array_equal(w, b.weights[key], err_msg=key)
-
-
-def test_the_command_refuses_another_run_in_one_sentence(tmp_path):
-    path = tmp_path / "run.safetensors"
-    shared = [
-        "lenet",
-        "--backend",
-        "numpy",
-        "--data",
-        "sample",
-        "--examples",
-        "64",
-        "--epochs",
-        "1",
-    ]
-    shared += ["--checkpoint", str(path)]
-    assert command("train", *shared).returncode == 0
-    refused = command("train", *shared, "--resume", "--lr", "0.25")
-    assert refused.returncode == 1
-    assert refused.stderr == f"error: {path}: its run has lr 0.5; this one has lr 0.25\n"
-
-
-# --- what training leaves, elsewhere --------------------------------------------------------------
-
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-
-
-@pytest.mark.release
-@pytest.mark.slow
-@pytest.mark.needs("torch")
-def test_a_trained_lenet_makes_the_same_ten_thousand_predictions_everywhere(covered, tmp_path):
-    """But for images whose two largest logits are equal within 1e-5."""
-    path = tmp_path / "lenet.safetensors"
-    data = alexnet.load_fashion_mnist(64, resize=None, root=DEBIAN, normalize=True)
-    history = alexnet.train_ch6(
-        "lenet", *data, 3, 0.1, backend="torch", momentum=0.9, callback=Silent(), checkpoint=path
-    )
-    print(f"test accuracy {history.last.test_accuracy}")
-    assert history.last.test_accuracy > 0.80
-    scores = {}
-    for name in covered:
-        backend, net = backends.load(name), alexnet.load(path, backend=name, device="cpu")
-        batches = (backend.predict(net, X) for X, _ in data[1].on(name, "cpu"))
-        scores[name] = np.concatenate([backend.to_numpy(s) for s in batches])  # (10000, 10)
-    ordered = np.sort(scores["torch"], axis=1)
-    clear = ordered[:, -1] - ordered[:, -2] > 1e-5
-    assert clear.sum() > 9_990
-    for name, found in scores.items():
-        same = found.argmax(axis=1) == scores["torch"].argmax(axis=1)
-        print(
-            f"{name}: {(~same).sum()} of {len(same)} differ, {(~same & clear).sum()} of them clear"
-        )
-        assert same[clear].all(), name

@@ -1,0 +1,64 @@
+"""Comparisons made up by hand, and what their reports say."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+from functools import cache
+
+from runs import SMALL
+
+from alexnet import History, load_fashion_mnist
+from alexnet.comparison.plan import Plan
+from alexnet.comparison.report import write_report
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.rows import Answers, Row
+from alexnet.training.history import Epoch
+
+BEGUN = "2026-11-22T08:00:00+00:00"
+
+
+@cache
+def first_images():
+    """The first 16 test images of the sample."""
+    return load_fashion_mnist(16, resize=None, source="sample", subset=(16, 16))[1]
+
+
+def history(backend, seconds=0.25, losses=(2.25, 2.0, 1.75, 1.5)):
+    """A run of two epochs of two steps."""
+    settings = {"train_examples": 24, "test_examples": 16, "test_crc32": first_images().checksum()}
+    found = History("lenet", backend, "1", "cpu", settings, {})
+    for examples, loss in zip((16, 8, 16, 8), losses, strict=True):
+        found.record_step(examples, loss * examples, examples // 4, seconds)
+        found.timed_examples += examples
+        found.timed_seconds += seconds
+    found.epochs = [Epoch(2.125, 0.25, 0.5, 2 * seconds), Epoch(1.625, 0.25, 0.625, 2 * seconds)]
+    return found
+
+
+def row(backend, classes, **fields):
+    answers = Answers(list(classes), [0.5] * len(classes))
+    return Row(
+        "lenet", backend, "", "1.2.3", "cpu", history=history(backend), answers=answers, **fields
+    )
+
+
+def labels():
+    return first_images().labels.tolist()
+
+
+def comparison(folder, rows, **recipe):
+    plan = Plan({"lenet": replace(SMALL, **recipe)}, None, tuple(r.backend for r in rows))
+    folder.mkdir(exist_ok=True)
+    return Comparison(plan, 0, None, folder, BEGUN, list(rows))
+
+
+def page_of(*comparisons, path):
+    return write_report(comparisons, path).read_text(encoding="utf-8")
+
+
+def text_of(page):
+    """What a page says, without its markup."""
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())

@@ -1,0 +1,116 @@
+"""compare, interrupted or killed after a result: what stands in the row and what a resumed run adds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+from runs import SMALL, SMALL_ALEXNET, Watcher
+
+from alexnet import backends, load_fashion_mnist
+from alexnet.comparison.plan import Plan
+from alexnet.comparison.results import Comparison
+from alexnet.comparison.run import resume
+from alexnet.comparison.run import run_plan as compare
+from alexnet.workers import processes
+
+
+@pytest.mark.parametrize("event", ["result", "answers"])
+def test_a_worker_killed_after_its_result_has_its_row(event, tmp_path):
+    """And what came after the result is made up for, without training again."""
+    watcher = Watcher()
+    watcher.when = ("numpy", event)
+    watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
+    plan = Plan({"alexnet-mnist": SMALL_ALEXNET}, None, ("numpy",))
+    (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
+    assert row.problem == ""
+    assert row.history is not None
+    assert row.note.startswith("after its training: killed by SIGKILL")
+    assert (row.answers is None, row.parity) == (event == "result", None)
+    assert Comparison.load(tmp_path / "run").rows == [row]
+    again = Watcher()
+    (mended,) = resume(tmp_path / "run", again).rows
+    assert ("numpy", "step") not in again.events
+    assert mended.note == ""
+    assert mended.parity.agrees("float32")
+    right = load_fashion_mnist(source="sample")[1].labels[:16] == mended.answers.classes
+    assert right.mean() == row.history.last.test_accuracy
+    assert mended.history == row.history
+    assert mended.peak_memory >= row.peak_memory
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_an_interrupt_after_a_result_is_noted_and_made_up_for(tmp_path):
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    recipe = replace(SMALL, numpy_batches=4)
+    plan = Plan({"lenet": recipe}, None, ("numpy",))
+    watcher = Watcher(("numpy", "result"), interrupt)
+    (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
+    assert row.problem == ""
+    assert row.note == (
+        "trained on the first 4 batches of every epoch only; after its training: interrupted; "
+        f"--resume {tmp_path / 'run'} goes on with it"
+    )
+    (mended,) = resume(tmp_path / "run").rows
+    assert mended.note == "trained on the first 4 batches of every epoch only"
+    assert mended.parity.agrees("float32")
+
+
+def test_who_only_adds_what_is_missing_does_not_say_where_it_was_trained(tmp_path, monkeypatch):
+    kill = Watcher(("numpy", "result"), lambda event: os.kill(kill.pid, signal.SIGKILL))
+    plan = Plan({"lenet": SMALL}, None, ("numpy",))
+    (trained,) = compare(plan, out=tmp_path / "run", watcher=kill).rows
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    (mended,) = resume(tmp_path / "run").rows
+    assert mended.finished
+    for name in ("threads", "machine", "device", "version", "peak_memory", "history"):
+        assert getattr(mended, name) == getattr(trained, name)
+
+
+def test_a_row_that_is_complete_leaves_no_checkpoint_when_interrupted(tmp_path):
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    watcher = Watcher(("numpy", "parity"), interrupt)
+    plan = Plan({"lenet": SMALL}, None, ("numpy",))
+    (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
+    assert (row.problem, row.note, row.finished) == ("", "", True)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_failure_is_told_once(tmp_path, monkeypatch):
+    """A worker says why, then ends with a status; after that comes an interrupt."""
+    wrong = "import alexnet.workers.worker as w\nfrom alexnet.errors import RunError\n"
+    wrong += "def parity(*a): raise RunError('no images stand away')\nw.parity = parity\n"
+    launch = processes.LAUNCH.replace(
+        "from alexnet.workers.worker import main\n", f"{wrong}main = w.main\n"
+    )
+    monkeypatch.setattr(processes, "LAUNCH", launch)
+    monkeypatch.setattr(backends, "installed", lambda name: name != "torch")
+
+    class Interrupting(Watcher):
+        def finish(self, row):
+            if row.backend == "numpy":
+                raise KeyboardInterrupt
+
+    plan = Plan({"lenet": SMALL}, None, ("torch", "numpy", "mxnet"))
+    rows = compare(plan, out=tmp_path / "run", watcher=Interrupting()).rows
+    missing, row, waiting = rows
+    assert missing.problem.startswith("not installed; ")
+    assert row.note == "after its training: no images stand away"
+    assert waiting.problem.startswith("interrupted; ")
+
+
+def test_a_row_without_a_result_has_no_remark_about_its_images(tmp_path):
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    plan = Plan({"lenet": replace(SMALL, numpy_batches=1)}, None, ("numpy",))
+    (row,) = compare(
+        plan, out=tmp_path / "run", watcher=Watcher(("numpy", "start"), interrupt)
+    ).rows
+    assert row.note == ""

@@ -1,0 +1,75 @@
+"""The plan of a comparison: recipes, backends, images."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from alexnet import backends
+from alexnet.comparison import plan as planning
+from alexnet.comparison.plan import plan
+from alexnet.training.recipes import QUICK
+
+
+def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
+    monkeypatch.setattr(backends, "gpu_hardware", lambda: False)
+    assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples < 5000
+    assert plan(["alexnet"], full=True, data="sample").recipes["alexnet"].train_examples == 60_000
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "examples"), [(True, 60_000), (False, QUICK["alexnet"].train_examples)]
+)
+def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
+    monkeypatch, on_gpu, examples
+):
+    monkeypatch.setattr(backends, "installed", lambda name: True)
+    monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: on_gpu or b != "paddle")
+    assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples == examples
+
+
+def test_a_net_without_a_recipe_of_its_own_is_trained_at_its_own_size():
+    found = plan(["alexnet-mnist", "alexnet-2012"], full=False, data="sample").recipes
+    assert [recipe.resize for recipe in found.values()] == [96, 224]
+    assert found["alexnet-mnist"].lr == QUICK["alexnet"].lr
+
+
+def test_numpy_alone_does_all_the_work(monkeypatch):
+    assert plan(["alexnet"], full=False, data="sample").recipes["alexnet"].numpy_batches
+    monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
+    assert plan(["alexnet"], full=False, data="sample").recipes["alexnet"].numpy_batches is None
+
+
+def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
+    monkeypatch.setattr(backends, "installed", lambda name: True)
+    monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
+    monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: b == "torch")
+    for names, device, full in (
+        (["torch"], None, True),
+        (["torch"], "cpu", False),
+        (["torch", "paddle"], None, False),
+        (["numpy"], None, False),
+    ):
+        found = plan(["alexnet"], names, data="sample", device=device)
+        assert (found.recipes["alexnet"].num_epochs == 10) == full
+
+
+def test_numpy_is_left_out_of_a_full_run_unless_it_is_named():
+    assert plan(["alexnet"], full=True, data="sample").names == tuple(backends.FRAMEWORKS)[1:]
+    assert plan(["alexnet"], ["numpy"], full=True, data="sample").names == ("numpy",)
+    assert plan(["alexnet"], full=False, data="sample").names == tuple(backends.FRAMEWORKS)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch")
+def test_a_worker_reports_its_device_without_training():
+    """Here: a CPU, in a real process."""
+    assert planning._uses_gpu("lenet", "torch", sys.executable) is False
+
+
+def test_a_quick_run_takes_the_sample_where_there_is_nothing_else(monkeypatch):
+    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+    monkeypatch.setattr(planning, "find", lambda dataset: None)
+    assert plan(["alexnet"], full=False).root is None

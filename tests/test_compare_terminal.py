@@ -1,0 +1,46 @@
+"""What a comparison shows in the terminal while it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from alexnet.comparison.rows import Row
+from alexnet.comparison.terminal import TerminalWatcher
+
+
+def test_bars_of_several_nets_stand_under_their_names_in_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    watcher = TerminalWatcher()
+    models, names = ("lenet", "alexnet-2012-two-gpus"), ("tensorflow", "paddle")
+    rows = [Row(model, name) for model in models for name in names]
+    watcher.begin(rows)
+    watcher.event(rows[3], {"event": "start"})
+    step = {"done": 4690, "loss": 2.25, "examples_per_sec": 1234.5, "seconds_left": 59 * 60 + 59}
+    watcher.event(rows[3], {"event": "step", **step})
+    epoch = {"event": "epoch", "epoch": {"test_accuracy": 0.625}}
+    watcher.event(rows[3], epoch)
+    with watcher.console.capture() as said:
+        for part in watcher.progress.get_renderables():
+            watcher.console.print(part)
+    watcher.end()
+    lines = [line.rstrip() for line in said.get().splitlines()]
+    assert max(map(len, lines)) <= 80
+    firsts = [line.split()[0] for line in lines]
+    assert firsts == ["lenet", "tensorflow", "paddle", models[1], "tensorflow", "paddle"]
+    for text in ("4690", "loss 2.250", "test 0.625", "1234.5 ex/s", "59 min 59 s"):
+        assert text in lines[-1]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(19_980, True), (300, False)])
+def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, said):
+    watcher = TerminalWatcher()
+    row = Row("alexnet", "torch")
+    watcher.begin([row])
+    watcher.event(row, {"event": "start"})
+    watcher.event(row, {"event": "begin", "steps": 4690})
+    for done in (1, 2, 3, 4):
+        step = {"event": "step", "done": done, "loss": 2.3, "examples_per_sec": 30.0}
+        watcher.event(row, step | {"seconds_left": seconds if done > 1 else None})
+    watcher.end()
+    line = "PyTorch: about 5 h 33 min of training to come, at 30.0 examples/sec\n"
+    assert capsys.readouterr().out == (line if said else "")

@@ -1,0 +1,130 @@
+"""What a training reports: closing lines, figures, history, pictures."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from fits import fit, load
+from loops import Silent
+
+import alexnet
+from alexnet import Epoch, History, backends, data, train_ch6
+from alexnet.errors import AlexNetError, DataError
+
+
+def test_the_two_closing_lines(capsys):
+    train_ch6("lenet", *load(), 1, 0.1, backend="numpy")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("loss 2.")
+    assert ", train acc 0." in first
+    assert ", test acc 0." in first
+    assert second.endswith(" examples/sec on cpu")
+
+
+def test_the_display_is_told_of_everything():
+    callback = Silent()
+    fit("lenet", load(train=70, batch_size=32), 2, backend="numpy", callback=callback)
+    assert callback.calls == [("begin", 6), *["step"] * 3, "epoch", *["step"] * 3, "epoch", "end"]
+
+
+def test_the_figures_are_means_over_examples():
+    """Not over batches: the last, smaller batch counts less."""
+    history = fit("lenet", load(train=33, batch_size=32), backend="numpy")
+    weights = np.array([32, 1]) / 33
+    assert history.last.loss == pytest.approx(weights @ [s["loss"] for s in history.steps])
+    accuracies = [s["accuracy"] for s in history.steps]
+    assert history.last.train_accuracy == pytest.approx(weights @ accuracies)
+
+
+class Clock:
+    """A clock that moves only when told to."""
+
+    now = 100.0
+
+    def perf_counter(self):
+        return self.now
+
+
+def test_examples_per_second_leave_out_warm_up_evaluation_and_drawing(monkeypatch):
+    """Step 1 takes 50 s, later steps 2 s, drawing 7 s, evaluation 1000 s: 32 / (2 * 2) remain."""
+    clock = Clock()
+    monkeypatch.setattr("alexnet.training.loop.time", clock)
+    numpy_backend = backends.load("numpy")
+    steps = []
+
+    class SlowTrainer(numpy_backend.Trainer):
+        def step(self, X, y):
+            clock.now += 2 if steps else 50
+            steps.append(len(y))
+            return super().step(X, y)
+
+    def slow_predict(net, X):
+        clock.now += 1000
+        return net(X)
+
+    class SlowCallback(Silent):
+        def step(self, history):
+            clock.now += 7
+
+    monkeypatch.setattr(numpy_backend, "Trainer", SlowTrainer)
+    monkeypatch.setattr(numpy_backend, "predict", slow_predict)
+    history = fit("lenet", load(48, 40, 16), 2, backend="numpy", callback=SlowCallback())
+    assert history.warmup_seconds == 50
+    assert history.timed_seconds == 5 * 2
+    assert history.examples_per_sec == (16 * 5) / 10
+    assert [e.seconds for e in history.epochs] == [54, 6]
+
+
+def test_a_history_comes_back_from_its_file(tmp_path):
+    history = fit("lenet", load(train=40), 2, backend="numpy", momentum=0.5, seed=2)
+    history.save(tmp_path / "history.json")
+    back = History.load(tmp_path / "history.json")
+    assert back == history
+    assert back.examples_per_sec == history.examples_per_sec
+    assert back.settings["image_shape"] == [1, 28, 28]
+    assert set(back.versions) == {"alexnet", "python", "numpy"}
+
+
+def test_a_diverged_run_is_still_valid_json(tmp_path):
+    history = History("lenet", "numpy", "1", "cpu", {}, {}, [Epoch(float("inf"), 0.1, 0.1, 1.0)])
+    history.record_step(4, float("nan"), 0, 0.25)
+    history.timed_examples, history.timed_seconds = 4, 1.0
+    history.save(tmp_path / "history.json")
+    json.loads((tmp_path / "history.json").read_text(), parse_constant=pytest.fail)
+    back = History.load(tmp_path / "history.json")
+    assert np.isnan(back.last.loss)
+    assert np.isnan(back.steps[0]["loss"])
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 99}', '{"format": 1}', "{"])
+def test_a_file_that_is_no_history_is_refused(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(AlexNetError, match=r"x\.json: "):
+        History.load(tmp_path / "x.json")
+
+
+def test_a_history_draws_itself(tmp_path):
+    history = fit("lenet", load(train=64, batch_size=4), 2, backend="numpy")
+    figure = history.plot()
+    figure.savefig(tmp_path / "curves.png")
+    loss, accuracy = figure.axes
+    assert loss.get_xlabel() == "epoch"
+    assert loss.lines[0].get_xdata()[-1] <= 2
+    assert list(accuracy.lines[-1].get_ydata()) == [e.test_accuracy for e in history.epochs]
+
+
+def test_show_images_takes_what_loaders_give(framework):
+    backend = backends.load(framework)
+    X, y = next(load()[1].on(framework, "cpu").epoch(0))
+    figure = alexnet.show_images(backend.to_numpy(X), alexnet.label_names(y))
+    assert len(figure.axes) == 32
+    shown = [axes.get_title() for axes in figure.axes]
+    assert shown == [data.FASHION_MNIST.labels[int(i)] for i in y]
+
+
+@pytest.mark.parametrize("images", [np.zeros((3, 4)), np.zeros((2, 3, 4, 4)), np.zeros((0, 4, 4))])
+def test_show_images_refuses_what_are_no_grey_images(images):
+    with pytest.raises(DataError, match="images must be"):
+        alexnet.show_images(images)

@@ -1,0 +1,232 @@
+"""train_ch6: the kinds of nets, batches and numbers that it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fits import fit, load
+from helpers import native
+
+import alexnet
+from alexnet import History, backends
+
+
+def by_hand(name):
+    """LeNet as the book's readers write it, in each framework, and a net that is a class."""
+    if name == "torch":
+        from torch import nn
+
+        return nn.Sequential(
+            nn.Conv2d(1, 6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(2, stride=2),
+            nn.Conv2d(6, 16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(2, stride=2), nn.Flatten(),
+            nn.Linear(400, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10),
+        )  # fmt: skip
+    if name == "mxnet":
+        from mxnet.gluon import nn
+
+        net = nn.Sequential()
+        net.add(
+            nn.Conv2D(channels=6, kernel_size=5, padding=2, activation="sigmoid"),
+            nn.AvgPool2D(pool_size=2, strides=2),
+            nn.Conv2D(channels=16, kernel_size=5, activation="sigmoid"),
+            nn.AvgPool2D(pool_size=2, strides=2),
+            nn.Dense(120, activation="sigmoid"),
+            nn.Dense(84, activation="sigmoid"),
+            nn.Dense(10),
+        )
+        return net
+    if name == "tensorflow":
+        from tensorflow.keras import layers, models
+
+        return models.Sequential([
+            layers.Conv2D(filters=6, kernel_size=5, activation="sigmoid", padding="same"),
+            layers.AvgPool2D(pool_size=2, strides=2),
+            layers.Conv2D(filters=16, kernel_size=5, activation="sigmoid"),
+            layers.AvgPool2D(pool_size=2, strides=2),
+            layers.Flatten(),
+            layers.Dense(120, activation="sigmoid"),
+            layers.Dense(84, activation="sigmoid"),
+            layers.Dense(10),
+        ])  # fmt: skip
+    from paddle import nn
+
+    return nn.Sequential(
+        nn.Conv2D(1, 6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2D(2, stride=2),
+        nn.Conv2D(6, 16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2D(2, stride=2), nn.Flatten(),
+        nn.Linear(400, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def test_a_net_written_by_hand_starts_from_the_same_weights(framework):
+    """With activations inside layers or beside them, shapes given or inferred: the same run."""
+    expected = fit("lenet", backend="numpy", lr=0.5)
+    for net in (by_hand(framework), lambda: by_hand(framework)):
+        found = fit(net, lr=0.5)
+        assert found.backend == framework
+        assert [s["loss"] for s in found.steps] == pytest.approx(
+            [s["loss"] for s in expected.steps], rel=1e-4
+        )
+
+
+def classes(name):
+    """A net that is no sequence: its class, with a branch and a sum."""
+    if name == "torch":
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Linear(784, 10), nn.Linear(784, 10)
+
+            def forward(self, X):
+                X = X.flatten(1)
+                return self.a(X) + self.b(X).sigmoid()
+    elif name == "mxnet":
+        from mxnet import npx
+        from mxnet.gluon import nn
+
+        class Net(nn.Block):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Dense(10), nn.Dense(10)
+
+            def forward(self, X):
+                return self.a(X) + npx.sigmoid(self.b(X))
+    elif name == "tensorflow":
+        import tensorflow as tf
+
+        class Net(tf.keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.flat = tf.keras.layers.Flatten()
+                self.a, self.b = tf.keras.layers.Dense(10), tf.keras.layers.Dense(10)
+
+            def call(self, X):
+                X = self.flat(X)
+                return self.a(X) + tf.sigmoid(self.b(X))
+    else:
+        from paddle import nn
+
+        class Net(nn.Layer):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Linear(784, 10), nn.Linear(784, 10)
+
+            def forward(self, X):
+                X = X.flatten(1)
+                return self.a(X) + nn.functional.sigmoid(self.b(X))
+
+    return Net()
+
+
+@pytest.mark.needs("torch")
+def test_a_net_that_is_a_class_trains_the_same_everywhere(framework):
+    losses = [
+        [s["loss"] for s in fit(classes(f), load(train=320), lr=0.02).steps]
+        for f in sorted({framework, "torch"})
+    ]
+    assert losses[0] == pytest.approx(losses[-1], rel=1e-4)
+    assert losses[0][-1] < losses[0][0]
+
+
+def test_reinit_false_goes_on_with_the_nets_weights(name):
+    net = alexnet.build("lenet", backend=name, seed=5)
+    before = alexnet.get_weights(net)
+    fit(net, load(train=8), lr=1e-12, reinit=False)
+    after = alexnet.get_weights(net)
+    assert all(np.allclose(after[key], w, atol=1e-9) for key, w in before.items())
+    fit(net, load(train=8), lr=1e-12, seed=6)
+    assert np.abs(alexnet.get_weights(net)["0.weight"] - before["0.weight"]).max() > 0.01
+
+
+@pytest.mark.needs("torch")
+def test_reinit_leaves_other_arrays_alone():
+    import torch
+
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.PReLU())
+    net.register_buffer("std", torch.tensor([0.353]))
+    fit(net, lr=1e-12)
+    assert net.std.item() == pytest.approx(0.353)
+    assert net[2].weight.item() == pytest.approx(0.25)
+
+
+@pytest.mark.needs("torch")
+def test_a_torch_net_that_views_its_features_trains():
+    """The class of seed 003 does; memory formats other than the default break it."""
+    import torch
+
+    class Viewing(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 3, 5)
+            self.fc = torch.nn.Linear(3 * 24 * 24, 10)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return self.fc(x.view(x.size(0), 3 * 24 * 24))
+
+    assert fit(Viewing()).last.loss > 0
+
+
+@pytest.mark.needs("tensorflow")
+def test_a_keras_net_inside_a_class_starts_from_the_same_weights():
+    import tensorflow as tf
+
+    class Wrapped(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.net = by_hand("tensorflow")
+
+        def call(self, X):
+            return self.net(X)
+
+    found, expected = (fit(net, lr=0.5) for net in (Wrapped(), by_hand("tensorflow")))
+    assert [s["loss"] for s in found.steps] == pytest.approx(
+        [s["loss"] for s in expected.steps], rel=1e-5
+    )
+
+
+# --- batches and numbers --------------------------------------------------------------------------
+
+
+def test_batches_of_the_readers_own(name):
+    """Any iterable of (X, y) in the framework's layout, here lists of tensors."""
+    backend = backends.load(name)
+    lists = [
+        [(native(name, X), backend.to_tensor(y, backend.cpu())) for X, y in it.epoch(0)]
+        for it in load()
+    ]
+    found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
+    expected = fit("lenet", backend=name, lr=0.5)
+    assert [s["loss"] for s in found.steps] == pytest.approx(
+        [s["loss"] for s in expected.steps], rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint8])
+def test_labels_in_a_column_and_of_other_kinds(name, kind):
+    """As Paddle's and Keras' own datasets give them; images as float64."""
+    lists = [[(native(name, X), y[:, None].astype(kind)) for X, y in it.epoch(0)] for it in load()]
+    found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
+    expected = fit("lenet", backend=name, lr=0.5)
+    assert found.last.test_accuracy == expected.last.test_accuracy
+    assert [s["accuracy"] for s in found.steps] == [s["accuracy"] for s in expected.steps]
+
+
+def test_numpy_images_in_double_precision(name):
+    swap = (0, 2, 3, 1) if name == "tensorflow" else (0, 1, 2, 3)
+    lists = [[(X.astype(np.float64).transpose(swap), y) for X, y in it.epoch(0)] for it in load()]
+    found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
+    expected = fit("lenet", backend=name, lr=0.5)
+    assert [s["loss"] for s in found.steps] == pytest.approx(
+        [s["loss"] for s in expected.steps], rel=1e-5
+    )
+
+
+def test_numbers_of_numpy_and_whole_ones_are_taken(name, tmp_path):
+    loaders = load(batch_size=np.int64(32))
+    history = fit(
+        "lenet", loaders, np.int64(1), 1, backend=name, seed=np.int64(3), momentum=np.float32(0.5)
+    )
+    history.save(tmp_path / "h.json")
+    assert History.load(tmp_path / "h.json") == history
