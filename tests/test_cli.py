@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from helpers import alexnet
+from helpers import alexnet, alexnet_here
 
 from alexnet.datasets import files
 
@@ -87,7 +87,7 @@ def test_bad_input_is_one_sentence_and_exit_status_1(arguments, message, tmp_pat
     run = tmp_path / "run"
     if arguments[0] == "compare" and "--out" not in arguments:
         arguments = [*arguments, "--out", str(run)]
-    found = alexnet(*arguments)
+    found = alexnet_here(*arguments)
     assert found.returncode == 1, found.stdout
     lines = found.stderr.strip().splitlines()
     assert len(lines) == 1, found.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from checkpoints import saved
 from helpers import alexnet as command
-from helpers import logits, python, render
+from helpers import alexnet_here, logits, python, render
 from nets import EVERY_LAYER, rendered
 
 from alexnet.errors import CheckpointError
@@ -131,7 +131,7 @@ def test_a_conversion_that_cannot_be_is_one_sentence(tmp_path):
         convert(tmp_path / "none.safetensors", "numpy")
     with pytest.raises(CheckpointError, match="cannot be written"):
         convert(tmp_path / "net.safetensors", "numpy", tmp_path / "net.safetensors" / "a.npz")
-    refused = command("convert", str(tmp_path / "none.safetensors"), "--to", "numpy")
+    refused = alexnet_here("convert", str(tmp_path / "none.safetensors"), "--to", "numpy")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
 
 

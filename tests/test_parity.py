@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from helpers import alexnet as command
+from helpers import alexnet_here
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -268,7 +269,7 @@ def test_the_worst_of_random_nets_is_kept_and_disagreement_is_told(framework, mo
 
 @pytest.mark.slow
 def test_the_command_prints_a_table(covered):
-    found = command("parity", "lenet", "--steps", "2", "--backends", ",".join(covered))
+    found = alexnet_here("parity", "lenet", "--steps", "2", "--backends", ",".join(covered))
     assert found.returncode == 0, found.stderr
     lines = found.stdout.splitlines()
     assert lines[0] == "lenet, 2 steps of SGD on batches of 4, float32, without dropout"
@@ -291,7 +292,7 @@ def test_the_command_for_random_nets():
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments, message):
-    found = command("parity", *arguments)
+    found = alexnet_here("parity", *arguments)
     assert found.returncode == 1
     assert found.stderr.startswith(f"error: {message}")
     assert found.stderr.count("\n") == 1

@@ -10,7 +10,7 @@ from dataclasses import replace
 import matplotlib.style
 import numpy as np
 import pytest
-from helpers import alexnet
+from helpers import alexnet, alexnet_here
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
@@ -58,7 +58,7 @@ def test_every_figure_of_a_real_run_stands_in_the_report(tmp_path):
         assert figure in said, figure
     program = source(get("lenet").resolve(), "numpy")
     assert " ".join(program.split()).replace(" ", "") in said.replace(" ", "")
-    again = alexnet("report", str(tmp_path / "run"), "--out", str(tmp_path / "again.html"))
+    again = alexnet_here("report", str(tmp_path / "run"), "--out", str(tmp_path / "again.html"))
     assert again.stdout == f"{tmp_path / 'again.html'}\n"
     assert text_of((tmp_path / "again.html").read_text(encoding="utf-8")) == said
 
@@ -178,7 +178,7 @@ def test_a_diverged_net_has_a_report(tmp_path):
 def test_a_wrong_report_is_one_sentence(arguments, message, tmp_path):
     comparison(tmp_path / "run", [row("torch", labels())]).save()
     places = {"run": tmp_path / "run", "nothing": tmp_path / "nothing"}
-    done = alexnet("report", *(a.format(**places) for a in arguments))
+    done = alexnet_here("report", *(a.format(**places) for a in arguments))
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

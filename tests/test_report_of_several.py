@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from helpers import alexnet
+from helpers import alexnet_here
 from reports import BEGUN, comparison, labels, page_of, row, text_of
 from runs import SMALL
 
@@ -25,7 +25,9 @@ def test_runs_of_two_machines_stand_side_by_side(tmp_path):
     for run in (mine, theirs):
         run.save()
     path = tmp_path / "both.html"
-    done = alexnet("report", str(tmp_path / "mine"), str(tmp_path / "theirs"), "--out", str(path))
+    done = alexnet_here(
+        "report", str(tmp_path / "mine"), str(tmp_path / "theirs"), "--out", str(path)
+    )
     assert done.returncode == 0, done.stderr
     page = path.read_text(encoding="utf-8")
     said = text_of(page)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import alexnet as command
+from helpers import alexnet_here
 from loops import Silent
 from resumable import NET, WITHOUT_DROPOUT, images, train
 
@@ -68,8 +68,8 @@ def test_the_command_refuses_another_run_in_one_sentence(tmp_path):
         "1",
     ]
     shared += ["--checkpoint", str(path)]
-    assert command("train", *shared).returncode == 0
-    refused = command("train", *shared, "--resume", "--lr", "0.25")
+    assert alexnet_here("train", *shared).returncode == 0
+    refused = alexnet_here("train", *shared, "--resume", "--lr", "0.25")
     assert refused.returncode == 1
     assert refused.stderr == f"error: {path}: its run has lr 0.5; this one has lr 0.25\n"
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from helpers import alexnet as command
-from helpers import logits, native
+from helpers import alexnet_here, logits, native
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nets import EVERY_LAYER, example, rendered
@@ -128,7 +128,7 @@ def test_the_command_prints_a_program_to_paste():
 
 
 def test_the_command_prints_all_of_them():
-    found = command("show", "alexnet", "--size", "96")
+    found = alexnet_here("show", "alexnet", "--size", "96")
     programs = [source(zoo.ALEXNET.resolve((1, 96, 96)), name) for name in backends.FRAMEWORKS]
     assert found.stdout == "\n\n".join(programs)
 
@@ -142,7 +142,7 @@ def test_the_command_prints_all_of_them():
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments, message):
-    found = command("show", *arguments)
+    found = alexnet_here("show", *arguments)
     assert found.returncode == 1
     assert found.stderr.startswith(f"error: {message}")
     assert found.stderr.count("\n") == 1

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import alexnet, python, run
+from helpers import alexnet, alexnet_here, python, run
 from runs import SMALL, Watcher
 
 from alexnet import build, save
@@ -293,7 +293,7 @@ def test_a_missing_backend_that_was_asked_for_is_a_failure_of_a_resumed_run_too(
 def test_what_is_no_run_is_not_taken_up(content, message, tmp_path):
     if content is not None:
         (tmp_path / "comparison.json").write_text(content)
-    found = alexnet("compare", "--resume", str(tmp_path))
+    found = alexnet_here("compare", "--resume", str(tmp_path))
     assert found.returncode == 1
     assert re.search(message, found.stderr)
     assert found.stderr.count("\n") == 1
