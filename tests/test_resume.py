@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import alexnet as command
+from helpers import alexnet_here
 from loops import Silent
 from resumable import NET, STEPS, WITHOUT_DROPOUT, assert_same_run, images, train
 
@@ -197,20 +197,11 @@ def test_the_command_goes_on_with_its_checkpoint(name, tmp_path):
     """`alexnet train` in two parts ends with the weights of one; the second part asks for more."""
 
     def run(path, epochs, *more):
-        arguments = [
-            "--backend",
-            name,
-            "--data",
-            "sample",
-            "--examples",
-            "96",
-            "--epochs",
-            str(epochs),
-        ]
-        sizes = ["--resize", "96", "--batch-size", "32", "--momentum", "0.9", "--device", "cpu"]
-        done = command(
-            "train", "alexnet-mnist", *arguments, *sizes, "--checkpoint", str(path), *more
-        )
+        done = alexnet_here(
+            "train", "alexnet-mnist", "--backend", name, "--data", "sample", "--examples", "96",
+            "--epochs", str(epochs), "--resize", "96", "--batch-size", "32", "--momentum", "0.9",
+            "--device", "cpu", "--checkpoint", str(path), *more,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
 
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"

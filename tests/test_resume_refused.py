@@ -57,17 +57,9 @@ def test_what_holds_no_training_is_not_taken_up(tmp_path):
 def test_the_command_refuses_another_run_in_one_sentence(tmp_path):
     path = tmp_path / "run.safetensors"
     shared = [
-        "lenet",
-        "--backend",
-        "numpy",
-        "--data",
-        "sample",
-        "--examples",
-        "64",
-        "--epochs",
-        "1",
-    ]
-    shared += ["--checkpoint", str(path)]
+        "lenet", "--backend", "numpy", "--data", "sample", "--examples", "64", "--epochs", "1",
+        "--checkpoint", str(path),
+    ]  # fmt: skip
     assert alexnet_here("train", *shared).returncode == 0
     refused = alexnet_here("train", *shared, "--resume", "--lr", "0.25")
     assert refused.returncode == 1
