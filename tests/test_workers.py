@@ -66,7 +66,8 @@ def environment(folder, *names):
 
 @pytest.mark.slow
 @pytest.mark.needs("torch")
-def test_a_worker_needs_only_numpy_safetensors_and_its_framework(tmp_path):
+def test_a_worker_needs_only_numpy_safetensors_and_its_framework(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # it may name this library's folder
     python = environment(tmp_path / "env", "torch", "numpy", "safetensors")
     for module in ("rich", "typer", "matplotlib", "alexnet"):
         look = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is not None)"
@@ -246,17 +247,28 @@ class KillInSecondEpoch(Watcher):
 
 
 @pytest.mark.slow
-def test_what_is_missing_is_done_from_the_last_epoch(name, tmp_path):
+@pytest.mark.parametrize(
+    "trained",
+    [
+        "numpy",
+        pytest.param("paddle", marks=pytest.mark.needs("paddle")),
+        *(
+            pytest.param(n, marks=[pytest.mark.needs(n), pytest.mark.release])
+            for n in ("torch", "mxnet", "tensorflow")
+        ),
+    ],
+)
+def test_what_is_missing_is_done_from_the_last_epoch(trained, tmp_path):
     """And nothing else: the run ends as if nobody had been killed."""
-    whole = compare(Plan({"lenet": LONGER}, None, (name,)), out=tmp_path / "whole")
+    whole = compare(Plan({"lenet": LONGER}, None, (trained,)), out=tmp_path / "whole")
     broken = compare(
-        Plan({"lenet": LONGER}, None, (name,)), out=tmp_path / "run", watcher=KillInSecondEpoch()
+        Plan({"lenet": LONGER}, None, (trained,)), out=tmp_path / "run", watcher=KillInSecondEpoch()
     )
     assert broken.rows[0].problem.startswith("killed by SIGKILL")
-    assert (tmp_path / "run" / "checkpoints" / f"lenet-{name}.safetensors").exists()
+    assert (tmp_path / "run" / "checkpoints" / f"lenet-{trained}.safetensors").exists()
     watcher = Watcher()
     (row,) = resume(tmp_path / "run", watcher).rows
-    assert watcher.events.count((name, "epoch")) < 3
+    assert watcher.events.count((trained, "epoch")) < 3
     assert row.problem == ""
     expected = whole.rows[0].history
     assert [s["loss"] for s in row.history.steps] == [s["loss"] for s in expected.steps]
