@@ -349,7 +349,7 @@ def test_only_the_pixels_around_a_kink_are_marked():
 @pytest.mark.slow
 def test_a_large_net_agrees_in_single_precision(covered):
     """On images away from its kinks; on others rounding may change a gradient by a thousandth."""
-    run = Settings(steps=4, batch_size=1, dtype="float32")
+    run = Settings(steps=2, batch_size=1, dtype="float32")
     names = [n for n in backends.import_order() if n in covered]
     for found in parity("alexnet", names, run):
         assert found.agrees("float32"), found
