@@ -84,7 +84,7 @@ def test_paddle_after_tensorflow_is_an_error_and_no_crash():
 @pytest.mark.parametrize(
     "imports",
     [
-        "backends.load('torch'); backends.load('tensorflow')",
+        # torch before tensorflow, both by this library: conftest.py does so for every run
         "backends.load('tensorflow'); backends.load('torch')",
         "backends.load('torch'); import tensorflow",
         "import tensorflow; backends.load('torch')",
@@ -98,17 +98,6 @@ def test_torch_and_tensorflow_live_in_one_process_in_any_order(imports):
         "import torch; torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), 0.1); print('alive')"
     )
     assert found.stdout.strip().endswith("alive"), (found.returncode, found.stderr[-500:])
-
-
-@pytest.mark.slow
-@pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
-def test_all_frameworks_in_the_order_of_the_registry():
-    found = python(
-        "from alexnet import backends\n"
-        "for name in backends.import_order(): print(backends.load(name).version())"
-    )
-    assert found.returncode == 0, found.stderr
-    assert len(found.stdout.split()) == 5
 
 
 @pytest.mark.slow
