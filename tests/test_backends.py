@@ -45,7 +45,7 @@ def layer_shapes(name, net, shape):
 @pytest.mark.parametrize(
     ("model", "shapes"), [("alexnet", ALEXNET_SHAPES), ("lenet", LENET_SHAPES)]
 )
-def test_layer_by_layer_shapes_are_the_chapters(name, model, shapes):
+def test_shapes_of_all_layers_are_the_chapters(name, model, shapes):
     net = alexnet.build(model, backend=name)
     assert layer_shapes(name, net, zoo.get(model).input_shape) == shapes
 
@@ -93,7 +93,7 @@ def test_a_training_step_agrees_with_the_reference(framework, net):
         assert np.abs(found[key] - w).max() <= 1e-4 * moved + 1e-6, key
 
 
-def test_running_variance_moves_towards_the_batchs(framework):
+def test_running_variance_moves_towards_that_of_the_batch(framework):
     """The biased one, by which it normalises, in every framework."""
     net = Net("norm", (3, 4, 5), (BatchNorm(momentum=0.25), Flatten(), Dense(5)))
     weights, images, labels = example(net)
@@ -124,7 +124,7 @@ def test_gradients_agree_with_the_reference(framework, net):
         assert np.abs(gradients[key] - g).max() <= 1e-7 * largest, key
 
 
-def test_what_a_loop_before_has_left_does_not_count(framework):
+def test_gradients_left_by_an_earlier_loop_do_not_count(framework):
     """Gradients of a reader's own backward pass are no part of the first step."""
     net = EVERY_LAYER[1]
     weights, images, labels = example(net)
@@ -173,7 +173,7 @@ def test_alexnets_logits_agree_on_real_images(covered, real_images, size):
 
 
 @pytest.mark.parametrize("size", [28, 29, 56, 225])
-def test_images_are_the_same_tensor(framework, real_images, size):
+def test_images_are_the_same_tensor_in_every_backend(framework, real_images, size):
     transform = ImageTransform(resize_matrix(size, 28), mean=0.3, std=0.4)
     found = []
     for name in ("numpy", framework):
@@ -205,7 +205,7 @@ def test_initial_weights_are_the_same_bits(framework):
         assert found[key].tobytes() == w.tobytes(), key
 
 
-def test_get_weights_gives_copies(name):
+def test_get_weights_returns_copies(name):
     net = alexnet.build("lenet", backend=name)
     alexnet.get_weights(net)["0.weight"][:] = 0
     assert np.abs(alexnet.get_weights(net)["0.weight"]).max() > 0
@@ -306,7 +306,7 @@ def test_tensorflow_does_not_take_the_whole_gpu(monkeypatch):
     assert [on for _, on in grown] == [True, True]
 
 
-def test_a_gpu_that_is_not_there_is_refused(name):
+def test_a_missing_gpu_is_refused(name):
     with pytest.raises(
         BackendError, match=re.escape("cannot use 'gpu:9'; GPUs that it sees: none")
     ):
@@ -319,7 +319,7 @@ def test_an_unknown_device_is_refused(name, device):
         alexnet.build("lenet", backend=name, device=device)
 
 
-def test_who_asks_for_the_cpu_does_not_look_for_gpus(monkeypatch, name):
+def test_a_request_for_the_cpu_does_not_look_for_gpus(monkeypatch, name):
     """A driver that is broken must not matter then."""
 
     def broken():
@@ -329,7 +329,7 @@ def test_who_asks_for_the_cpu_does_not_look_for_gpus(monkeypatch, name):
     assert alexnet.build("lenet", backend=name, device="cpu") is not None
 
 
-def test_the_same_request_means_the_same_everywhere(name):
+def test_a_device_request_means_the_same_in_every_backend(name):
     backend = backends.load(name)
     for request in (None, "cpu", alexnet.try_gpu()):
         assert str(backends.resolve_device(backend, request)) == CPU_NAMES[name]
@@ -338,14 +338,14 @@ def test_the_same_request_means_the_same_everywhere(name):
 # --- the registry ---------------------------------------------------------------------------------
 
 
-def test_an_unknown_backend_lists_the_known():
+def test_the_error_for_an_unknown_backend_lists_the_known_ones():
     with pytest.raises(
         BackendError, match=r"unknown backend 'torhc' \(did you mean torch\?\).*paddle"
     ):
         alexnet.build("lenet", backend="torhc")
 
 
-def test_a_spec_layer_is_no_net():
+def test_a_layer_of_a_table_is_refused_as_a_net():
     with pytest.raises(BackendError, match="Conv is not a net of NumPy, PyTorch"):
         alexnet.get_weights(Conv(3, 3))
 
@@ -355,5 +355,5 @@ def test_an_image_too_small_is_refused_before_the_framework(name):
         alexnet.build("alexnet", backend=name, input_shape=(1, 64, 64))
 
 
-def test_the_owner_of_a_net_is_seen(name):
+def test_owner_names_the_framework_of_a_net(name):
     assert backends.owner(alexnet.build("lenet", backend=name)) == name

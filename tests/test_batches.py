@@ -42,7 +42,7 @@ def test_the_first_batches_are_the_first_of_the_whole_epoch():
     assert len(replace(numbered(5), first=3)) == 2
 
 
-def test_orders_differ_by_epoch_and_by_seed_and_come_back():
+def test_orders_differ_by_epoch_and_seed_and_repeat():
     loader = numbered(50)
     first, second = labels(loader), labels(loader)
     assert first != second
@@ -93,7 +93,7 @@ def test_normalised_images_have_mean_zero_and_deviation_one():
     assert abs(X.std() - 1) < 0.02
 
 
-def test_the_smaller_of_both_subsets_counts(monkeypatch):
+def test_the_smaller_of_two_subsets_is_used(monkeypatch):
     monkeypatch.setenv("ALEXNET_SUBSET", "20:30")
     train_iter, test_iter = load_fashion_mnist(8, source="sample", subset=(10, 100))
     assert (train_iter.num_examples, test_iter.num_examples) == (10, 30)

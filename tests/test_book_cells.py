@@ -9,7 +9,7 @@ pytestmark = pytest.mark.usefixtures("the_sample")
 
 
 @pytest.mark.needs("mxnet")
-def test_a_norm_that_a_reader_wrote_for_mxnet_starts_from_ones():
+def test_a_readers_own_norm_for_mxnet_starts_from_ones():
     """Its gamma is (1, C), and is no weight to draw."""
     from mxnet import init
     from mxnet.gluon import nn
@@ -33,7 +33,7 @@ def test_a_norm_that_a_reader_wrote_for_mxnet_starts_from_ones():
 
 
 @pytest.mark.needs("tensorflow")
-def test_keras_still_says_what_a_class_forgot():
+def test_keras_still_reports_a_missing_super_init():
     import tensorflow as tf
 
     import alexnet.tensorflow  # noqa: F401  (importing it changes Keras)

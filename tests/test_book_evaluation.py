@@ -14,7 +14,7 @@ from alexnet import backends, load_fashion_mnist
 pytestmark = pytest.mark.usefixtures("the_sample")
 
 
-def test_accuracy_of_a_net_wherever_it_is(framework, d2l):
+def test_accuracy_is_the_same_for_a_net_and_a_function_on_every_device(framework, d2l):
     _, test_iter = d2l.load_data_fashion_mnist(64)
     net = alexnet.build("lenet", backend=framework)
     backend = backends.load(framework)
@@ -71,14 +71,14 @@ def test_a_plain_function_is_evaluated_without_gradients():
     assert set(seen) == {False}
 
 
-def test_accuracy_counts_the_right_ones(d2l):
+def test_accuracy_counts_the_right_answers(d2l):
     y_hat = d2l.tensor([[0.1, 0.3, 0.6], [0.3, 0.2, 0.5]])
     assert d2l.accuracy(y_hat, d2l.tensor([0, 2])) == 1
     assert d2l.accuracy(y_hat, d2l.tensor([[2], [2]])) == 2  # Paddle's labels are a column
     assert d2l.accuracy(d2l.tensor([1, 2]), d2l.tensor([1, 1])) == 1
 
 
-def test_numbers_of_half_precision_are_read_as_they_are(framework, d2l):
+def test_half_precision_numbers_keep_their_values(framework, d2l):
     module = importlib.import_module(framework)
     # MXNet has no bfloat16 that can be read.
     kinds = ["float16"] if framework == "mxnet" else [module.float16, module.bfloat16]

@@ -21,7 +21,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("resize", [None, 64])
-def test_batches_are_what_the_frameworks_own_loader_gives(framework, d2l, resize):
+def test_batches_have_the_types_and_shapes_of_the_frameworks_own_loader(framework, d2l, resize):
     train_iter, test_iter = d2l.load_data_fashion_mnist(32, resize=resize)
     side = resize or 28
     shape = (32, side, side, 1) if framework == "tensorflow" else (32, 1, side, side)
@@ -36,7 +36,7 @@ def test_batches_are_what_the_frameworks_own_loader_gives(framework, d2l, resize
         assert 0 <= float(d2l.reduce_mean(X)) <= 1
 
 
-def test_a_loop_sees_every_image_once_and_in_another_order_each_time(d2l):
+def test_each_epoch_has_every_image_once_in_a_new_order(d2l):
     train_iter, test_iter = d2l.load_data_fashion_mnist(64)
     assert (len(train_iter), len(test_iter)) == (5, 1)
     orders = []
@@ -125,7 +125,7 @@ def test_keras_fits_on_the_datasets_with_callbacks():
 
 
 @pytest.mark.slow
-def test_a_program_that_leaves_a_loop_ends(framework):
+def test_a_program_that_leaves_a_loop_early_ends(framework):
     """No thread of a framework waits for a batch that nobody wants any more."""
     found = python(
         f"from alexnet import {framework} as d2l\n"

@@ -74,7 +74,7 @@ def test_signatures_are_the_books(framework, d2l):
         assert " ".join(plain) == signature, name
 
 
-def test_every_name_is_listed_and_explained(d2l):
+def test_every_name_is_in_all_and_has_a_docstring(d2l):
     assert set(d2l.__all__) >= {*SIGNATURES, *SMALL.split()}
     for name in d2l.__all__:
         value = getattr(d2l, name)
@@ -82,7 +82,7 @@ def test_every_name_is_listed_and_explained(d2l):
             assert inspect.getdoc(value), name
 
 
-def test_help_tells_the_truth(framework, d2l):
+def test_help_shows_the_columns_own_source(framework, d2l):
     assert inspect.getsourcefile(d2l.train_ch6).endswith(f"alexnet/{framework}.py")
     assert "examples/sec in two lines" in d2l.train_ch6.__doc__
 
@@ -98,21 +98,21 @@ def test_an_editor_completes_the_names(framework, d2l):
 
 
 @pytest.mark.parametrize("name_of_another", ["RNNModel", "load_array", "MultiHeadAttention"])
-def test_a_name_of_another_chapter_says_so(framework, d2l, name_of_another):
+def test_a_name_of_another_chapter_is_refused_with_that_chapter(framework, d2l, name_of_another):
     chapter = CHAPTER_OF[name_of_another]
     message = f"alexnet.{framework} has no {name_of_another}: .* chapter on {chapter}; "
     with pytest.raises(AttributeError, match=message):
         getattr(d2l, name_of_another)
 
 
-def test_no_name_is_here_and_elsewhere(d2l):
+def test_no_name_is_listed_both_here_and_for_another_chapter(d2l):
     assert not set(d2l.__all__) & set(CHAPTER_OF)
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
         d2l.no_such_name  # noqa: B018  (to ask for it is the test)
     assert not hasattr(d2l, "no_such_name")
 
 
-def test_a_framework_that_is_missing_is_named_when_it_is_asked_for():
+def test_importing_the_column_of_a_missing_framework_names_it():
     found = python(
         "import sys; sys.modules['paddle'] = None\n"
         "from alexnet import backends\n"

@@ -110,7 +110,7 @@ for epoch in range(4):
 """
 
 
-def test_an_animator_in_a_notebook_is_one_picture_drawn_anew(a_folder):
+def test_an_animator_in_a_notebook_redraws_one_picture(a_folder):
     cells = [nbformat.v4.new_code_cell(NOTEBOOK), nbformat.v4.new_code_cell("animator.add(4, 0.1)")]
     notebook = nbformat.v4.new_notebook(cells=cells)
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
@@ -145,7 +145,7 @@ d2l.train_ch6(net, *d2l.load_data_fashion_mnist(32), 2, 0.5, d2l.try_gpu())
     assert "examples/sec on" in second
 
 
-def test_plot_takes_what_frameworks_give(name):
+def test_plot_accepts_tensors_of_every_framework(name):
     backend = backends.load(name)
     x = backend.to_tensor(np.linspace(0, 1, 5, dtype=np.float32), backend.cpu())
     plot(x, [x, x * x], "x", "y", legend=["x", "square"], figsize=(4, 3))
@@ -169,7 +169,7 @@ def test_plot_takes_what_frameworks_give(name):
         ([[3, 4], [5, 6]], None, [([0, 1], [3, 4]), ([0, 1], [5, 6])]),
     ],
 )
-def test_plot_takes_one_curve_or_several(X, Y, expected):
+def test_plot_accepts_one_curve_or_several(X, Y, expected):
     plot(X, Y)
     found = [(list(line.get_xdata()), list(line.get_ydata())) for line in plt.gca().lines]
     assert found == expected
@@ -202,7 +202,7 @@ def test_one_epoch_has_an_axis_too(recwarn):
     assert not recwarn.list
 
 
-def test_show_images_takes_tensors_lists_and_colours(name):
+def test_show_images_accepts_tensors_lists_and_colours(name):
     backend = backends.load(name)
     pixels = np.random.default_rng(0).random((6, 1, 8, 9)).astype(np.float32)
     tensor = backend.to_tensor(pixels, backend.cpu())

@@ -44,7 +44,7 @@ def test_a_net_of_residual_blocks_trains(framework, d2l, monkeypatch):
     assert losses == sorted(losses, reverse=True)
 
 
-def test_residual_keeps_and_halves(framework, d2l):
+def test_residual_keeps_or_halves_the_size_and_adds_two_paths(framework, d2l):
     """Its shapes; and that it is the sum of two paths: without its convolutions, only relu(X)."""
     shape = (4, 6, 6, 3) if framework == "tensorflow" else (4, 3, 6, 6)
     halved = (4, 3, 3, 6) if framework == "tensorflow" else (4, 6, 3, 3)

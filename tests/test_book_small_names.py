@@ -11,7 +11,7 @@ from alexnet.errors import DataError, RunError
 pytestmark = pytest.mark.usefixtures("the_sample")
 
 
-def test_the_small_names(framework, d2l):
+def test_small_names_compute_what_they_say(framework, d2l):
     X = d2l.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     assert int(d2l.size(X)) == 6
     assert backends.to_numpy(d2l.argmax(X, 1)).tolist() == [2, 2]
@@ -59,7 +59,7 @@ def test_corr2d_is_the_cross_correlation(framework, d2l):
         d2l.corr2d(d2l.ones((2, 9)), d2l.ones((3, 2)))
 
 
-def test_an_accumulator_wants_a_value_for_each_sum(d2l):
+def test_an_accumulator_needs_a_value_for_each_sum(d2l):
     sums = d2l.Accumulator(2)
     sums.add(d2l.tensor(1.5), 2)
     sums.add(1, d2l.tensor([3.0]))

@@ -113,7 +113,7 @@ def test_softmax_regression_is_the_same_in_every_column(framework):
 
 
 @pytest.mark.needs("torch")
-def test_a_mean_loss_counts_as_much_as_one_of_each_example():
+def test_a_mean_loss_trains_like_a_loss_per_example():
     import torch
 
     from alexnet import torch as d2l

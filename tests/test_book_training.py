@@ -57,7 +57,7 @@ def test_a_net_of_another_column_is_refused(framework, d2l):
         d2l.train_ch6(net, *d2l.load_data_fashion_mnist(64), 1, 0.1)
 
 
-def test_the_devices(framework, d2l):
+def test_try_gpu_returns_the_frameworks_devices(framework, d2l):
     backend = backends.load(framework)
     if framework == "tensorflow":
         with d2l.try_gpu():
@@ -69,7 +69,7 @@ def test_the_devices(framework, d2l):
     assert d2l.try_all_gpus() == (backend.gpus() or [backend.cpu()])
 
 
-def test_a_run_does_not_depend_on_what_was_looked_at_before(framework, d2l, monkeypatch):
+def test_a_run_does_not_depend_on_earlier_use_of_its_loaders(framework, d2l, monkeypatch):
     """A look at a batch, a loop, an earlier run: the first epoch is the first, in every column."""
     loaders = d2l.load_data_fashion_mnist(64)
     losses = []
@@ -86,7 +86,7 @@ def test_a_run_does_not_depend_on_what_was_looked_at_before(framework, d2l, monk
     assert losses[0] == pytest.approx([step["loss"] for step in expected.steps], rel=1e-4)
 
 
-def test_a_function_that_makes_a_net_gives_it_back(framework, d2l):
+def test_train_ch6_returns_the_net_that_a_function_makes(framework, d2l):
     net = d2l.train_ch6(lambda: linear(framework), *d2l.load_data_fashion_mnist(64), 1, 0.1)
     assert backends.owner(net) == framework
     assert d2l.evaluate_accuracy(net, d2l.load_data_fashion_mnist(64)[1]) > 0.2  # chance is 0.1
@@ -94,7 +94,7 @@ def test_a_function_that_makes_a_net_gives_it_back(framework, d2l):
 
 @pytest.mark.needs("tensorflow")
 @pytest.mark.parametrize("name_of_it", ["/CPU:0", "CPU:0", "cpu:0", "/device:CPU:0"])
-def test_a_device_of_tensorflow_is_taken_however_it_is_written(name_of_it, capsys):
+def test_train_ch6_accepts_every_spelling_of_a_tensorflow_device(name_of_it, capsys):
     import tensorflow as tf
 
     from alexnet import tensorflow as d2l
@@ -105,7 +105,7 @@ def test_a_device_of_tensorflow_is_taken_however_it_is_written(name_of_it, capsy
 
 
 @pytest.mark.needs("tensorflow")
-def test_what_is_no_model_is_refused_before_it_is_trained():
+def test_a_layer_in_place_of_a_model_is_refused_before_training():
     import tensorflow as tf
 
     from alexnet import tensorflow as d2l
@@ -115,7 +115,7 @@ def test_what_is_no_model_is_refused_before_it_is_trained():
 
 
 @pytest.mark.needs("tensorflow")
-def test_the_books_callback_shows_a_fit(capsys):
+def test_train_callback_reports_a_fit(capsys):
     import tensorflow as tf
 
     from alexnet import tensorflow as d2l

@@ -23,18 +23,18 @@ from alexnet.spec.weights import initial_weights
 
 
 @given(number=st.integers(0, 10**6))
-def test_a_net_that_is_written_down_is_read_as_the_same(number):
+def test_a_random_net_survives_json(number):
     net = random_net(random.Random(number))
     assert Net.from_dict(json.loads(json.dumps(net.to_dict()))) == net
 
 
 @pytest.mark.parametrize("model", zoo.ZOO)
-def test_so_is_every_net_of_the_zoo(model):
+def test_every_net_of_the_zoo_survives_json(model):
     assert Net.from_dict(json.loads(json.dumps(zoo.get(model).to_dict()))) == zoo.get(model)
 
 
 @pytest.mark.parametrize("net", EVERY_LAYER, ids=lambda net: net.name)
-def test_what_one_framework_saves_every_other_loads(name, covered, net, tmp_path):
+def test_every_framework_loads_what_another_saves(name, covered, net, tmp_path):
     weights, images = saved(tmp_path / "net.safetensors", net, name)
     expected = logits(name, rendered(name, net, weights), images)
     for other in covered:
@@ -44,7 +44,7 @@ def test_what_one_framework_saves_every_other_loads(name, covered, net, tmp_path
         np.testing.assert_allclose(logits(other, loaded, images), expected, rtol=0, atol=2e-5)
 
 
-def test_double_precision_stays(name, tmp_path):
+def test_a_checkpoint_keeps_double_precision(name, tmp_path):
     backend = backends.load(name)
     net = render(name, SMALL, "float64")
     drawn = initial_weights(SMALL.resolve().parameters)
@@ -70,7 +70,7 @@ def test_the_same_net_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_the_size_of_the_images_is_kept(tmp_path):
+def test_a_checkpoint_keeps_the_image_size(tmp_path):
     net = alexnet.build("lenet", backend="numpy", input_shape=(1, 32, 32))
     alexnet.save(net, tmp_path / "net.safetensors")
     assert alexnet.load(tmp_path / "net.safetensors", backend="numpy")(
@@ -103,7 +103,7 @@ def test_saving_in_the_middle_of_training_leaves_the_net_in_training(library, tm
     assert [layer.training for layer in net] == [True, False, True]
 
 
-def test_what_could_not_be_read_again_is_not_written(tmp_path):
+def test_a_net_that_could_not_be_read_back_is_not_written(tmp_path):
     class Mine(ReLU):
         pass
 
@@ -123,7 +123,7 @@ def test_half_precision_is_refused(tmp_path):
         alexnet.save(net, tmp_path / "net.safetensors")
 
 
-def test_values_that_are_not_finite_are_not_saved(name, tmp_path):
+def test_non_finite_weights_are_not_saved(name, tmp_path):
     path = tmp_path / "net.safetensors"
     saved(path)
     before = path.read_bytes()
@@ -139,7 +139,7 @@ def test_values_that_are_not_finite_are_not_saved(name, tmp_path):
 # --- the file's place -----------------------------------------------------------------------------
 
 
-def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
+def test_saving_keeps_links_and_permissions(tmp_path):
     target, link = tmp_path / "target.safetensors", tmp_path / "link.safetensors"
     saved(target)
     target.chmod(0o600)

@@ -117,7 +117,7 @@ CHANGES = {
 }
 
 
-def test_the_history_that_is_changed_below_is_itself_in_order(tmp_path):
+def test_the_history_that_is_changed_below_is_valid(tmp_path):
     path = tmp_path / "net.safetensors"
     saved(path)
     rewritten(path, lambda _, about: about.update(trained(HISTORY)))
@@ -125,7 +125,7 @@ def test_the_history_that_is_changed_below_is_itself_in_order(tmp_path):
 
 
 @pytest.mark.parametrize("message", CHANGES)
-def test_a_file_that_is_not_in_order_is_refused_in_one_sentence(message, tmp_path):
+def test_an_inconsistent_file_is_refused_in_one_sentence(message, tmp_path):
     path = tmp_path / "net.safetensors"
     saved(path)
     rewritten(path, CHANGES[message])
@@ -158,7 +158,7 @@ def test_a_file_of_another_kind_is_refused(message, content, tmp_path):
         alexnet.load(path, backend="numpy")
 
 
-def test_metadata_without_end_is_refused(tmp_path):
+def test_deeply_nested_metadata_is_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     save_file({"a": np.ones(1)}, path, {"alexnet": "[" * 200_000})
     with pytest.raises(CheckpointError, match="its metadata is not JSON"):
@@ -174,7 +174,7 @@ def test_a_truncated_file_is_not_called_a_pickle(length, tmp_path):
         alexnet.load(path, backend="numpy")
 
 
-def test_nothing_is_unpickled(tmp_path):
+def test_a_pickle_is_refused_without_being_loaded(tmp_path):
     class Trap:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "sprung"),)
@@ -185,7 +185,7 @@ def test_nothing_is_unpickled(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_tensors_of_someone_else_hold_no_net(tmp_path):
+def test_a_file_of_tensors_without_a_net_is_refused(tmp_path):
     save_file({"features.0.weight": np.ones(3)}, tmp_path / "net.safetensors", {"format": "pt"})
     with pytest.raises(CheckpointError, match="holds tensors, but no net"):
         alexnet.load(tmp_path / "net.safetensors", backend="numpy")
@@ -208,7 +208,7 @@ def test_a_dtype_that_numpy_does_not_have_is_refused(tmp_path):
         alexnet.load(tmp_path / "net.safetensors", backend="numpy")
 
 
-def test_a_file_of_before_there_were_checksums_still_loads(tmp_path):
+def test_a_file_without_checksums_still_loads(tmp_path):
     path = tmp_path / "net.safetensors"
     weights, _ = saved(path)
     rewritten(path, lambda arrays, about: None)

@@ -24,7 +24,7 @@ def torch_lenet(activation):
 
 
 @pytest.mark.needs("torch")
-def test_a_net_of_ones_own_is_saved_by_the_name_of_its_table(covered, tmp_path, real_images):
+def test_a_net_built_elsewhere_is_saved_under_its_model_name(covered, tmp_path, real_images):
     from torch import nn
 
     net = torch_lenet(nn.Sigmoid)
@@ -56,7 +56,7 @@ def test_a_net_that_computes_something_else_is_refused(tmp_path):
         (zoo.LENET.resolve((1, 32, 32)).net, r"2\.0\.weight has shape \(120, 400\)"),
     ],
 )
-def test_a_net_that_is_not_known_or_does_not_fit_is_refused(model, message, tmp_path):
+def test_an_unknown_or_unfitting_net_is_refused(model, message, tmp_path):
     from torch import nn
 
     with pytest.raises(CheckpointError, match=message):
@@ -84,7 +84,7 @@ def paper_norm(alpha):
 
 
 @pytest.mark.needs("torch")
-def test_small_images_alone_would_not_tell(tmp_path):
+def test_a_wrong_alpha_or_relu6_is_found_on_large_images(tmp_path):
     """PyTorch divides alpha by size; with the paper's alpha, it is five times too small."""
     table = Net("norm", (1, 9, 9), (Conv(8, 3), LocalResponseNorm(), ReLU(), Flatten()))
     from torch import nn
@@ -118,7 +118,7 @@ def test_a_gluon_net_that_was_not_initialized_is_refused(tmp_path):
 
 
 @pytest.mark.needs("tensorflow")
-def test_keras_tells_that_an_order_of_features_may_be_unknown(tmp_path):
+def test_a_keras_class_with_an_unknown_order_of_features_is_refused(tmp_path):
     import keras
 
     class Own(keras.Model):

@@ -20,7 +20,7 @@ def test_summary_prints_the_table_with_its_totals():
     assert max(map(len, found.stdout.splitlines())) <= 80
 
 
-def test_version():
+def test_the_command_prints_its_version():
     assert alexnet("--version").stdout.startswith("alexnet 0.")
 
 
@@ -77,7 +77,7 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
-def test_bad_input_is_one_sentence_and_exit_status_1(arguments, message, tmp_path):
+def test_bad_input_gives_one_sentence_and_exit_status_1(arguments, message, tmp_path):
     import re
 
     if arguments[0] == "train" and "--backend" not in arguments:
@@ -96,7 +96,7 @@ def test_bad_input_is_one_sentence_and_exit_status_1(arguments, message, tmp_pat
     assert not run.exists()
 
 
-def test_a_truncated_file_through_the_command_line(tmp_path):
+def test_a_truncated_data_file_is_one_sentence_of_the_command(tmp_path):
     shutil.copytree(files.sample_folder(), tmp_path / "data")
     path = tmp_path / "data" / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:5000])

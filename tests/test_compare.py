@@ -59,14 +59,14 @@ def test_the_run_folder_holds_everything(tmp_path):
     assert picture.std() > 0.01  # it is not blank
 
 
-def test_a_diverging_run_says_so(tmp_path):
+def test_a_diverging_run_has_a_row_that_says_so(tmp_path):
     """Losses that are no numbers are on the way; the weights stop it."""
     plan = Plan({"alexnet-mnist": replace(SMALL_ALEXNET, lr=1e30)}, None, ("numpy",))
     (row,) = compare(plan, out=tmp_path / "run").rows
     assert re.search("is not finite after epoch 1, so the training stops", row.problem)
 
 
-def test_a_step_that_is_not_the_references_is_noted(tmp_path, monkeypatch):
+def test_a_step_that_differs_from_the_reference_is_noted(tmp_path, monkeypatch):
     wrong = "import alexnet.workers.worker as w\nfrom alexnet.parity.check import Differences\n"
     wrong += "w.parity = lambda *a: iter([Differences('numpy', 0.0, 0.0, 0.5, 0.0, '3.weight')])\n"
     launch = processes.LAUNCH.replace(
@@ -80,7 +80,7 @@ def test_a_step_that_is_not_the_references_is_noted(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_several_nets_stand_in_one_table(tmp_path):
+def test_several_nets_share_one_table(tmp_path):
     """Through the command line: each under its name, with its own recipe, logs and curves."""
     folder = tmp_path / "run"
     done = alexnet(
@@ -109,7 +109,7 @@ def test_several_nets_stand_in_one_table(tmp_path):
     ]
 
 
-def test_a_framework_that_is_missing_is_a_row_with_its_command(tmp_path, monkeypatch):
+def test_a_missing_framework_has_a_row_with_its_install_command(tmp_path, monkeypatch):
     real = backends.installed
     monkeypatch.setattr(backends, "installed", lambda name: name != "mxnet" and real(name))
     found = compare(Plan({"lenet": SMALL}, None, ("mxnet", "numpy")), out=tmp_path / "run")
@@ -125,7 +125,7 @@ def test_a_framework_that_is_missing_is_a_row_with_its_command(tmp_path, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
-def test_the_main_job_cut_down(tmp_path):
+def test_compare_runs_alexnet_in_every_backend_on_few_images(tmp_path):
     """`alexnet compare` as the README has it, on 48 small images: every backend runs."""
     arguments = ["--resize", "96", "--out", str(tmp_path / "run")]
     found = alexnet("compare", *arguments, ALEXNET_SUBSET="48:16")
@@ -143,7 +143,7 @@ def test_the_main_job_cut_down(tmp_path):
 @pytest.mark.release
 @pytest.mark.slow
 @pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
-def test_the_main_job(tmp_path):
+def test_compare_trains_alexnet_in_every_backend(tmp_path):
     """`alexnet compare` as the README has it: every backend learns, on real images, at 224."""
     found = alexnet("compare", "--out", str(tmp_path / "run"))
     assert found.returncode == 0, found.stdout + found.stderr

@@ -18,7 +18,7 @@ from alexnet.workers import processes
 
 
 @pytest.mark.parametrize("event", ["result", "answers"])
-def test_a_worker_killed_after_its_result_has_its_row(event, tmp_path):
+def test_a_worker_killed_after_its_result_keeps_its_row(event, tmp_path):
     """And what came after the result is made up for, without training again."""
     watcher = Watcher()
     watcher.when = ("numpy", event)
@@ -42,7 +42,7 @@ def test_a_worker_killed_after_its_result_has_its_row(event, tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_an_interrupt_after_a_result_is_noted_and_made_up_for(tmp_path):
+def test_an_interrupt_after_a_result_is_noted_and_the_rest_is_added_later(tmp_path):
     def interrupt(event):
         raise KeyboardInterrupt
 
@@ -60,7 +60,7 @@ def test_an_interrupt_after_a_result_is_noted_and_made_up_for(tmp_path):
     assert mended.parity.agrees("float32")
 
 
-def test_who_only_adds_what_is_missing_does_not_say_where_it_was_trained(tmp_path, monkeypatch):
+def test_a_worker_that_adds_missing_parts_keeps_the_rows_machine_and_history(tmp_path, monkeypatch):
     kill = Watcher(("numpy", "result"), lambda event: os.kill(kill.pid, signal.SIGKILL))
     plan = Plan({"lenet": SMALL}, None, ("numpy",))
     (trained,) = compare(plan, out=tmp_path / "run", watcher=kill).rows
@@ -71,7 +71,7 @@ def test_who_only_adds_what_is_missing_does_not_say_where_it_was_trained(tmp_pat
         assert getattr(mended, name) == getattr(trained, name)
 
 
-def test_a_row_that_is_complete_leaves_no_checkpoint_when_interrupted(tmp_path):
+def test_an_interrupt_after_a_complete_row_leaves_no_checkpoint(tmp_path):
     def interrupt(event):
         raise KeyboardInterrupt
 
@@ -82,7 +82,7 @@ def test_a_row_that_is_complete_leaves_no_checkpoint_when_interrupted(tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_a_failure_is_told_once(tmp_path, monkeypatch):
+def test_a_row_reports_its_failure_once(tmp_path, monkeypatch):
     """A worker says why, then ends with a status; after that comes an interrupt."""
     wrong = "import alexnet.workers.worker as w\nfrom alexnet.errors import RunError\n"
     wrong += "def parity(*a): raise RunError('no images stand away')\nw.parity = parity\n"
@@ -105,7 +105,7 @@ def test_a_failure_is_told_once(tmp_path, monkeypatch):
     assert waiting.problem.startswith("interrupted; ")
 
 
-def test_a_row_without_a_result_has_no_remark_about_its_images(tmp_path):
+def test_a_row_without_a_result_has_no_note_about_its_images(tmp_path):
     def interrupt(event):
         raise KeyboardInterrupt
 

@@ -30,19 +30,19 @@ def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
     assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples == examples
 
 
-def test_a_net_without_a_recipe_of_its_own_is_trained_at_its_own_size():
+def test_a_net_without_its_own_recipe_is_trained_at_its_own_size():
     found = plan(["alexnet-mnist", "alexnet-2012"], full=False, data="sample").recipes
     assert [recipe.resize for recipe in found.values()] == [96, 224]
     assert found["alexnet-mnist"].lr == QUICK["alexnet"].lr
 
 
-def test_numpy_alone_does_all_the_work(monkeypatch):
+def test_numpy_alone_trains_on_all_batches(monkeypatch):
     assert plan(["alexnet"], full=False, data="sample").recipes["alexnet"].numpy_batches
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
     assert plan(["alexnet"], full=False, data="sample").recipes["alexnet"].numpy_batches is None
 
 
-def test_only_the_backends_that_run_decide_over_the_recipe(monkeypatch):
+def test_only_the_backends_that_run_decide_the_recipe(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda name: True)
     monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
     monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: b == "torch")
@@ -69,7 +69,7 @@ def test_a_worker_reports_its_device_without_training():
     assert planning._uses_gpu("lenet", "torch", sys.executable) is False
 
 
-def test_a_quick_run_takes_the_sample_where_there_is_nothing_else(monkeypatch):
+def test_a_quick_run_without_other_data_uses_the_sample(monkeypatch):
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
     monkeypatch.setattr(planning, "find", lambda dataset: None)
     assert plan(["alexnet"], full=False).root is None

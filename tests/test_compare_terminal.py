@@ -8,7 +8,7 @@ from alexnet.comparison.rows import Row
 from alexnet.comparison.terminal import TerminalWatcher
 
 
-def test_bars_of_several_nets_stand_under_their_names_in_80_columns(monkeypatch):
+def test_progress_bars_are_grouped_by_net_and_fit_80_columns(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     watcher = TerminalWatcher()
     models, names = ("lenet", "alexnet-2012-two-gpus"), ("tensorflow", "paddle")

@@ -25,7 +25,7 @@ from alexnet.json_values import from_json
         {"classes": [1], "probabilities": ["a"]},
     ],
 )
-def test_what_is_no_answer_is_refused(answers, tmp_path):
+def test_invalid_answers_are_refused(answers, tmp_path):
     saved = row("torch", labels()).to_dict() | {"answers": answers}
     with pytest.raises(ValueError, match=r"classes|probabilities"):
         from_json(Row, json.loads(json.dumps(saved)), "row")
@@ -91,7 +91,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("message", DAMAGE)
-def test_a_damaged_comparison_is_one_sentence(message, tmp_path):
+def test_a_damaged_comparison_is_refused(message, tmp_path):
     saved = json.loads(json.dumps(comparison(tmp_path, [row("torch", labels())]).to_dict()))
     file = tmp_path / "comparison.json"
     file.write_text(json.dumps(saved))
@@ -103,7 +103,7 @@ def test_a_damaged_comparison_is_one_sentence(message, tmp_path):
     assert str(file) in str(caught.value)
 
 
-def test_a_changed_byte_of_a_comparison_is_seen(tmp_path):
+def test_a_comparison_with_a_changed_byte_is_refused(tmp_path):
     """A digit for a digit, which no check of types would find; an older file has no checksum."""
     found = comparison(tmp_path, [row("torch", labels())])
     found.save()
@@ -119,7 +119,7 @@ def test_a_changed_byte_of_a_comparison_is_seen(tmp_path):
     assert Comparison.load(tmp_path).to_dict() == found.to_dict()
 
 
-def test_a_comparison_of_before_0_1_0_loads(tmp_path):
+def test_a_comparison_older_than_0_1_0_loads(tmp_path):
     """It has no checksum, and calls the timeout ``silence``."""
     found = comparison(tmp_path, [row("torch", labels())])
     saved = json.loads(json.dumps(found.to_dict()))
@@ -129,7 +129,7 @@ def test_a_comparison_of_before_0_1_0_loads(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "NaN", '{"format": 3, "seed": Infinity}', "3"])
-def test_what_is_no_comparison_at_all_is_one_sentence(text, tmp_path):
+def test_a_file_that_is_not_a_comparison_is_refused(text, tmp_path):
     (tmp_path / "comparison.json").write_text(text)
     with pytest.raises(RunError, match="cannot be read as a comparison"):
         Comparison.load(tmp_path)

@@ -98,7 +98,7 @@ def test_numpys_format_is_an_archive_of_the_arrays(tmp_path):
             np.testing.assert_array_equal(found[key], w)
 
 
-def test_a_norms_arrays_are_converted_too(framework, tmp_path):
+def test_a_conversion_includes_running_statistics(framework, tmp_path):
     """Read back by the framework into a net of the same layers: its running statistics too."""
     net = Net("norm", (1, 9, 14), EVERY_LAYER[3].layers)
     weights, images = saved(tmp_path / "net.safetensors", net)
@@ -123,7 +123,7 @@ def test_a_norms_arrays_are_converted_too(framework, tmp_path):
     np.testing.assert_allclose(logits(framework, model, images), expected, rtol=0, atol=2e-5)
 
 
-def test_a_conversion_that_cannot_be_is_one_sentence(tmp_path):
+def test_an_impossible_conversion_is_refused(tmp_path):
     saved(tmp_path / "net.safetensors")
     with pytest.raises(CheckpointError, match=r"must end in \.npz"):
         convert(tmp_path / "net.safetensors", "numpy", tmp_path / "net.pt")
@@ -136,7 +136,7 @@ def test_a_conversion_that_cannot_be_is_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_conversion_that_finds_no_room_leaves_nothing(name, tmp_path):
+def test_a_conversion_on_a_full_disk_leaves_no_file(name, tmp_path):
     """In a process whose files may be of 2,000 bytes at most, as on a disk that is nearly full."""
     saved(tmp_path / "net.safetensors", zoo.LENET)
     found = python(
@@ -153,7 +153,7 @@ def test_a_conversion_that_finds_no_room_leaves_nothing(name, tmp_path):
 
 
 @pytest.mark.needs("torch")
-def test_a_conversion_does_not_replace_its_checkpoint(tmp_path):
+def test_a_conversion_never_overwrites_its_checkpoint(tmp_path):
     saved(tmp_path / "net.safetensors")
     with pytest.raises(CheckpointError, match="is the checkpoint itself"):
         convert(tmp_path / "net.safetensors", "torch", tmp_path / "net.safetensors")

@@ -35,7 +35,7 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 # --- real files -----------------------------------------------------------------------------------
 
 
-def test_the_whole_of_fashion_mnist_from_debian():
+def test_debians_files_are_the_whole_of_fashion_mnist():
     """Needs Debian's package dataset-fashion-mnist, which .ci/run installs."""
     train, test = load_fashion_mnist(256, resize=None, root=DEBIAN)
     assert (train.num_examples, test.num_examples) == (60_000, 10_000)
@@ -70,12 +70,12 @@ def test_plain_and_compressed_files_are_the_same(small, folder):
     assert np.array_equal(before.pixels, after.pixels)
 
 
-def test_the_environment_names_a_folder(small, folder, monkeypatch):
+def test_the_environment_may_name_the_data_folder(small, folder, monkeypatch):
     monkeypatch.setenv("ALEXNET_DATA", str(folder))
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
 
 
-def test_a_named_folder_may_hold_one_for_each_dataset(small, folder, monkeypatch):
+def test_a_named_folder_may_have_a_subfolder_for_each_dataset(small, folder, monkeypatch):
     folder.rename(folder.parent / "fashion-mnist")
     assert load_fashion_mnist(64, resize=None, root=folder.parent)[0].num_examples == 5000
 
@@ -124,17 +124,17 @@ def test_a_damaged_file_is_named(small, folder, damage, message):
     rest=st.binary(max_size=40),
     name=st.sampled_from(files.FILES),
 )
-def test_no_bytes_get_past_the_check(magic, rest, name):
+def test_random_bytes_are_refused(magic, rest, name):
     with pytest.raises(DataError):
         files.parse(Path(name), magic + rest, "0" * 64, "nothing")
 
 
-def test_a_folder_that_is_not_there():
+def test_a_missing_folder_is_refused():
     with pytest.raises(DataError, match=r"there is no such folder .it was named by root"):
         load_fashion_mnist(root="/nonexistent/folder")
 
 
-def test_an_empty_folder_while_offline(alone, tmp_path):
+def test_an_empty_folder_without_network_is_refused_with_advice(alone, tmp_path):
     named = tmp_path / "named"
     named.mkdir()
     with pytest.raises(DataError) as caught:
@@ -147,7 +147,7 @@ def test_an_empty_folder_while_offline(alone, tmp_path):
     assert [p.name for p in named.iterdir() if p.name != ".download.lock"] == []
 
 
-def test_no_data_anywhere_does_not_fall_back_to_the_sample(alone):
+def test_missing_data_is_refused_not_replaced_by_the_sample(alone):
     with pytest.raises(DataError, match="could not be downloaded"):
         load_fashion_mnist()
 

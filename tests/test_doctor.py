@@ -14,7 +14,7 @@ from alexnet.workers import examine as checkup
 
 
 @pytest.mark.slow
-def test_a_backend_that_works_is_said_to(name):
+def test_doctor_confirms_a_backend_that_works(name):
     found = alexnet("doctor", "--backends", name)
     assert found.returncode == 0, found.stdout + found.stderr
     title, *lines = found.stdout.splitlines()
@@ -26,7 +26,7 @@ def test_a_backend_that_works_is_said_to(name):
     assert said["threads"].endswith("cores")
 
 
-def test_what_is_missing_names_its_command(monkeypatch):
+def test_doctor_names_the_install_command_of_a_missing_backend(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
     missing, there = doctor.find(["mxnet", "numpy"], {}, 600)
     assert missing.problem == "not installed; pip install -e '.[mxnet]'"
@@ -34,7 +34,7 @@ def test_what_is_missing_names_its_command(monkeypatch):
     assert there.well
 
 
-def test_a_backend_that_computes_something_else_is_ill(monkeypatch):
+def test_doctor_reports_a_backend_that_computes_something_else(monkeypatch):
     backend = backends.load("numpy")
     right = backend.gradients
     monkeypatch.setattr(
@@ -67,7 +67,7 @@ def only_once_right(compute, backend, right):
         (["cuda:0", "cuda:1"], "CUDA 13.0", True, "cuda:0, cuda:1 (CUDA 13.0)"),
     ],
 )
-def test_why_no_gpu_is_seen(gpus, build, hardware, said, monkeypatch):
+def test_doctor_says_why_no_gpu_is_seen(gpus, build, hardware, said, monkeypatch):
     backend = backends.load("numpy")
     monkeypatch.setattr(backend, "gpus", lambda: gpus)
     monkeypatch.setattr(backend, "gpu_build", lambda: build)
@@ -75,7 +75,7 @@ def test_why_no_gpu_is_seen(gpus, build, hardware, said, monkeypatch):
     assert checkup.examine("numpy")["finding"]["gpu"].startswith(said)
 
 
-def test_an_interpreter_that_cannot_run_is_a_finding(tmp_path):
+def test_doctor_reports_an_interpreter_that_cannot_run(tmp_path):
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\nkill -SEGV $$\n")
     script.chmod(0o755)

@@ -50,7 +50,7 @@ def mirror():
         server.server_close()
 
 
-def test_missing_files_are_downloaded_and_kept(alone, small, mirror, monkeypatch):
+def test_missing_files_are_downloaded_once(alone, small, mirror, monkeypatch):
     address = mirror(SAMPLE_FILES)
     monkeypatch.setattr(data, "FASHION_MNIST", replace(small, places=(), mirrors=(address,)))
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
@@ -63,14 +63,14 @@ def test_missing_files_are_downloaded_and_kept(alone, small, mirror, monkeypatch
     )
 
 
-def test_a_mirror_with_wrong_bytes_is_passed_over(alone, small, mirror, folder, monkeypatch):
+def test_a_mirror_with_wrong_bytes_is_skipped(alone, small, mirror, folder, monkeypatch):
     corrupted(folder)
     mirrors = ("http://127.0.0.1:9/", mirror(folder), mirror(SAMPLE_FILES))
     monkeypatch.setattr(data, "FASHION_MNIST", replace(small, places=(), mirrors=mirrors))
     assert load_fashion_mnist(64, resize=None)[1].num_examples == 1000
 
 
-def test_wrong_bytes_from_every_mirror_leave_nothing(alone, small, mirror, folder, monkeypatch):
+def test_wrong_bytes_from_every_mirror_leave_no_file(alone, small, mirror, folder, monkeypatch):
     not_idx(folder)
     monkeypatch.setattr(data, "FASHION_MNIST", replace(small, places=(), mirrors=(mirror(folder),)))
     with pytest.raises(DataError, match="could not be downloaded"):

@@ -53,7 +53,7 @@ def plain_accuracy(name):
 
 @pytest.mark.release
 @pytest.mark.slow
-def test_all_60000_images_teach_as_much_as_in_the_frameworks_own_loop(framework):
+def test_training_on_60000_images_is_as_accurate_as_the_frameworks_own_loop(framework):
     """Within what another seed changes: about one point of accuracy after one epoch, measured."""
     loaders = load_fashion_mnist(BATCH_SIZE, resize=None, root=DEBIAN)
     history = train_ch6(RELU_LENET, *loaders, 1, LR, "cpu", backend=framework, callback=Silent())

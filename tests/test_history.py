@@ -14,7 +14,7 @@ from alexnet import Epoch, History, backends, data, train_ch6
 from alexnet.errors import AlexNetError, DataError
 
 
-def test_the_two_closing_lines(capsys):
+def test_training_prints_two_closing_lines(capsys):
     train_ch6("lenet", *load(), 1, 0.1, backend="numpy")
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("loss 2.")
@@ -23,7 +23,7 @@ def test_the_two_closing_lines(capsys):
     assert second.endswith(" examples/sec on cpu")
 
 
-def test_the_display_is_told_of_everything():
+def test_the_callback_hears_every_step_and_epoch():
     callback = Silent()
     fit("lenet", load(train=70, batch_size=32), 2, backend="numpy", callback=callback)
     assert callback.calls == [("begin", 6), *["step"] * 3, "epoch", *["step"] * 3, "epoch", "end"]
@@ -47,7 +47,7 @@ class Clock:
         return self.now
 
 
-def test_examples_per_second_leave_out_warm_up_evaluation_and_drawing(monkeypatch):
+def test_examples_per_second_exclude_warm_up_evaluation_and_drawing(monkeypatch):
     """Step 1 takes 50 s, later steps 2 s, drawing 7 s, evaluation 1000 s: 32 / (2 * 2) remain."""
     clock = Clock()
     monkeypatch.setattr("alexnet.training.loop.time", clock)
@@ -77,7 +77,7 @@ def test_examples_per_second_leave_out_warm_up_evaluation_and_drawing(monkeypatc
     assert [e.seconds for e in history.epochs] == [54, 6]
 
 
-def test_a_history_comes_back_from_its_file(tmp_path):
+def test_a_saved_history_loads_as_the_same(tmp_path):
     history = fit("lenet", load(train=40), 2, backend="numpy", momentum=0.5, seed=2)
     history.save(tmp_path / "history.json")
     back = History.load(tmp_path / "history.json")
@@ -99,13 +99,13 @@ def test_a_diverged_run_is_still_valid_json(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 99}', '{"format": 1}', "{"])
-def test_a_file_that_is_no_history_is_refused(tmp_path, text):
+def test_a_file_without_a_history_is_refused(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(AlexNetError, match=r"x\.json: "):
         History.load(tmp_path / "x.json")
 
 
-def test_a_history_draws_itself(tmp_path):
+def test_a_history_plots_its_curves(tmp_path):
     history = fit("lenet", load(train=64, batch_size=4), 2, backend="numpy")
     figure = history.plot()
     figure.savefig(tmp_path / "curves.png")
@@ -115,7 +115,7 @@ def test_a_history_draws_itself(tmp_path):
     assert list(accuracy.lines[-1].get_ydata()) == [e.test_accuracy for e in history.epochs]
 
 
-def test_show_images_takes_what_loaders_give(framework):
+def test_show_images_accepts_the_batches_of_loaders(framework):
     backend = backends.load(framework)
     X, y = next(load()[1].on(framework, "cpu").epoch(0))
     figure = alexnet.show_images(backend.to_numpy(X), alexnet.label_names(y))
@@ -125,6 +125,6 @@ def test_show_images_takes_what_loaders_give(framework):
 
 
 @pytest.mark.parametrize("images", [np.zeros((3, 4)), np.zeros((2, 3, 4, 4)), np.zeros((0, 4, 4))])
-def test_show_images_refuses_what_are_no_grey_images(images):
+def test_show_images_refuses_arrays_that_are_not_grey_images(images):
     with pytest.raises(DataError, match="images must be"):
         alexnet.show_images(images)

@@ -45,7 +45,7 @@ def test_mxnet_may_be_imported_before_this_library():
 
 
 @pytest.mark.needs("mxnet")
-def test_a_program_called_alexnet_that_imports_mxnet_runs_once(tmp_path):
+def test_a_program_named_alexnet_that_imports_mxnet_runs_once(tmp_path):
     """The chapter's reader may well call it so; nothing may take it for this library."""
     program = tmp_path / "alexnet.py"
     program.write_text("print('begins')\nfrom mxnet import np\nprint(np.ones(2).sum())\n")
@@ -58,7 +58,7 @@ def test_python_starts_without_numpy_and_this_library():
     assert found.stdout.strip() == "[]", found.stderr
 
 
-def test_looking_for_mxnet_changes_nothing():
+def test_find_spec_of_mxnet_changes_nothing():
     found = python(
         "import importlib.util, os, sys; os.environ.pop('OMP_NUM_THREADS', None)\n"
         "importlib.util.find_spec('mxnet')\n"
@@ -68,7 +68,7 @@ def test_looking_for_mxnet_changes_nothing():
 
 
 @pytest.mark.needs("tensorflow", "paddle")
-def test_paddle_after_tensorflow_is_an_error_and_no_crash():
+def test_paddle_after_tensorflow_is_an_error_not_a_crash():
     found = python(
         "from alexnet import AlexNetError, backends\n"
         "backends.load('tensorflow')\n"

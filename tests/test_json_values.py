@@ -47,12 +47,12 @@ anything = st.recursive(
 
 
 @given(plans)
-def test_what_was_written_comes_back(plan):
+def test_a_written_dataclass_is_read_as_the_same(plan):
     assert from_json(Plan, json.loads(json.dumps(plan.to_dict())), "plan") == plan
 
 
 @given(recipes, st.sampled_from(list(Recipe.__dataclass_fields__)), anything)
-def test_a_field_is_of_its_type_or_refused(recipe, field, value):
+def test_a_field_of_the_wrong_type_is_refused(recipe, field, value):
     """Whatever stands there, by its name and with its value."""
     kinds = {"lr": (int, float), "momentum": (int, float), "normalize": (bool,)}
     right = type(value) in kinds.get(field, (int,)) or (
@@ -81,6 +81,6 @@ def test_a_field_is_of_its_type_or_refused(recipe, field, value):
         (float, 10**400, "numbers cannot be 1000"),
     ],
 )
-def test_the_place_of_what_is_wrong_is_named(kind, value, message):
+def test_an_error_names_its_place(kind, value, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         from_json(kind, value, "numbers")

@@ -34,7 +34,7 @@ def test_a_notebook_runs_from_top_to_bottom(path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_a_notebook_is_committed_with_the_outputs_of_a_whole_run(path):
+def test_a_committed_notebook_has_the_outputs_of_a_whole_run(path):
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
@@ -45,7 +45,7 @@ def test_a_notebook_is_committed_with_the_outputs_of_a_whole_run(path):
 
 
 @pytest.mark.slow
-def test_a_comparison_shows_its_table_and_curves(tmp_path):
+def test_a_comparison_in_a_notebook_shows_its_table_and_curves(tmp_path):
     code = (
         "import alexnet\n"
         "alexnet.compare('lenet', ['numpy'], data='sample', train_examples=64, test_examples=32, "
@@ -63,7 +63,7 @@ def test_a_comparison_shows_its_table_and_curves(tmp_path):
     assert [o["data"]["text/html"] for o in live] == [""]  # taken away at the end
 
 
-def test_the_table_and_the_curves_follow_the_run(monkeypatch):
+def test_the_notebook_view_follows_the_run(monkeypatch):
     pages = []
     handle = SimpleNamespace(update=lambda html: pages.append(html.data))
     monkeypatch.setattr("IPython.display.display", lambda html, display_id: handle)
@@ -89,6 +89,6 @@ def test_the_table_and_the_curves_follow_the_run(monkeypatch):
     assert pages[-1] == ""
 
 
-def test_compare_refuses_what_is_no_part_of_a_recipe():
+def test_compare_refuses_an_unknown_recipe_field():
     with pytest.raises(RunError, match="a recipe has no epochs; it has train_examples, "):
         alexnet.compare("lenet", ["numpy"], epochs=3)

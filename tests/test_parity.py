@@ -43,7 +43,7 @@ def shapes_of(net, kinds):
 
 
 @pytest.mark.parametrize("model", ["alexnet-2012", "alexnet-2012-two-gpus", "alexnet-2012-plain"])
-def test_the_papers_shapes(model):
+def test_the_papers_nets_have_the_papers_shapes(model):
     """As the paper's figure 2 has them: 55, 27, 27, 13, 13, 13, 6."""
     net = zoo.get(model)
     assert shapes_of(net, {"Conv", "MaxPool"}) == [
@@ -57,7 +57,7 @@ def test_two_gpus_have_the_papers_sixty_million_parameters():
     assert zoo.ALEXNET_2012_TWO_GPUS.resolve().parameter_count == 60_965_224
 
 
-def test_padding_shows_at_225_and_not_at_224():
+def test_padding_changes_the_shape_at_225_and_not_at_224():
     padded, unpadded = zoo.ALEXNET, zoo.ALEXNET_UNPADDED
     for size, equal in ((224, True), (225, False)):
         shapes = [net.resolve((1, size, size)).rows[0].output_shape for net in (padded, unpadded)]
@@ -112,7 +112,7 @@ def test_masks_are_drawn_from_seed_step_and_layer():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize("model", ["lenet", "alexnet-mnist"])
-def test_small_nets_agree(name, model, dropout, dtype):
+def test_small_nets_agree_with_the_reference(name, model, dropout, dtype):
     run = Settings(steps=3, batch_size=2, dtype=dtype, dropout=dropout)
     (found,) = parity(model, [name], run)
     assert found.agrees(dtype), found
@@ -120,7 +120,7 @@ def test_small_nets_agree(name, model, dropout, dtype):
 
 @pytest.mark.release
 @pytest.mark.slow
-def test_the_papers_net_agrees(covered):
+def test_the_papers_net_agrees_with_the_reference(covered):
     """With normalisation, groups and dropout, over a few steps; the README's command has twenty."""
     names = [n for n in backends.import_order() if n in covered]
     for found in parity(
@@ -166,7 +166,7 @@ def test_a_wrong_dtype_is_refused():
 @pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(source=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
-def test_random_nets_agree(covered, source, seed):
+def test_random_nets_agree_with_the_reference(covered, source, seed):
     """Shapes, values, gradients and trained weights of nets that hypothesis draws."""
     net = random_net(source)
     run = Settings(steps=2, seed=seed, dropout=True, dtype="float64")
@@ -211,7 +211,7 @@ ANY_LAYER = {
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_net_is_refused_by_the_spec_naming_the_layer_or_by_nobody(covered, data):
+def test_what_the_spec_accepts_every_backend_computes_alike(covered, data):
     """Whatever arguments layers are given: what the spec lets pass, every framework computes alike."""
     kinds = data.draw(st.lists(st.sampled_from(list(ANY_LAYER)), max_size=4), "layers")
     shape = data.draw(st.tuples(*[st.integers(1, 9)] * 3) | st.tuples(st.integers(1, 9)), "shape")
@@ -241,7 +241,7 @@ def test_random_nets_have_every_kind_of_layer():
 
 
 @pytest.mark.slow
-def test_the_worst_of_random_nets_is_kept_and_disagreement_is_told(framework, monkeypatch):
+def test_random_parity_keeps_the_worst_net_and_reports_disagreement(framework, monkeypatch):
     said = []
     (fine,) = worst_of_random(
         5, [framework], Settings(2, dtype="float64", dropout=True), said.append
@@ -277,7 +277,7 @@ def test_the_command_prints_a_table(covered):
     assert max(map(len, lines)) <= 100
 
 
-def test_the_command_for_random_nets():
+def test_the_command_compares_random_nets():
     found = command("parity", "--random", "3", "--backends", "numpy")
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith("3 random nets, 3 steps each, with dropout, in float64\n")
@@ -291,7 +291,7 @@ def test_the_command_for_random_nets():
         (["lenet", "--backends", "jax"], "unknown backend 'jax'"),
     ],
 )
-def test_a_wrong_argument_is_one_sentence(arguments, message):
+def test_the_command_refuses_a_wrong_argument_in_one_sentence(arguments, message):
     found = alexnet_here("parity", *arguments)
     assert found.returncode == 1
     assert found.stderr.startswith(f"error: {message}")
@@ -314,13 +314,13 @@ def edgy(layer, X):
     return found.reshape(len(X), -1).any(axis=1).tolist()
 
 
-def test_a_rectifiers_kink_is_zero_but_for_zero_itself():
+def test_a_rectifier_has_a_kink_near_zero_but_not_at_zero():
     assert edgy(ReLU(), np.array([[1.0, -1.0], [1e-7, 1.0], [-1e-7, 1.0], [0.0, 1.0]])) == [
         False, True, True, False,
     ]  # fmt: skip
 
 
-def test_a_pools_kink_is_a_window_whose_two_largest_are_next_to_equal():
+def test_a_pool_has_a_kink_where_its_two_largest_values_are_nearly_equal():
     windows = [[3.0, 1, 2, -5], [3.0, 1, 3 + 1e-7, -5], [3.0, 1, 1 + 1e-7, -5], [3.0, 3.0, 1, 2]]
     X = np.array(windows).reshape(4, 1, 2, 2)
     assert edgy(MaxPool(2), X) == [False, True, False, False]
@@ -347,7 +347,7 @@ def test_only_the_pixels_around_a_kink_are_marked():
 
 
 @pytest.mark.slow
-def test_a_large_net_agrees_in_single_precision(covered):
+def test_alexnet_agrees_with_the_reference_in_single_precision(covered):
     """On images away from its kinks; on others rounding may change a gradient by a thousandth."""
     run = Settings(steps=2, batch_size=1, dtype="float32")
     names = [n for n in backends.import_order() if n in covered]

@@ -31,7 +31,7 @@ def python(code, env):
     return run(sys.executable, "-c", code, **env)
 
 
-def test_the_names_are_gone(without_unix):
+def test_the_unix_names_are_gone(without_unix):
     found = python("import os; print(hasattr(os, 'killpg'))", without_unix)
     assert found.stdout == "False\n", found.stderr
 

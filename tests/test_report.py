@@ -27,7 +27,7 @@ from alexnet.training.history import Epoch
 from alexnet.workers.machine import describe
 
 
-def test_every_figure_of_a_real_run_stands_in_the_report(tmp_path):
+def test_the_report_has_every_figure_of_a_real_run(tmp_path):
     """And the command line writes it again, the same."""
     done = alexnet(
         "compare", "lenet", "--backends", "numpy", "--data", "sample", "--examples", "64",
@@ -107,7 +107,7 @@ def test_the_picture_of_a_test_image_is_the_image(tmp_path):
         np.testing.assert_array_equal(picture.round(), first_images().pixels[int(number)])
 
 
-def test_a_net_that_saw_fewer_images_does_not_choose_what_is_shown(tmp_path):
+def test_a_net_that_saw_fewer_images_does_not_decide_which_images_are_shown(tmp_path):
     short = row("numpy", [0] * 16)
     short.history.steps = short.history.steps[:2]
     torch = labels()
@@ -127,7 +127,7 @@ def test_without_the_test_images_the_report_says_so(tmp_path):
     assert "The test images were not found on the machine on which this report was made." in said
 
 
-def test_a_folder_of_images_that_cannot_be_looked_into_is_passed_over(tmp_path):
+def test_an_unreadable_folder_of_images_is_ignored(tmp_path):
     """As that of a run which was made on another machine. Here: its name is too long."""
     found = comparison(tmp_path, [row("torch", labels())])
     found.plan = replace(found.plan, root=str(tmp_path / (5000 * "x")))
@@ -135,7 +135,7 @@ def test_a_folder_of_images_that_cannot_be_looked_into_is_passed_over(tmp_path):
     assert 'alt="test image' in page  # the sample has them
 
 
-def test_what_a_worker_said_is_text_not_markup(tmp_path):
+def test_words_of_a_worker_are_text_not_markup(tmp_path):
     evil = '<script>alert(1)</script><img src="http://example.org/x.png">'
     bad = Row("lenet", "torch", problem=evil, version=evil, device=evil, machine=evil)
     page = page_of(comparison(tmp_path, [bad, row("numpy", labels())]), path=tmp_path / "r.html")
@@ -175,7 +175,7 @@ def test_a_diverged_net_has_a_report(tmp_path):
         ),
     ],
 )
-def test_a_wrong_report_is_one_sentence(arguments, message, tmp_path):
+def test_the_command_refuses_a_wrong_report_in_one_sentence(arguments, message, tmp_path):
     comparison(tmp_path / "run", [row("torch", labels())]).save()
     places = {"run": tmp_path / "run", "nothing": tmp_path / "nothing"}
     done = alexnet_here("report", *(a.format(**places) for a in arguments))
@@ -184,7 +184,7 @@ def test_a_wrong_report_is_one_sentence(arguments, message, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_report_that_cannot_be_made_does_not_cost_the_run(tmp_path):
+def test_a_run_survives_a_report_that_cannot_be_written(tmp_path):
     """Here: its place is taken by a folder."""
     (tmp_path / "run" / "report.html").mkdir(parents=True)
     small = {"data": "sample", "train_examples": 32, "test_examples": 16, "num_epochs": 1}
@@ -206,7 +206,7 @@ def test_a_run_is_measured_in_steps_epochs_seconds_and_examples(unit, where):
     np.testing.assert_allclose(history("torch").curve().positions(unit), where)
 
 
-def test_a_style_that_was_set_for_other_pictures_is_not_the_reports(tmp_path):
+def test_the_report_ignores_the_users_matplotlib_style(tmp_path):
     found = comparison(tmp_path, [row("torch", labels())])
     plain = page_of(found, path=tmp_path / "plain.html")
     with matplotlib.style.context("dark_background"):

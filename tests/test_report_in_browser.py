@@ -107,7 +107,7 @@ MEASURE = """pictures => Promise.all(pictures.map(async x => {
 
 
 @pytest.mark.slow
-def test_every_picture_has_a_size(page):
+def test_every_picture_is_visible(page):
     for label in page.locator(".tabs label").all():
         label.click()
         for alt, *sizes in page.locator("img:visible").evaluate_all(MEASURE):
@@ -120,7 +120,7 @@ def test_every_picture_has_a_size(page):
 
 
 @pytest.mark.slow
-def test_a_page_is_as_wide_as_its_window_and_has_ink_on_paper(page, tmp_path):
+def test_a_page_fits_its_window_and_is_not_blank(page, tmp_path):
     """Wide tables and listings move within themselves."""
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for label in page.locator(".tabs label").all():
@@ -134,7 +134,7 @@ def test_a_page_is_as_wide_as_its_window_and_has_ink_on_paper(page, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_listings_are_the_programs(page, covered):
+def test_text_copied_from_the_page_is_the_program(page, covered):
     """Copied from the page, they are what `alexnet show` prints."""
     for name in covered:
         title = framework(name).title

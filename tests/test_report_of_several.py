@@ -16,7 +16,7 @@ from alexnet.comparison.rows import Answers
 
 
 @pytest.mark.slow
-def test_runs_of_two_machines_stand_side_by_side(tmp_path):
+def test_runs_of_two_machines_appear_side_by_side(tmp_path):
     mine, theirs = (
         comparison(tmp_path / name, [row("torch", labels(), machine=machine)], lr=lr)
         for name, machine, lr in (("mine", "a laptop", 0.5), ("theirs", "a server", 0.25))
@@ -40,7 +40,7 @@ def test_runs_of_two_machines_stand_side_by_side(tmp_path):
     assert len(programs) == 1  # it is the same for both
 
 
-def test_folders_of_one_name_go_by_their_whole_paths(tmp_path):
+def test_folders_with_the_same_name_are_shown_with_their_whole_paths(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     runs = [comparison(tmp_path / side / "run", [row("torch", labels())]) for side in "ab"]
@@ -48,7 +48,7 @@ def test_folders_of_one_name_go_by_their_whole_paths(tmp_path):
     assert str(tmp_path / "a" / "run") in said and str(tmp_path / "b" / "run") in said
 
 
-def test_what_differs_between_runs_is_told_apart(tmp_path):
+def test_the_report_tells_runs_of_different_sizes_apart(tmp_path):
     """The sizes of a net, and what each run had."""
     small = comparison(tmp_path / "small", [row("torch", labels())])
     large = comparison(tmp_path / "large", [row("torch", labels())], resize=32)

@@ -28,7 +28,7 @@ def test_the_same_size_changes_nothing(size_in):
 
 
 @given(size_out=st.integers(1, 300), size_in=st.integers(1, 40))
-def test_it_is_the_same_from_both_ends(size_out, size_in):
+def test_the_resize_is_symmetric(size_out, size_in):
     matrix = resize_matrix(size_out, size_in)
     assert np.allclose(matrix[::-1, ::-1], matrix, atol=1e-6)
 

@@ -34,7 +34,7 @@ def test_a_checkpoint_changes_nothing(name, tmp_path):
     assert_same_run(train(name, tmp_path / "run.safetensors"), train(name, None))
 
 
-def test_dropout_is_drawn_anew_in_every_epoch(name):
+def test_dropout_differs_in_every_epoch(name):
     """The same images in one batch, a learning rate next to nothing: only dropout differs."""
     net = Net("drop", (1, 28, 28), (Flatten(), Dropout(0.5), Dense(10)))
     data = images(subset=(32, 32))
@@ -44,7 +44,7 @@ def test_dropout_is_drawn_anew_in_every_epoch(name):
 
 
 @pytest.mark.slow
-def test_another_framework_goes_on_with_it(name, covered, tmp_path):
+def test_another_framework_resumes_a_run(name, covered, tmp_path):
     """Where nothing is random, with the same losses but for rounding: the velocities come along."""
     path = tmp_path / "run.safetensors"
     train(name, path, 1, WITHOUT_DROPOUT)
@@ -60,7 +60,7 @@ def test_another_framework_goes_on_with_it(name, covered, tmp_path):
         )
 
 
-def test_velocities_are_kept_as_they_are(name, tmp_path):
+def test_a_checkpoint_keeps_the_velocities(name, tmp_path):
     path = tmp_path / "run.safetensors"
     history = train(name, path, 1)
     kept = Checkpoint.read(path)
@@ -76,7 +76,7 @@ def test_velocities_are_kept_as_they_are(name, tmp_path):
     assert len(other.epochs) == 1
 
 
-def test_a_net_object_goes_on_after_it_was_interrupted(name, tmp_path):
+def test_an_interrupted_net_object_resumes(name, tmp_path):
     """As in a notebook: a second run, and a second optimizer, on the same object."""
 
     class Stop(Silent):
@@ -107,7 +107,7 @@ def freeze(name, net):
 
 
 @pytest.mark.slow
-def test_layers_that_are_frozen_stay_so(framework, tmp_path):
+def test_frozen_layers_stay_frozen_in_a_resumed_run(framework, tmp_path):
     path = tmp_path / "run.safetensors"
 
     def part(num_epochs, **more):
@@ -124,7 +124,7 @@ def test_layers_that_are_frozen_stay_so(framework, tmp_path):
     assert alexnet.get_weights(whole)["6.weight"].std() > 0
 
 
-def test_more_epochs_may_be_asked_for(tmp_path):
+def test_a_finished_run_resumes_with_more_epochs(tmp_path):
     path = tmp_path / "run.safetensors"
     train("numpy", path, 1)
     assert_same_run(train("numpy", path, 3, resume=True), train("numpy", None))
@@ -134,7 +134,7 @@ def test_more_epochs_may_be_asked_for(tmp_path):
     assert_same_run(finished, train("numpy", None))
 
 
-def test_the_file_is_there_before_the_first_step(tmp_path):
+def test_the_checkpoint_exists_before_the_first_step(tmp_path):
     class Stop(Silent):
         def step(self, history):
             raise KeyboardInterrupt
@@ -147,7 +147,7 @@ def test_the_file_is_there_before_the_first_step(tmp_path):
     assert_same_run(train("numpy", path, resume=True), train("numpy", None))
 
 
-def test_a_net_of_the_checkpoint_predicts_what_the_run_had_come_to(name, covered, tmp_path):
+def test_a_loaded_net_has_the_accuracy_of_its_run(name, covered, tmp_path):
     path = tmp_path / "run.safetensors"
     history = train(name, path)
     _, test_iter = images()
@@ -179,7 +179,7 @@ train(sys.argv[1], sys.argv[2], callback=Telling())
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_a_random_step_and_taken_up_is_the_same_run(name, tmp_path):
+def test_a_run_killed_at_a_random_step_and_resumed_is_the_same_run(name, tmp_path):
     path = tmp_path / "run.safetensors"
     last = random.randrange(STEPS)
     print(f"killed in step {last}")
@@ -193,7 +193,7 @@ def test_a_run_killed_at_a_random_step_and_taken_up_is_the_same_run(name, tmp_pa
 
 
 @pytest.mark.slow
-def test_the_command_goes_on_with_its_checkpoint(name, tmp_path):
+def test_the_command_resumes_from_its_checkpoint(name, tmp_path):
     """`alexnet train` in two parts ends with the weights of one; the second part asks for more."""
 
     def run(path, epochs, *more):

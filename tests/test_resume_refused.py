@@ -31,7 +31,7 @@ from alexnet.training.checkpoint_file import Checkpoint
         ),
     ],
 )
-def test_another_run_is_not_taken_up(change, message, tmp_path):
+def test_the_checkpoint_of_another_run_is_not_resumed(change, message, tmp_path):
     path = tmp_path / "run.safetensors"
     train("numpy", path, 2)
     before = path.read_bytes()
@@ -43,7 +43,7 @@ def test_another_run_is_not_taken_up(change, message, tmp_path):
     assert path.read_bytes() == before
 
 
-def test_what_holds_no_training_is_not_taken_up(tmp_path):
+def test_a_checkpoint_without_training_is_not_resumed(tmp_path):
     path = tmp_path / "net.safetensors"
     alexnet.save(alexnet.build(NET, backend="numpy"), path)
     with pytest.raises(CheckpointError, match="holds a net but no training to go on with"):
@@ -66,7 +66,7 @@ def test_the_command_refuses_another_run_in_one_sentence(tmp_path):
     assert refused.stderr == f"error: {path}: its run has lr 0.5; this one has lr 0.25\n"
 
 
-def test_a_net_that_was_changed_after_it_was_built_is_not_kept(framework, tmp_path):
+def test_no_checkpoint_is_kept_of_a_net_changed_after_it_was_built(framework, tmp_path):
     net = alexnet.build(WITHOUT_DROPOUT, backend=framework)
     match framework:
         case "torch" | "paddle":
@@ -83,7 +83,7 @@ def test_a_net_that_was_changed_after_it_was_built_is_not_kept(framework, tmp_pa
 
 
 @pytest.mark.needs("torch")
-def test_no_checkpoint_is_kept_of_a_net_that_could_not_be_built_again(tmp_path):
+def test_no_checkpoint_is_kept_of_a_net_without_a_table(tmp_path):
     from torch import nn
 
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
@@ -93,7 +93,7 @@ def test_no_checkpoint_is_kept_of_a_net_that_could_not_be_built_again(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
-def test_a_run_that_diverges_stops_and_keeps_its_last_good_epoch(name, tmp_path):
+def test_a_diverging_run_stops_and_keeps_its_last_finite_epoch(name, tmp_path):
     path = tmp_path / "run.safetensors"
     net = Net("wild", (1, 28, 28), (Flatten(), Dense(30), ReLU(), Dense(30), ReLU(), Dense(10)))
     with pytest.raises(RunError, match=r"wild: \d\.\w+ is not finite after epoch \d, so the train"):

@@ -135,7 +135,7 @@ def test_the_notes_on_the_torch_column_run(tmp_path):
 @pytest.mark.slow
 @pytest.mark.needs("torch")
 @pytest.mark.parametrize("version", ["GPU", "CPU"])
-def test_the_programs_for_mnist_run_on_our_loader(version, monkeypatch, capsys):
+def test_the_programs_for_mnist_run_on_this_loader(version, monkeypatch, capsys):
     """Plain PyTorch with its own loop; only the lines that load MNIST are ours.
 
     The images are the sample's, taken for MNIST, since there is no MNIST here. They are resized to 96:

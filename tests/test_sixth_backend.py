@@ -106,7 +106,7 @@ def test_show_prints_it(monkeypatch, capsys):
     assert "net = Stack((1, 28, 28), [" in capsys.readouterr().out
 
 
-def test_it_is_in_parity_with_the_reference_dropout_included():
+def test_it_agrees_with_the_reference_including_dropout():
     (found,) = parity(DROPOUT, [SIXTH], Settings(steps=3, dtype="float64", dropout=True))
     assert found.problem == ""
     assert found.largest < 1e-12
@@ -116,7 +116,7 @@ def small(**options):
     return load_fashion_mnist(32, None, source="sample", subset=(160, 64), **options)
 
 
-def test_it_trains_as_the_others_do(capsys):
+def test_it_trains_like_the_reference(capsys):
     histories = [
         train_ch6("lenet", *small(), 2, 0.5, backend=name, momentum=0.5)
         for name in ("numpy", SIXTH)
@@ -137,7 +137,7 @@ def test_its_loader_gives_its_layout():
 
 
 @pytest.mark.parametrize("names", [("numpy", SIXTH), (SIXTH, "numpy")], ids="-".join)
-def test_a_run_goes_on_in_it_and_from_it(names, tmp_path):
+def test_a_run_resumes_in_it_and_from_it(names, tmp_path):
     """Velocities too, which it keeps otherwise than the reference."""
     path = tmp_path / "run.safetensors"
     settings = {"lr": 0.5, "momentum": 0.9, "checkpoint": path}
@@ -159,7 +159,7 @@ def test_a_checkpoint_is_written_in_its_own_format(tmp_path):
     assert np.load(path)["0.weight"].shape == (5, 5, 1, 6)
 
 
-def test_it_is_compared_with_the_others_and_reported(monkeypatch, tmp_path, capsys):
+def test_compare_and_report_include_it(monkeypatch, tmp_path, capsys):
     recipe = {"train_examples": 96, "test_examples": 32, "num_epochs": 1, "data": "sample"}
     found = alexnet.compare("lenet", ["numpy", SIXTH], out=tmp_path / "run", **recipe)
     first, second = found.rows
@@ -177,7 +177,7 @@ def test_it_is_compared_with_the_others_and_reported(monkeypatch, tmp_path, caps
     assert command(monkeypatch, "report", tmp_path / "run") == 0
 
 
-def test_the_doctor_looks_at_it(monkeypatch, capsys):
+def test_doctor_examines_it(monkeypatch, capsys):
     assert command(monkeypatch, "doctor", "--backends", SIXTH) == 0
     said = capsys.readouterr().out
     assert said.startswith("Channels Last 6.0\n")

@@ -74,19 +74,19 @@ def zoo_example(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", zoo.ZOO)
-def test_every_net_of_the_zoo(name, model):
+def test_the_program_of_every_net_of_the_zoo_makes_the_same_net(name, model):
     assert_same_net(name, zoo.get(model), *zoo_example(model))
 
 
 @pytest.mark.parametrize("net", EVERY_LAYER, ids=lambda net: net.name)
-def test_every_layer(name, net):
+def test_the_program_of_every_layer_makes_the_same_net(name, net):
     weights, images, _ = example(net)
     assert_same_net(name, net, weights, images, expected_logits(net, weights, images))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(source_of_nets=st.randoms(use_true_random=False))
-def test_random_nets(covered, source_of_nets):
+def test_the_programs_of_random_nets_make_the_same_nets(covered, source_of_nets):
     drawn = random_net(source_of_nets)
     net = Net("drawn", drawn.input_shape, drawn.layers)
     weights, images, _ = example(net)
@@ -96,7 +96,7 @@ def test_random_nets(covered, source_of_nets):
 
 
 @pytest.mark.parametrize("backend", backends.FRAMEWORKS)
-def test_it_is_formatted_as_one_would(backend, tmp_path):
+def test_programs_pass_ruff(backend, tmp_path):
     """As ruff has it, in lines of at most 88; whether or not the framework is installed."""
     for net in (*zoo.ZOO.values(), *EVERY_LAYER):
         (tmp_path / f"{net.name.replace('-', '_')}.py").write_text(source(net.resolve(), backend))
@@ -110,7 +110,7 @@ def test_it_is_formatted_as_one_would(backend, tmp_path):
         assert found.returncode == 0, found.stdout
 
 
-def test_a_program_says_what_it_is():
+def test_a_program_begins_with_its_net_and_size():
     program = source(zoo.ALEXNET.resolve((1, 96, 96)), "torch")
     assert program.startswith("# alexnet, for images of 1×96×96: 21,598,922 parameters\n")
     assert "    nn.Conv2d(1, 96, kernel_size=11, stride=4, padding=1),  # 96×22×22\n" in program
@@ -139,7 +139,7 @@ def test_the_command_prints_a_program_to_paste():
     assert found.stdout == source(zoo.LENET.resolve(), "torch")
 
 
-def test_the_command_prints_all_of_them():
+def test_the_command_prints_the_programs_of_all_backends():
     found = alexnet_here("show", "alexnet", "--size", "96")
     programs = [source(zoo.ALEXNET.resolve((1, 96, 96)), name) for name in backends.FRAMEWORKS]
     assert found.stdout == "\n\n".join(programs)
@@ -153,7 +153,7 @@ def test_the_command_prints_all_of_them():
         (["alexnet", "--size", "32"], "alexnet, layer 5 MaxPool"),
     ],
 )
-def test_a_wrong_argument_is_one_sentence(arguments, message):
+def test_the_command_refuses_a_wrong_argument_in_one_sentence(arguments, message):
     found = alexnet_here("show", *arguments)
     assert found.returncode == 1
     assert found.stderr.startswith(f"error: {message}")

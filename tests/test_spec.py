@@ -29,11 +29,11 @@ from alexnet.spec import (
 @pytest.mark.parametrize(
     ("net", "shapes"), [(zoo.ALEXNET, ALEXNET_SHAPES), (zoo.LENET, LENET_SHAPES)]
 )
-def test_shapes_are_the_chapters(net, shapes):
+def test_shapes_of_a_table_are_the_chapters(net, shapes):
     assert [row.output_shape for row in net.resolve().rows] == shapes
 
 
-def test_totals_of_alexnet():
+def test_alexnet_has_the_totals_of_the_chapter():
     net = zoo.ALEXNET.resolve()
     assert net.parameter_count == 46_764_746
     assert net.macs == 938_146_176
@@ -42,17 +42,17 @@ def test_totals_of_alexnet():
     )
 
 
-def test_parameters_of_lenet():
+def test_lenet_has_the_parameters_of_the_chapter():
     assert zoo.LENET.resolve().parameter_count == 61_706
 
 
-def test_padding_shows_at_225():
+def test_padding_changes_the_shape_at_225():
     """At 224, padding 1 and none give the same shape; a pixel more tells them apart."""
     assert Conv(96, 11, stride=4, padding=1).output_shape((1, 225, 225)) == (96, 55, 55)
     assert Conv(96, 11, stride=4).output_shape((1, 225, 225)) == (96, 54, 54)
 
 
-def test_groups_share_out_the_channels():
+def test_groups_divide_the_channels():
     conv = Conv(256, 5, padding=2, groups=2)
     assert conv.parameters((96, 27, 27))["weight"] == (256, 48, 5, 5)
     assert conv.macs((96, 27, 27)) == 256 * 27 * 27 * 48 * 25
@@ -70,7 +70,7 @@ def test_statistics_are_not_counted_as_learned():
     stride=st.integers(1, 5),
     padding=st.integers(0, 4),
 )
-def test_a_window_takes_each_position_that_fits(size, kernel, stride, padding):
+def test_a_window_visits_every_position_that_fits(size, kernel, stride, padding):
     conv = Conv(1, kernel, stride=stride, padding=padding)
     starts = range(0, size + 2 * padding - kernel + 1, stride)
     if len(starts):
@@ -146,12 +146,12 @@ def test_a_wrong_value_is_refused(make, message):
         ([Conv(3, 1), Conv(4, 1, groups=2)], "layer 1 .*: 3 input channels are not a multiple"),
     ],
 )
-def test_layers_that_do_not_follow_each_other(layers, message):
+def test_layers_that_do_not_fit_each_other_are_refused(layers, message):
     with pytest.raises(SpecError, match=message):
         Net("n", (2, 8, 8), tuple(layers)).resolve()
 
 
-def test_an_unknown_model_lists_the_known():
+def test_the_error_for_an_unknown_model_lists_the_known_ones():
     with pytest.raises(
         SpecError, match=r"unknown model 'alexnt' \(did you mean alexnet\?\); .*lenet"
     ):

@@ -29,7 +29,7 @@ def test_all_frameworks_take_the_same_steps(framework):
         assert np.abs(weights[key] - w).max() < 1e-4
 
 
-def test_it_is_the_frameworks_own_plain_loop(framework):
+def test_train_ch6_takes_the_steps_of_the_frameworks_own_plain_loop(framework):
     """The losses of 12 steps of a loop as one writes it by hand, on the same batches and weights."""
     train_iter, test_iter = load(train=192, batch_size=16)
     ours = fit("lenet", (train_iter, test_iter), lr=0.5, backend=framework)
@@ -131,7 +131,7 @@ def test_labels_beyond_the_nets_classes_are_refused(name):
         fit(net, backend=name)
 
 
-def test_a_generator_runs_dry_after_one_epoch():
+def test_a_generator_is_refused_in_the_second_epoch():
     train_iter, test_iter = load()
     with pytest.raises(DataError, match="a generator can be iterated only once"):
         fit("lenet", ((b for b in train_iter), test_iter), 2, backend="numpy")

@@ -129,7 +129,7 @@ def test_a_net_that_is_a_class_trains_the_same_everywhere(framework):
     assert losses[0][-1] < losses[0][0]
 
 
-def test_reinit_false_goes_on_with_the_nets_weights(name):
+def test_reinit_false_keeps_the_nets_weights(name):
     net = alexnet.build("lenet", backend=name, seed=5)
     before = alexnet.get_weights(net)
     fit(net, load(train=8), lr=1e-12, reinit=False)
@@ -189,7 +189,7 @@ def test_a_keras_net_inside_a_class_starts_from_the_same_weights():
 # --- batches and numbers --------------------------------------------------------------------------
 
 
-def test_batches_of_the_readers_own(name):
+def test_train_ch6_accepts_lists_of_tensors(name):
     """Any iterable of (X, y) in the framework's layout, here lists of tensors."""
     backend = backends.load(name)
     lists = [
@@ -204,7 +204,7 @@ def test_batches_of_the_readers_own(name):
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.uint8])
-def test_labels_in_a_column_and_of_other_kinds(name, kind):
+def test_train_ch6_accepts_labels_in_a_column_and_of_other_dtypes(name, kind):
     """As Paddle's and Keras' own datasets give them; images as float64."""
     lists = [[(native(name, X), y[:, None].astype(kind)) for X, y in it.epoch(0)] for it in load()]
     found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
@@ -213,7 +213,7 @@ def test_labels_in_a_column_and_of_other_kinds(name, kind):
     assert [s["accuracy"] for s in found.steps] == [s["accuracy"] for s in expected.steps]
 
 
-def test_numpy_images_in_double_precision(name):
+def test_train_ch6_accepts_numpy_images_in_double_precision(name):
     swap = (0, 2, 3, 1) if name == "tensorflow" else (0, 1, 2, 3)
     lists = [[(X.astype(np.float64).transpose(swap), y) for X, y in it.epoch(0)] for it in load()]
     found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
@@ -223,7 +223,7 @@ def test_numpy_images_in_double_precision(name):
     )
 
 
-def test_numbers_of_numpy_and_whole_ones_are_taken(name, tmp_path):
+def test_train_ch6_accepts_numpy_numbers_and_whole_numbers(name, tmp_path):
     loaders = load(batch_size=np.int64(32))
     history = fit(
         "lenet", loaders, np.int64(1), 1, backend=name, seed=np.int64(3), momentum=np.float32(0.5)

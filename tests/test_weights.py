@@ -30,7 +30,7 @@ def test_weights_fill_the_bound_evenly():
     assert w.var() == pytest.approx(bound**2 / 3, rel=0.02)
 
 
-def test_every_array_and_every_seed_is_drawn_anew():
+def test_every_array_and_every_seed_has_its_own_weights():
     shapes = {"0.weight": (4, 5), "1.weight": (4, 5)}
     a, b = initial_weights(shapes, 0), initial_weights(shapes, 1)
     arrays = [*a.values(), *b.values()]

@@ -55,7 +55,7 @@ def test_it_has_the_template_of_its_report(installed, tmp_path):
     assert "NumPy" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
-def test_what_python_runs_at_its_start_is_a_copy(installed):
+def test_the_startup_file_is_a_copy(installed):
     copy = (installed / "_alexnet_startup.py").read_bytes()
     assert copy == (installed / "alexnet" / "backends" / "mxnet_startup.py").read_bytes()
     assert (installed / "_alexnet_startup.pth").read_text() == "import _alexnet_startup\n"

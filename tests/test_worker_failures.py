@@ -29,7 +29,7 @@ sys.exit(0)
 
 
 @pytest.mark.needs("torch")
-def test_a_killed_worker_costs_its_own_row(tmp_path):
+def test_a_killed_worker_costs_only_its_own_row(tmp_path):
     watcher = Watcher()
     watcher.when = ("torch", "begin")
     watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
@@ -45,14 +45,14 @@ def test_a_killed_worker_costs_its_own_row(tmp_path):
     assert "PyTorch: killed by SIGKILL" in text
 
 
-def test_a_worker_killed_within_a_line_costs_its_own_row(tmp_path, monkeypatch):
+def test_a_worker_killed_within_a_line_costs_only_its_own_row(tmp_path, monkeypatch):
     code = """os.write(1, b'{"event": "ste'); os.kill(os.getpid(), 9)"""
     monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
     found = compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     assert found.rows[0].problem.startswith("killed by SIGKILL")
 
 
-def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
+def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
     """Brackets and all: a table that reads them as markup would lose or choke on them."""
     code = "print('fault in [/usr/lib/libc.so] [red]', file=sys.stderr); sys.exit(3)"
     monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
@@ -114,7 +114,7 @@ def test_what_a_dying_worker_says_is_quoted_as_it_is(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_a_worker_that_misbehaves_costs_its_own_row(code, problem, tmp_path, monkeypatch):
+def test_a_misbehaving_worker_costs_only_its_own_row(code, problem, tmp_path, monkeypatch):
     """Its last words stand in the row; the backend after it has its result; nothing is left running.
 
     The worker after it sends a result that is made up here, so that nothing is trained.
@@ -180,7 +180,7 @@ def own_worker(run):
     return said, err, process.wait()
 
 
-def test_what_a_framework_prints_does_not_disturb_the_events():
+def test_output_of_a_framework_does_not_disturb_the_events():
     said, err, _ = own_worker(
         "print('garbage'); os.write(1, b'more garbage\\n'); send('ready'); os.system('echo child')"
     )
@@ -189,7 +189,7 @@ def test_what_a_framework_prints_does_not_disturb_the_events():
         assert garbage in err
 
 
-def test_a_fault_inside_a_framework_is_one_line_and_a_traceback_in_the_log():
+def test_an_error_in_a_framework_is_sent_as_one_line_and_logged_with_its_traceback():
     said, err, status = own_worker("raise ValueError('first line\\nlast line')")
     assert status == 1
     assert json.loads(said) == {"event": "error", "message": "last line"}

@@ -83,7 +83,7 @@ def test_a_worker_needs_only_numpy_safetensors_and_its_framework(tmp_path, monke
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_an_interpreter_without_numpy_is_a_row_that_says_so(tmp_path):
+def test_an_interpreter_without_numpy_has_a_row_that_says_so(tmp_path):
     python = environment(tmp_path / "env")
     found = compare(
         Plan({"lenet": SMALL}, None, ("numpy",), pythons={"numpy": str(python)}),
@@ -92,7 +92,7 @@ def test_an_interpreter_without_numpy_is_a_row_that_says_so(tmp_path):
     assert "No module named 'numpy'" in found.rows[0].problem
 
 
-def test_memory_that_runs_out_costs_a_row(tmp_path):
+def test_a_worker_that_runs_out_of_memory_costs_only_its_own_row(tmp_path):
     """AlexNet in a process that may have 200 MB, which is enough for LeNet."""
     script = tmp_path / "little"
     script.write_text(f'#!/bin/sh\nulimit -v 200000\nexec {sys.executable} "$@"\n')
@@ -183,7 +183,7 @@ def test_two_comparisons_at_once_do_not_disturb_each_other(tmp_path):
         assert Comparison.load(folder).rows[0].history is not None
 
 
-def test_two_processes_do_not_work_on_one_run(tmp_path):
+def test_a_second_process_on_a_run_is_refused(tmp_path):
     """The second is refused, and the first goes on."""
     refused = []
 
@@ -210,7 +210,7 @@ def test_a_checkpoint_of_the_users_own_is_left_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_files_in_the_working_directory_are_no_modules(tmp_path):
+def test_files_in_the_working_directory_are_not_imported(tmp_path):
     for name in ("json", "torch", "numpy", "alexnet"):
         (tmp_path / f"{name}.py").write_text(f"print('hello from {name}.py')")
     command = f"cd {tmp_path} && exec alexnet compare {' '.join(LENET)} --backends numpy --out run"
@@ -218,7 +218,7 @@ def test_files_in_the_working_directory_are_no_modules(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_relative_interpreter_is_the_one_that_is_meant(tmp_path, monkeypatch):
+def test_a_relative_interpreter_path_becomes_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "python").symlink_to(sys.executable)
     assert interpreters(["numpy=./python"]) == {"numpy": str(tmp_path / "python")}
@@ -258,7 +258,7 @@ class KillInSecondEpoch(Watcher):
         ),
     ],
 )
-def test_what_is_missing_is_done_from_the_last_epoch(trained, tmp_path):
+def test_a_killed_run_resumes_from_its_last_epoch(trained, tmp_path):
     """And nothing else: the run ends as if nobody had been killed."""
     whole = compare(Plan({"lenet": LONGER}, None, (trained,)), out=tmp_path / "whole")
     broken = compare(
@@ -281,7 +281,7 @@ def test_what_is_missing_is_done_from_the_last_epoch(trained, tmp_path):
     assert again.events == []
 
 
-def test_a_missing_backend_that_was_asked_for_is_a_failure_of_a_resumed_run_too(tmp_path):
+def test_a_resumed_run_fails_if_a_requested_backend_is_missing(tmp_path):
     for named, status in ((True, 1), (False, 0)):
         plan = Plan({"lenet": SMALL}, None, ("mxnet",), named=named)
         row = Row("lenet", "mxnet", problem="not installed", missing=True)
@@ -302,7 +302,7 @@ def test_a_missing_backend_that_was_asked_for_is_a_failure_of_a_resumed_run_too(
         ('{"format": 3}', "cannot be read as a comparison"),
     ],
 )
-def test_what_is_no_run_is_not_taken_up(content, message, tmp_path):
+def test_a_folder_without_a_run_is_not_resumed(content, message, tmp_path):
     if content is not None:
         (tmp_path / "comparison.json").write_text(content)
     found = alexnet_here("compare", "--resume", str(tmp_path))
