@@ -104,6 +104,17 @@ def d2l(framework):
     return importlib.import_module(f"alexnet.{framework}")
 
 
+# --- the report ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_curves(monkeypatch):
+    """Reports get empty pictures in place of curves, which take most of their time."""
+    module = importlib.import_module("alexnet.comparison.report.curves")
+    empty = module.Picture("data:,", "data:,", "")
+    monkeypatch.setattr(module, "picture", lambda draw, description: empty)
+
+
 # --- data files -----------------------------------------------------------------------------------
 
 

@@ -63,6 +63,7 @@ def test_the_report_has_every_figure_of_a_real_run(tmp_path):
     assert text_of((tmp_path / "again.html").read_text(encoding="utf-8")) == said
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_disputed_images_come_first_with_everyones_answer(tmp_path):
     right = labels()
     torch, paddle = list(right), list(right)
@@ -98,6 +99,7 @@ def test_no_image_is_less_disputed_than_a_later_one(data):
     assert keys == sorted(keys, reverse=True)
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_the_picture_of_a_test_image_is_the_image(tmp_path):
     page = page_of(comparison(tmp_path, [row("torch", labels())]), path=tmp_path / "report.html")
     for data, number in re.findall(
@@ -107,6 +109,7 @@ def test_the_picture_of_a_test_image_is_the_image(tmp_path):
         np.testing.assert_array_equal(picture.round(), first_images().pixels[int(number)])
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_a_net_that_saw_fewer_images_does_not_decide_which_images_are_shown(tmp_path):
     short = row("numpy", [0] * 16)
     short.history.steps = short.history.steps[:2]
@@ -120,6 +123,7 @@ def test_a_net_that_saw_fewer_images_does_not_decide_which_images_are_shown(tmp_
     assert "NumPy saw fewer training images, and did not count" in said
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_without_the_test_images_the_report_says_so(tmp_path):
     other = row("torch", labels())
     other.history.settings["test_crc32"] = "00000000"
@@ -127,6 +131,7 @@ def test_without_the_test_images_the_report_says_so(tmp_path):
     assert "The test images were not found on the machine on which this report was made." in said
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_an_unreadable_folder_of_images_is_ignored(tmp_path):
     """As that of a run which was made on another machine. Here: its name is too long."""
     found = comparison(tmp_path, [row("torch", labels())])
@@ -135,6 +140,7 @@ def test_an_unreadable_folder_of_images_is_ignored(tmp_path):
     assert 'alt="test image' in page  # the sample has them
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_words_of_a_worker_are_text_not_markup(tmp_path):
     evil = '<script>alert(1)</script><img src="http://example.org/x.png">'
     bad = Row("lenet", "torch", problem=evil, version=evil, device=evil, machine=evil)
@@ -164,6 +170,7 @@ def test_a_diverged_net_has_a_report(tmp_path):
     assert "nan" in text_of(page_of(loaded, path=tmp_path / "report.html"))
 
 
+@pytest.mark.usefixtures("without_curves")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -40,6 +40,7 @@ def test_runs_of_two_machines_appear_side_by_side(tmp_path):
     assert len(programs) == 1  # it is the same for both
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_folders_with_the_same_name_are_shown_with_their_whole_paths(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -48,6 +49,7 @@ def test_folders_with_the_same_name_are_shown_with_their_whole_paths(tmp_path):
     assert str(tmp_path / "a" / "run") in said and str(tmp_path / "b" / "run") in said
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_the_report_tells_runs_of_different_sizes_apart(tmp_path):
     """The sizes of a net, and what each run had."""
     small = comparison(tmp_path / "small", [row("torch", labels())])
@@ -60,6 +62,7 @@ def test_the_report_tells_runs_of_different_sizes_apart(tmp_path):
     assert "Those that it gets wrong first:" in said
 
 
+@pytest.mark.usefixtures("without_curves")
 @pytest.mark.slow
 def test_settings_of_several_nets_name_the_net_in_every_run(tmp_path):
     one = comparison(tmp_path / "one", [row("torch", labels())])
