@@ -90,7 +90,7 @@ class Recording(ProgressBar):
 
 
 def linear(framework):
-    """Softmax regression as a net of the framework, its weights not yet made where it can be so."""
+    """Softmax regression as a net of the framework, with lazy weights where the framework has them."""
     if framework == "torch":
         from torch import nn
 
@@ -115,7 +115,7 @@ LINEAR = alexnet.Net("linear", (1, 28, 28), (Flatten(), Dense(10)))
 
 
 def made(framework):
-    """What train_ch6 takes: a net; in TensorFlow's column a function that makes one."""
+    """An argument for train_ch6: a net, or in TensorFlow's column a function that makes one."""
     return (lambda: linear(framework)) if framework == "tensorflow" else linear(framework)
 
 

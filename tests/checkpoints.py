@@ -13,7 +13,7 @@ SMALL = Net("small", (4,), (Dense(3), ReLU(), Dense(2)))
 
 
 def saved(path, net=SMALL, name="numpy", seed=1):
-    """A checkpoint of a net whose weights are all different; those weights, and a batch."""
+    """Save a net whose weights are all different; return those weights and a batch."""
     weights, images, _ = example(net, seed)
     native_net = render(name, net)
     backends.load(name).set_weights(native_net, weights)

@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 
-# The user's own data and subsets are not the tests'.
+# The tests ignore the user's own data and subsets.
 os.environ.pop("ALEXNET_SUBSET", None)
 os.environ.pop("ALEXNET_DATA", None)
 
@@ -21,7 +21,7 @@ from alexnet.datasets.known import FASHION_MNIST, SAMPLE
 from alexnet.errors import BackendError
 
 matplotlib.use("Agg")
-pytest.register_assert_rewrite("resumable")  # its assertions show values, as those of tests do
+pytest.register_assert_rewrite("resumable")  # so that its assertions show values
 
 
 def pytest_addoption(parser):
@@ -50,7 +50,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out, visibly, the tests that need a backend that this run is not to cover."""
+    """Deselect, visibly, the tests that need a backend outside this run."""
     covered = set(chosen(config))
     left_out = [i for i in items for m in i.iter_markers("needs") if not covered >= set(m.args)]
     config.hook.pytest_deselected(items=left_out)
@@ -93,7 +93,7 @@ def real_images():
 
 @pytest.fixture
 def the_sample(monkeypatch, tmp_path):
-    """The images that come with the package, and a working directory for the pictures."""
+    """Loaders read 320 and 40 images of the package's sample; pictures go to a temporary folder."""
     monkeypatch.setenv("ALEXNET_DATA", "sample")
     monkeypatch.setenv("ALEXNET_SUBSET", "320:40")
     monkeypatch.chdir(tmp_path)
@@ -119,8 +119,8 @@ def without_curves(monkeypatch):
 
 
 @pytest.fixture
-def alone(monkeypatch, tmp_path):
-    """A machine where no dataset lies anywhere and no mirror answers (a closed port)."""
+def offline(monkeypatch, tmp_path):
+    """A machine without any dataset, whose only mirror does not answer (a closed port)."""
     monkeypatch.setattr(files, "cache", lambda dataset: tmp_path / "cache" / dataset.name)
     monkeypatch.setattr(
         data,
@@ -131,15 +131,15 @@ def alone(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def small(monkeypatch):
-    """The sample's four files taken for the whole of Fashion-MNIST."""
+def sample_as_dataset(monkeypatch):
+    """The loader takes the sample's four files for the whole of Fashion-MNIST."""
     dataset = replace(FASHION_MNIST, sha256=SAMPLE.sha256)
     monkeypatch.setattr(data, "FASHION_MNIST", dataset)
     return dataset
 
 
 @pytest.fixture
-def folder(tmp_path):
+def sample_copy(tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(SAMPLE_FILES, copy)
     return copy

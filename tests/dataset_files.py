@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from pathlib import Path
 
 from alexnet.datasets import files
 
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SAMPLE_FILES = files.sample_folder()
 
 

@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Functions that several test files use: nets, tensors, processes."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ def alexnet_here(*arguments: str, **env: str) -> subprocess.CompletedProcess[str
 
 
 def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a Python of its own."""
+    """Run a program in a new Python."""
     return run(sys.executable, "-c", code, **env)

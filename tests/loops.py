@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Silent:
-    """A callback that only counts."""
+    """A callback that prints nothing and keeps its calls."""
 
     def __init__(self):
         self.calls = []

@@ -1,4 +1,4 @@
-"""Nets that several tests build, and what the chapter says of their shapes."""
+"""Nets that several tests build, and their shapes in the chapter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from alexnet.spec import (
 )
 from alexnet.spec.weights import initial_weights
 
-# What the chapter prints for its PyTorch column, layer by layer.
+# As the chapter prints them for its PyTorch column, layer by layer.
 ALEXNET_SHAPES = [
     *[(96, 54, 54)] * 2,
     (96, 26, 26),

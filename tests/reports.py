@@ -1,4 +1,4 @@
-"""Comparisons made up by hand, and what their reports say."""
+"""Comparisons written by hand, and the text of their reports."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def page_of(*comparisons, path):
 
 
 def text_of(page):
-    """What a page says, without its markup."""
+    """The text of a page, without its markup."""
     body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())

@@ -1,4 +1,4 @@
-"""A run that can be resumed, and what must be equal in two such runs."""
+"""A short run with a checkpoint, and a check that two runs are equal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NET = Net(
 WITHOUT_DROPOUT = Net("steady", (1, 28, 28), (Conv(4, 5, stride=2), ReLU(), Flatten(), Dense(10)))
 
 
-STEPS = 3 * 4  # of the whole run: 100 examples are four batches, the last of them smaller
+STEPS = 3 * 4  # of the whole run: 100 examples make four batches, the last one smaller
 
 
 def images(**options):

@@ -1,4 +1,4 @@
-"""Small comparisons, and a watcher that keeps what it is told."""
+"""Recipes of small comparisons, a watcher that keeps its events, and false workers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from alexnet.training.recipes import Recipe
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)
 
 
-SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # whose answers and parity take a moment
+SMALL_ALEXNET = Recipe(16, 16, 1, 8, 0.01, resize=96)  # its answers and parity take a moment
 
 
 class Watcher(NullWatcher):
-    """Keeps all events; does something at one of them."""
+    """Keeps all events, and calls ``do`` at the event ``when``."""
 
     def __init__(self, when=None, do=None):
         self.events, self.rows = [], []
@@ -30,5 +30,5 @@ class Watcher(NullWatcher):
 
 
 def worker_that(code):
-    """A worker that runs this instead of its job."""
+    """The program of a worker that runs this code instead of its job."""
     return f"import json, os, signal, sys, time\njob = sys.stdin.readline()\n{code}"

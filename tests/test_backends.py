@@ -88,13 +88,13 @@ def test_a_training_step_agrees_with_the_reference(framework, net):
     assert found_loss == pytest.approx(loss, rel=1e-5)
     assert found_hits == hits
     for key, w in expected.items():
-        moved = np.abs(w - weights[key]).max()  # 0 for a bias that a BatchNorm takes out again
+        moved = np.abs(w - weights[key]).max()  # 0 for a bias that a BatchNorm cancels
         assert moved > 0 or key == "0.bias"
         assert np.abs(found[key] - w).max() <= 1e-4 * moved + 1e-6, key
 
 
 def test_running_variance_moves_towards_that_of_the_batch(framework):
-    """The biased one, by which it normalises, in every framework."""
+    """Every framework updates it with the biased variance, by which it normalises."""
     net = Net("norm", (3, 4, 5), (BatchNorm(momentum=0.25), Flatten(), Dense(5)))
     weights, images, labels = example(net)
     backend = backends.load(framework)
@@ -107,7 +107,7 @@ def test_running_variance_moves_towards_that_of_the_batch(framework):
 
 @pytest.mark.parametrize("net", EVERY_LAYER, ids=lambda net: net.name)
 def test_gradients_agree_with_the_reference(framework, net):
-    """By value, in double precision, for every array that is learned and for no other."""
+    """By value, in double precision, for exactly the arrays that are learned."""
     weights, images, labels = example(net)
     found = {}
     for name in ("numpy", framework):
@@ -115,7 +115,9 @@ def test_gradients_agree_with_the_reference(framework, net):
         model = render(name, net, "float64")
         backend.set_weights(model, {key: w.astype(np.float64) for key, w in weights.items()})
         batch = native(name, images, "float64"), backend.to_tensor(labels, backend.cpu())
-        found[name] = [backend.gradients(model, *batch) for _ in range(2)][-1]  # none adds up
+        found[name] = [backend.gradients(model, *batch) for _ in range(2)][
+            -1
+        ]  # they do not accumulate
     (loss, expected), (found_loss, gradients) = found["numpy"], found[framework]
     assert found_loss == pytest.approx(loss, rel=1e-7)
     assert set(gradients) == {key for key in weights if "running" not in key}
@@ -125,7 +127,7 @@ def test_gradients_agree_with_the_reference(framework, net):
 
 
 def test_gradients_left_by_an_earlier_loop_do_not_count(framework):
-    """Gradients of a reader's own backward pass are no part of the first step."""
+    """Gradients of a reader's own backward pass do not enter the first step."""
     net = EVERY_LAYER[1]
     weights, images, labels = example(net)
     after = []
@@ -239,7 +241,7 @@ def test_weights_that_do_not_fit_change_nothing(name, change, message):
 
 
 def fake_gpus(monkeypatch, name, count):
-    """Make a framework report so many GPUs."""
+    """Make a framework report this number of GPUs."""
     if name == "torch":
         import torch
 
@@ -320,7 +322,7 @@ def test_an_unknown_device_is_refused(name, device):
 
 
 def test_a_request_for_the_cpu_does_not_look_for_gpus(monkeypatch, name):
-    """A driver that is broken must not matter then."""
+    """So a broken driver does not matter."""
 
     def broken():
         raise RuntimeError("the driver is broken")

@@ -1,4 +1,4 @@
-"""Which batches the loaders give, in which order."""
+"""The batches of the loaders and their order."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("the_sample")
 
 @pytest.mark.needs("mxnet")
 def test_a_readers_own_norm_for_mxnet_starts_from_ones():
-    """Its gamma is (1, C), and is no weight to draw."""
+    """Its gamma has shape (1, C); it must not be drawn like a weight."""
     from mxnet import init
     from mxnet.gluon import nn
 

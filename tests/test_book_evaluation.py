@@ -20,7 +20,7 @@ def test_accuracy_is_the_same_for_a_net_and_a_function_on_every_device(framework
     backend = backends.load(framework)
     weights = {key: np.zeros_like(w) for key, w in alexnet.get_weights(net).items()}
     weights[max(weights, key=lambda k: (k.endswith("bias"), int(k.split(".")[0])))][3] = 1
-    backend.set_weights(net, weights)  # says 3 to everything
+    backend.set_weights(net, weights)  # predicts 3 for every image
     share = (load_fashion_mnist(64, resize=None)[1].labels == 3).mean()
     assert d2l.evaluate_accuracy(net, test_iter) == share
     assert d2l.evaluate_accuracy_gpu(net, test_iter) == share
@@ -36,7 +36,7 @@ def numpy_batches(framework):
 
 
 def test_a_plain_function_is_evaluated_on_numpys_arrays(framework, d2l):
-    """The column knows its framework; nothing is guessed from a batch."""
+    """The column knows its framework; it does not guess it from a batch."""
     net = alexnet.build("lenet", backend=framework)
     batches = numpy_batches(framework)
     there = [(native(framework, X), y) for X, y in load_fashion_mnist(16, None, subset=(32, 32))[1]]
@@ -56,7 +56,7 @@ def test_keras_nets_are_evaluated_on_numpys_arrays():
 
 @pytest.mark.needs("torch")
 def test_a_plain_function_is_evaluated_without_gradients():
-    """By them the book's own batch normalisation tells prediction from training."""
+    """The book's own batch normalisation tells prediction from training by them."""
     import torch
 
     from alexnet import torch as d2l
@@ -80,7 +80,7 @@ def test_accuracy_counts_the_right_answers(d2l):
 
 def test_half_precision_numbers_keep_their_values(framework, d2l):
     module = importlib.import_module(framework)
-    # MXNet has no bfloat16 that can be read.
+    # MXNet's bfloat16 cannot be read.
     kinds = ["float16"] if framework == "mxnet" else [module.float16, module.bfloat16]
     for dtype in kinds:
         y_hat = d2l.astype(d2l.tensor([[-1.0, -3.0], [2.0, 5.0]]), dtype)

@@ -126,7 +126,7 @@ def test_keras_fits_on_the_datasets_with_callbacks():
 
 @pytest.mark.slow
 def test_a_program_that_leaves_a_loop_early_ends(framework):
-    """No thread of a framework waits for a batch that nobody wants any more."""
+    """No thread of a framework keeps waiting for a batch."""
     found = python(
         f"from alexnet import {framework} as d2l\n"
         "train_iter, test_iter = d2l.load_data_fashion_mnist(64, resize=224)\n"

@@ -26,7 +26,7 @@ def a_folder(tmp_path, monkeypatch):
 
 
 def script(code, folder, **env):
-    """Run a program in a Python of its own, in that folder."""
+    """Run a program in a new Python, in that folder."""
     path = folder / "program.py"
     path.write_text(code)
     return run(sys.executable, str(path), PYTHONPATH="", **env)
@@ -43,7 +43,7 @@ for epoch in range(3):
 
 @pytest.mark.parametrize("backend", ["", "TkAgg", "module://matplotlib_inline.backend_inline"])
 def test_an_animator_in_a_script_prints_and_keeps_a_picture(a_folder, backend):
-    """Also where there is no display; pyplot, which may want one, has no part in it."""
+    """Also without a display: the animator does not use pyplot, which may need one."""
     env = {"MPLBACKEND": backend, "DISPLAY": "", "WAYLAND_DISPLAY": ""}
     no_window = "import matplotlib.pyplot as plt\nassert not plt.get_fignums()\n"
     found = script(LOOP + no_window, a_folder, **env)
@@ -116,7 +116,7 @@ def test_an_animator_in_a_notebook_redraws_one_picture(a_folder):
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     (output,) = notebook.cells[0].outputs
     assert "<svg" in output["data"]["image/svg+xml"]
-    assert not notebook.cells[1].outputs  # the picture above was changed
+    assert not notebook.cells[1].outputs  # the picture above changed instead
     assert not list(a_folder.glob("*.png"))
 
 
@@ -210,7 +210,7 @@ def test_show_images_accepts_tensors_lists_and_colours(name):
         axes = show_images(imgs, 2, 3, titles=list("abcdef"))
         assert [a.get_title() for a in axes] == list("abcdef")
         assert np.allclose(axes[5].images[0].get_array(), pixels[5, 0])
-    assert len(show_images([np.zeros((8, 9, 3))] * 4, 1, 2)) == 2  # no more than there is room for
+    assert len(show_images([np.zeros((8, 9, 3))] * 4, 1, 2)) == 2  # only as many as fit
     assert len(show_images(pixels[:3], 2, 2, titles=[])) == 4  # the last place stays empty
     assert show_images(np.zeros((2, 1, 5)), 1, 2)[0].images[0].get_array().shape == (1, 5)
     with pytest.raises(DataError, match="6 images but 2 titles"):

@@ -45,7 +45,7 @@ def test_a_net_of_residual_blocks_trains(framework, d2l, monkeypatch):
 
 
 def test_residual_keeps_or_halves_the_size_and_adds_two_paths(framework, d2l):
-    """Its shapes; and that it is the sum of two paths: without its convolutions, only relu(X)."""
+    """With zeros in its convolutions only relu(X) remains, so the block is a sum of two paths."""
     shape = (4, 6, 6, 3) if framework == "tensorflow" else (4, 3, 6, 6)
     halved = (4, 3, 3, 6) if framework == "tensorflow" else (4, 6, 3, 3)
     X = native(framework, np.random.default_rng(0).normal(size=(4, 3, 6, 6)))

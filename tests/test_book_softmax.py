@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("the_sample")
 
 
 def from_scratch(framework, d2l):
-    """A function for a net, its loss and its updater, on parameters of the reader's own."""
+    """A net as a function, its loss and its updater, on parameters that the reader made."""
     start = np.random.default_rng(0).normal(0, 0.01, (784, 10)).astype(np.float32)
     if framework == "tensorflow":
         import tensorflow as tf
@@ -51,7 +51,7 @@ def from_scratch(framework, d2l):
 
 
 def concise(framework):
-    """The framework's own net, loss and optimizer, as the concise section has them."""
+    """The framework's own net, loss and optimizer, as in the concise section."""
     net = linear(framework)
     if framework == "torch":
         import torch

@@ -70,7 +70,7 @@ def test_try_gpu_returns_the_frameworks_devices(framework, d2l):
 
 
 def test_a_run_does_not_depend_on_earlier_use_of_its_loaders(framework, d2l, monkeypatch):
-    """A look at a batch, a loop, an earlier run: the first epoch is the first, in every column."""
+    """After a look at a batch, a loop or an earlier run, the first epoch has the same order."""
     loaders = d2l.load_data_fashion_mnist(64)
     losses = []
     for look in (lambda: None, lambda: next(iter(loaders[0])), lambda: list(loaders[0])):

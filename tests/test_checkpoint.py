@@ -1,4 +1,4 @@
-"""Checkpoints: one file for all frameworks, which says itself what is in it."""
+"""Checkpoints: one file for all frameworks, which describes its own contents."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from alexnet.training.checkpoint_file import Checkpoint
 
 
 def rewritten(path, change):
-    """Change the arrays or what the file says of itself: ``change(arrays, about)``.
+    """Change a checkpoint's arrays or metadata with ``change(arrays, about)``.
 
-    What is written is a file of version 1, without checksums.
+    The new file has version 1 and no checksums.
     """
     arrays = load_file(path)
     with path.open("rb") as file:
@@ -167,7 +167,7 @@ def test_deeply_nested_metadata_is_refused(tmp_path):
 
 @pytest.mark.parametrize("length", [128, 640, 1408, 65_664, 66_176])
 def test_a_truncated_file_is_not_called_a_pickle(length, tmp_path):
-    """Even if the length of its header begins as a pickle does."""
+    """Even if the length of its header has the first byte of a pickle."""
     path = tmp_path / "net.safetensors"
     path.write_bytes(struct.pack("<Q", length) + b'{"a":')
     with pytest.raises(CheckpointError, match="is truncated or is not a safetensors file"):
@@ -217,7 +217,7 @@ def test_a_file_without_checksums_still_loads(tmp_path):
 
 
 def damaged(content, source):
-    """A copy that differs: cut short, with flipped bits, with bytes swapped, or with others."""
+    """A different copy: truncated, or with flipped bits, swapped bytes or other bytes."""
     while True:
         copy = bytearray(content)
         match source.choice(["cut", "flip", "swap", "other"]):
@@ -236,7 +236,7 @@ def damaged(content, source):
 
 
 def test_a_thousand_damaged_files_are_refused(tmp_path):
-    """Each in one sentence; none is read as if it were whole."""
+    """Each in one sentence."""
     path, source = tmp_path / "net.safetensors", random.Random(0)
     train_iter, test_iter = alexnet.load_fashion_mnist(16, None, source="sample", subset=(32, 16))
     alexnet.train_ch6(

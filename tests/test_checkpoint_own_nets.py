@@ -85,7 +85,7 @@ def paper_norm(alpha):
 
 @pytest.mark.needs("torch")
 def test_a_wrong_alpha_or_relu6_is_found_on_large_images(tmp_path):
-    """PyTorch divides alpha by size; with the paper's alpha, it is five times too small."""
+    """PyTorch divides alpha by size, so the paper's alpha is five times too small there."""
     table = Net("norm", (1, 9, 9), (Conv(8, 3), LocalResponseNorm(), ReLU(), Flatten()))
     from torch import nn
 

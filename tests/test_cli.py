@@ -1,4 +1,4 @@
-"""The command line, through the command line: what it prints, and how it refuses."""
+"""The command line: its output and its refusals."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ def test_the_run_folder_holds_everything(tmp_path):
     assert "numpy" in (tmp_path / "run" / "table.txt").read_text()
     picture = imread(tmp_path / "run" / "curves.png")
     assert min(picture.shape[:2]) > 300
-    assert picture.std() > 0.01  # it is not blank
+    assert picture.std() > 0.01  # not blank
 
 
 def test_a_diverging_run_has_a_row_that_says_so(tmp_path):
-    """Losses that are no numbers are on the way; the weights stop it."""
+    """NaN losses do not end the run; weights that are not finite do."""
     plan = Plan({"alexnet-mnist": replace(SMALL_ALEXNET, lr=1e30)}, None, ("numpy",))
     (row,) = compare(plan, out=tmp_path / "run").rows
     assert re.search("is not finite after epoch 1, so the training stops", row.problem)
@@ -81,7 +81,7 @@ def test_a_step_that_differs_from_the_reference_is_noted(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_several_nets_share_one_table(tmp_path):
-    """Through the command line: each under its name, with its own recipe, logs and curves."""
+    """Each has its name, its own recipe, logs and curves."""
     folder = tmp_path / "run"
     done = alexnet(
         "compare", "lenet", "alexnet-mnist", "--backends", "numpy", "--data", "sample",
@@ -126,7 +126,7 @@ def test_a_missing_framework_has_a_row_with_its_install_command(tmp_path, monkey
 @pytest.mark.slow
 @pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
 def test_compare_runs_alexnet_in_every_backend_on_few_images(tmp_path):
-    """`alexnet compare` as the README has it, on 48 small images: every backend runs."""
+    """The README's `alexnet compare`, on 48 small images."""
     arguments = ["--resize", "96", "--out", str(tmp_path / "run")]
     found = alexnet("compare", *arguments, ALEXNET_SUBSET="48:16")
     assert found.returncode == 0, found.stdout + found.stderr
@@ -144,7 +144,7 @@ def test_compare_runs_alexnet_in_every_backend_on_few_images(tmp_path):
 @pytest.mark.slow
 @pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
 def test_compare_trains_alexnet_in_every_backend(tmp_path):
-    """`alexnet compare` as the README has it: every backend learns, on real images, at 224."""
+    """The README's `alexnet compare`: every backend learns, on real images, at 224."""
     found = alexnet("compare", "--out", str(tmp_path / "run"))
     assert found.returncode == 0, found.stdout + found.stderr
     saved = json.loads((tmp_path / "run" / "comparison.json").read_text())
@@ -154,7 +154,7 @@ def test_compare_trains_alexnet_in_every_backend(tmp_path):
         assert history.settings["image_shape"] == [1, 224, 224]
         if row["backend"] == "numpy":
             assert row["note"] == "trained on the first 12 batches of every epoch only"
-        else:  # chance is 0.1; dropout differs from run to run, so no more can be promised
+        else:  # chance is 0.1; dropout differs from run to run, so the bounds are wide
             losses = [step["loss"] for step in history.steps]
             assert np.mean(losses[-16:]) < np.mean(losses[:16]) - 0.4, row["backend"]
             assert history.last.test_accuracy > 0.3, row["backend"]

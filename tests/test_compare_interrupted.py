@@ -1,4 +1,4 @@
-"""compare, interrupted or killed after a result: what stands in the row and what a resumed run adds."""
+"""Comparisons that end early: the row keeps its result, and a resumed run adds the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from alexnet.workers import processes
 
 @pytest.mark.parametrize("event", ["result", "answers"])
 def test_a_worker_killed_after_its_result_keeps_its_row(event, tmp_path):
-    """And what came after the result is made up for, without training again."""
+    """A resumed run adds the answers and the parity without training again."""
     watcher = Watcher()
     watcher.when = ("numpy", event)
     watcher.do = lambda event: os.kill(watcher.pid, signal.SIGKILL)
@@ -83,7 +83,7 @@ def test_an_interrupt_after_a_complete_row_leaves_no_checkpoint(tmp_path):
 
 
 def test_a_row_reports_its_failure_once(tmp_path, monkeypatch):
-    """A worker says why, then ends with a status; after that comes an interrupt."""
+    """A worker says why it failed, then ends with a status; then the command is interrupted."""
     wrong = "import alexnet.workers.worker as w\nfrom alexnet.errors import RunError\n"
     wrong += "def parity(*a): raise RunError('no images stand away')\nw.parity = parity\n"
     launch = processes.LAUNCH.replace(

@@ -65,7 +65,7 @@ def test_numpy_is_left_out_of_a_full_run_unless_it_is_named():
 @pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_a_worker_reports_its_device_without_training():
-    """Here: a CPU, in a real process."""
+    """A real process; this machine has only a CPU."""
     assert planning._uses_gpu("lenet", "torch", sys.executable) is False
 
 

@@ -1,4 +1,4 @@
-"""What a comparison shows in the terminal while it runs."""
+"""The progress of a comparison in the terminal."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_invalid_answers_are_refused(answers, tmp_path):
 
 
 def at(place, value):
-    """A change of a saved comparison: what stands at that place becomes the value."""
+    """A function that puts the value at that place of a saved comparison."""
 
     def change(saved):
         *way, last = place
@@ -95,7 +95,7 @@ def test_a_damaged_comparison_is_refused(message, tmp_path):
     saved = json.loads(json.dumps(comparison(tmp_path, [row("torch", labels())]).to_dict()))
     file = tmp_path / "comparison.json"
     file.write_text(json.dumps(saved))
-    Comparison.load(tmp_path)  # as it is, it is in order
+    Comparison.load(tmp_path)  # undamaged, it loads
     DAMAGE[message](saved)
     file.write_text(json.dumps(saved))
     with pytest.raises(RunError, match=message) as caught:
@@ -104,7 +104,7 @@ def test_a_damaged_comparison_is_refused(message, tmp_path):
 
 
 def test_a_comparison_with_a_changed_byte_is_refused(tmp_path):
-    """A digit for a digit, which no check of types would find; an older file has no checksum."""
+    """Another digit passes every check of types; only the checksum finds it. Older files have none."""
     found = comparison(tmp_path, [row("torch", labels())])
     found.save()
     file = tmp_path / "comparison.json"
@@ -120,7 +120,7 @@ def test_a_comparison_with_a_changed_byte_is_refused(tmp_path):
 
 
 def test_a_comparison_older_than_0_1_0_loads(tmp_path):
-    """It has no checksum, and calls the timeout ``silence``."""
+    """It has no checksum, and its timeout is called ``silence``."""
     found = comparison(tmp_path, [row("torch", labels())])
     saved = json.loads(json.dumps(found.to_dict()))
     saved["plan"]["silence"] = saved["plan"].pop("timeout")

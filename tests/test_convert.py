@@ -56,7 +56,7 @@ found = keras.models.load_model(path)(images.transpose(0, 2, 3, 1)).numpy()
 
 
 def read_without_us(program, path, images, folder):
-    """The logits that a program gives in which this library cannot be imported."""
+    """The logits of a program that cannot import this library."""
     np.save(folder / "images.npy", images)
     found = python(
         "import sys\nsys.modules['alexnet'] = None\nimport numpy as np\n"
@@ -82,7 +82,7 @@ def test_a_framework_reads_what_is_converted_without_this_library(framework, tmp
 @pytest.mark.slow
 @pytest.mark.needs("tensorflow")
 def test_keras_reads_layers_that_it_does_not_have(tmp_path):
-    net = EVERY_LAYER[0]  # local response normalisation, and a maximum over padding
+    net = EVERY_LAYER[0]  # it has local response normalisation and a maximum over padding
     weights, images = saved(tmp_path / "net.safetensors", net)
     path = convert(tmp_path / "net.safetensors", "tensorflow")
     found = read_without_us(LENET_IN["tensorflow"], path, images, tmp_path)
@@ -99,7 +99,7 @@ def test_numpys_format_is_an_archive_of_the_arrays(tmp_path):
 
 
 def test_a_conversion_includes_running_statistics(framework, tmp_path):
-    """Read back by the framework into a net of the same layers: its running statistics too."""
+    """The framework reads them into a net of the same layers."""
     net = Net("norm", (1, 9, 14), EVERY_LAYER[3].layers)
     weights, images = saved(tmp_path / "net.safetensors", net)
     path = str(convert(tmp_path / "net.safetensors", framework))
@@ -137,7 +137,7 @@ def test_an_impossible_conversion_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_conversion_on_a_full_disk_leaves_no_file(name, tmp_path):
-    """In a process whose files may be of 2,000 bytes at most, as on a disk that is nearly full."""
+    """The process may write at most 2,000 bytes to a file, as on a disk that is nearly full."""
     saved(tmp_path / "net.safetensors", zoo.LENET)
     found = python(
         "import resource, signal, sys\n"

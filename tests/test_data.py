@@ -1,4 +1,4 @@
-"""The data: which files count, and how faults are told."""
+"""The data: which files are used, and how faulty ones are refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dataset_files import (
+    DEBIAN,
     SAMPLE_FILES,
     corrupted,
     empty,
@@ -28,9 +29,6 @@ from alexnet.comparison.plan import plan
 from alexnet.datasets import files
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import BackendError, DataError
-
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-
 
 # --- real files -----------------------------------------------------------------------------------
 
@@ -61,28 +59,30 @@ def test_the_sample_is_small_and_has_its_licence():
     assert "Zalando" in (SAMPLE_FILES / "LICENSE").read_text()
 
 
-def test_plain_and_compressed_files_are_the_same(small, folder):
-    before, _ = load_fashion_mnist(64, resize=None, root=folder)
-    packed = folder / "train-images-idx3-ubyte.gz"
+def test_plain_and_compressed_files_are_the_same(sample_as_dataset, sample_copy):
+    before, _ = load_fashion_mnist(64, resize=None, root=sample_copy)
+    packed = sample_copy / "train-images-idx3-ubyte.gz"
     packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
     packed.unlink()
-    after, _ = load_fashion_mnist(64, resize=None, root=folder)
+    after, _ = load_fashion_mnist(64, resize=None, root=sample_copy)
     assert np.array_equal(before.pixels, after.pixels)
 
 
-def test_the_environment_may_name_the_data_folder(small, folder, monkeypatch):
-    monkeypatch.setenv("ALEXNET_DATA", str(folder))
+def test_the_environment_may_name_the_data_folder(sample_as_dataset, sample_copy, monkeypatch):
+    monkeypatch.setenv("ALEXNET_DATA", str(sample_copy))
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
 
 
-def test_a_named_folder_may_have_a_subfolder_for_each_dataset(small, folder, monkeypatch):
-    folder.rename(folder.parent / "fashion-mnist")
-    assert load_fashion_mnist(64, resize=None, root=folder.parent)[0].num_examples == 5000
+def test_a_named_folder_may_have_a_subfolder_for_each_dataset(
+    sample_as_dataset, sample_copy, monkeypatch
+):
+    sample_copy.rename(sample_copy.parent / "fashion-mnist")
+    assert load_fashion_mnist(64, resize=None, root=sample_copy.parent)[0].num_examples == 5000
 
 
-def test_the_librarys_cache_comes_before_other_places(alone, small, monkeypatch):
-    shutil.copytree(SAMPLE_FILES, alone / "cache" / "fashion-mnist")
-    monkeypatch.setattr(data, "FASHION_MNIST", replace(small, places=(str(DEBIAN),)))
+def test_the_librarys_cache_comes_before_other_places(offline, sample_as_dataset, monkeypatch):
+    shutil.copytree(SAMPLE_FILES, offline / "cache" / "fashion-mnist")
+    monkeypatch.setattr(data, "FASHION_MNIST", replace(sample_as_dataset, places=(str(DEBIAN),)))
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
 
 
@@ -113,10 +113,10 @@ def test_the_sample_can_be_named_in_the_environment(monkeypatch):
         (empty, "train-labels-idx1-ubyte: is not an IDX file of bytes .it begins with nothing"),
     ],
 )
-def test_a_damaged_file_is_named(small, folder, damage, message):
-    damage(folder)
+def test_a_damaged_file_is_named(sample_as_dataset, sample_copy, damage, message):
+    damage(sample_copy)
     with pytest.raises(DataError, match=message):
-        load_fashion_mnist(64, resize=None, root=folder)
+        load_fashion_mnist(64, resize=None, root=sample_copy)
 
 
 @given(
@@ -134,7 +134,7 @@ def test_a_missing_folder_is_refused():
         load_fashion_mnist(root="/nonexistent/folder")
 
 
-def test_an_empty_folder_without_network_is_refused_with_advice(alone, tmp_path):
+def test_an_empty_folder_without_network_is_refused_with_advice(offline, tmp_path):
     named = tmp_path / "named"
     named.mkdir()
     with pytest.raises(DataError) as caught:
@@ -147,7 +147,7 @@ def test_an_empty_folder_without_network_is_refused_with_advice(alone, tmp_path)
     assert [p.name for p in named.iterdir() if p.name != ".download.lock"] == []
 
 
-def test_missing_data_is_refused_not_replaced_by_the_sample(alone):
+def test_missing_data_is_refused_not_replaced_by_the_sample(offline):
     with pytest.raises(DataError, match="could not be downloaded"):
         load_fashion_mnist()
 

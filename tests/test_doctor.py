@@ -1,4 +1,4 @@
-"""doctor: what is said of a backend, and the exit status that goes with it."""
+"""doctor: its findings on a backend, and its exit status."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_doctor_reports_a_backend_that_computes_something_else(monkeypatch):
 
 
 def only_once_right(compute, backend, right):
-    """The reference is computed by the backend as it is; what is compared with it, by the wrong one."""
+    """The backend as it is computes the reference; the wrong one computes the rest."""
     wrong, calls = backend.gradients, []
 
     def patched(*arguments):

@@ -18,7 +18,7 @@ from alexnet.errors import DataError
 
 
 class Counting(http.server.SimpleHTTPRequestHandler):
-    """A mirror on this machine that counts what it gives."""
+    """A mirror on this machine that keeps the requests."""
 
     asked: ClassVar[list[str]] = []
 
@@ -32,7 +32,7 @@ class Counting(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirror():
-    """Serves a folder over HTTP on the loopback; gives its address and what was asked for."""
+    """A function that serves a folder over HTTP on the loopback and returns its address."""
     servers = []
 
     def serve(folder):
@@ -50,32 +50,42 @@ def mirror():
         server.server_close()
 
 
-def test_missing_files_are_downloaded_once(alone, small, mirror, monkeypatch):
+def test_missing_files_are_downloaded_once(offline, sample_as_dataset, mirror, monkeypatch):
     address = mirror(SAMPLE_FILES)
-    monkeypatch.setattr(data, "FASHION_MNIST", replace(small, places=(), mirrors=(address,)))
+    monkeypatch.setattr(
+        data, "FASHION_MNIST", replace(sample_as_dataset, places=(), mirrors=(address,))
+    )
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
     assert len(Counting.asked) == 4
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
-    assert len(Counting.asked) == 4  # from the cache, the second time
-    kept = sorted(p.name for p in (alone / "cache" / "fashion-mnist").iterdir())
+    assert len(Counting.asked) == 4  # the second time the files come from the cache
+    kept = sorted(p.name for p in (offline / "cache" / "fashion-mnist").iterdir())
     assert [name for name in kept if not name.startswith(".")] == sorted(
         f"{name}.gz" for name in files.FILES
     )
 
 
-def test_a_mirror_with_wrong_bytes_is_skipped(alone, small, mirror, folder, monkeypatch):
-    corrupted(folder)
-    mirrors = ("http://127.0.0.1:9/", mirror(folder), mirror(SAMPLE_FILES))
-    monkeypatch.setattr(data, "FASHION_MNIST", replace(small, places=(), mirrors=mirrors))
+def test_a_mirror_with_wrong_bytes_is_skipped(
+    offline, sample_as_dataset, mirror, sample_copy, monkeypatch
+):
+    corrupted(sample_copy)
+    mirrors = ("http://127.0.0.1:9/", mirror(sample_copy), mirror(SAMPLE_FILES))
+    monkeypatch.setattr(
+        data, "FASHION_MNIST", replace(sample_as_dataset, places=(), mirrors=mirrors)
+    )
     assert load_fashion_mnist(64, resize=None)[1].num_examples == 1000
 
 
-def test_wrong_bytes_from_every_mirror_leave_no_file(alone, small, mirror, folder, monkeypatch):
-    not_idx(folder)
-    monkeypatch.setattr(data, "FASHION_MNIST", replace(small, places=(), mirrors=(mirror(folder),)))
+def test_wrong_bytes_from_every_mirror_leave_no_file(
+    offline, sample_as_dataset, mirror, sample_copy, monkeypatch
+):
+    not_idx(sample_copy)
+    monkeypatch.setattr(
+        data, "FASHION_MNIST", replace(sample_as_dataset, places=(), mirrors=(mirror(sample_copy),))
+    )
     with pytest.raises(DataError, match="could not be downloaded"):
         load_fashion_mnist()
-    kept = {p.name for p in (alone / "cache" / "fashion-mnist").iterdir()}
+    kept = {p.name for p in (offline / "cache" / "fashion-mnist").iterdir()}
     assert "train-labels-idx1-ubyte.gz" not in kept
     assert not any(name.startswith(".download-") for name in kept)
 
@@ -84,9 +94,9 @@ def _download(dataset, folder):
     files.download(dataset, folder)
 
 
-def test_two_downloads_at_once_fetch_each_file_once(small, mirror, tmp_path):
-    """Real processes: the second waits for the first, and then finds nothing missing."""
-    dataset = replace(small, places=(), mirrors=(mirror(SAMPLE_FILES),))
+def test_two_downloads_at_once_fetch_each_file_once(sample_as_dataset, mirror, tmp_path):
+    """Real processes: the second waits for the first, then finds all files."""
+    dataset = replace(sample_as_dataset, places=(), mirrors=(mirror(SAMPLE_FILES),))
     spawn = multiprocessing.get_context("spawn")
     both = [spawn.Process(target=_download, args=(dataset, tmp_path / "to")) for _ in range(2)]
     for process in both:

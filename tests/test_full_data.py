@@ -1,11 +1,10 @@
-"""On all 70,000 images: what train_ch6 teaches, and what a trained net predicts."""
+"""On all 70,000 images: the accuracy of train_ch6, and the predictions of a trained net."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from dataset_files import DEBIAN
 from helpers import native
 from loops import PLAIN_LOOPS, Silent
 
@@ -13,7 +12,6 @@ import alexnet
 from alexnet import backends, load_fashion_mnist, train_ch6
 from alexnet.spec import Conv, Dense, Flatten, MaxPool, Net, ReLU
 
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 BATCH_SIZE, LR = 64, 0.1
 # LeNet's sizes with rectifiers, which learn within one epoch; the book's sigmoids need several.
 RELU_LENET = Net(
@@ -37,7 +35,7 @@ RELU_LENET = Net(
 
 
 def plain_accuracy(name):
-    """Test accuracy after an epoch of the framework's own loop, in an order and from weights of its own."""
+    """Test accuracy after an epoch of the framework's own loop, with another order and other weights."""
     train_iter, test_iter = load_fashion_mnist(BATCH_SIZE, resize=None, root=DEBIAN)
     order = np.random.default_rng(100).permutation(train_iter.num_examples)
     images = (train_iter.pixels[order, None] / np.float32(255)).astype(np.float32)
@@ -54,7 +52,7 @@ def plain_accuracy(name):
 @pytest.mark.release
 @pytest.mark.slow
 def test_training_on_60000_images_is_as_accurate_as_the_frameworks_own_loop(framework):
-    """Within what another seed changes: about one point of accuracy after one epoch, measured."""
+    """Another seed changes the accuracy after one epoch by about one point (measured)."""
     loaders = load_fashion_mnist(BATCH_SIZE, resize=None, root=DEBIAN)
     history = train_ch6(RELU_LENET, *loaders, 1, LR, "cpu", backend=framework, callback=Silent())
     ours, theirs = history.last.test_accuracy, plain_accuracy(framework)
@@ -67,7 +65,7 @@ def test_training_on_60000_images_is_as_accurate_as_the_frameworks_own_loop(fram
 @pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_a_trained_lenet_makes_the_same_ten_thousand_predictions_everywhere(covered, tmp_path):
-    """But for images whose two largest logits are equal within 1e-5."""
+    """Except on images whose two largest logits are equal within 1e-5."""
     path = tmp_path / "lenet.safetensors"
     data = alexnet.load_fashion_mnist(64, resize=None, root=DEBIAN, normalize=True)
     history = alexnet.train_ch6(

@@ -1,4 +1,4 @@
-"""What a training reports: closing lines, figures, history, pictures."""
+"""The report of a training: closing lines, figures, history, pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_callback_hears_every_step_and_epoch():
 
 
 def test_the_figures_are_means_over_examples():
-    """Not over batches: the last, smaller batch counts less."""
+    """The last, smaller batch counts less."""
     history = fit("lenet", load(train=33, batch_size=32), backend="numpy")
     weights = np.array([32, 1]) / 33
     assert history.last.loss == pytest.approx(weights @ [s["loss"] for s in history.steps])
@@ -39,7 +39,7 @@ def test_the_figures_are_means_over_examples():
 
 
 class Clock:
-    """A clock that moves only when told to."""
+    """A clock that only the test moves."""
 
     now = 100.0
 

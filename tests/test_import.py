@@ -1,4 +1,4 @@
-"""What importing costs and brings in, and the traps between frameworks, each in a Python of its own."""
+"""What imports load, and the traps between frameworks, each in a new Python."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_backend_loads_its_own_framework_only(framework):
 
 @pytest.mark.needs("mxnet")
 def test_mxnet_may_be_imported_before_this_library():
-    """As the book's cells do; np.bool is put back and the threads are set all the same."""
+    """The book's cells do so; np.bool is still restored and the threads are still set."""
     found = python(
         "import os; os.environ.pop('OMP_NUM_THREADS', None)\n"
         "from mxnet import np\n"
@@ -46,7 +46,7 @@ def test_mxnet_may_be_imported_before_this_library():
 
 @pytest.mark.needs("mxnet")
 def test_a_program_named_alexnet_that_imports_mxnet_runs_once(tmp_path):
-    """The chapter's reader may well call it so; nothing may take it for this library."""
+    """A reader of the chapter may choose this name; the program must not be taken for this library."""
     program = tmp_path / "alexnet.py"
     program.write_text("print('begins')\nfrom mxnet import np\nprint(np.ones(2).sum())\n")
     found = run(sys.executable, str(program))
@@ -84,7 +84,7 @@ def test_paddle_after_tensorflow_is_an_error_not_a_crash():
 @pytest.mark.parametrize(
     "imports",
     [
-        # torch before tensorflow, both by this library: conftest.py does so for every run
+        # conftest.py loads torch before tensorflow in every run
         "backends.load('tensorflow'); backends.load('torch')",
         "backends.load('torch'); import tensorflow",
         "import tensorflow; backends.load('torch')",
@@ -173,7 +173,7 @@ def test_log_handlers_made_during_an_import_still_speak_afterwards(tmp_path):
 
 
 def test_a_process_without_a_standard_error_loads_backends():
-    """As a windowed program's, or one whose terminal is gone."""
+    """A windowed program has none, or a program whose terminal is gone."""
     found = run(sys.executable, "-c", "import sys, os; os.close(2); sys.stderr = None\n" + LOADING)
     assert (found.returncode, found.stdout) == (0, "True\n")
 

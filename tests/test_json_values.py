@@ -1,4 +1,4 @@
-"""Dataclasses from plain types: what was written comes back, and anything else is refused."""
+"""Dataclasses from plain types: written values come back, others are refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_written_dataclass_is_read_as_the_same(plan):
 
 @given(recipes, st.sampled_from(list(Recipe.__dataclass_fields__)), anything)
 def test_a_field_of_the_wrong_type_is_refused(recipe, field, value):
-    """Whatever stands there, by its name and with its value."""
+    """The error gives the field's name and value."""
     kinds = {"lr": (int, float), "momentum": (int, float), "normalize": (bool,)}
     right = type(value) in kinds.get(field, (int,)) or (
         value is None and field in ("resize", "numpy_batches", "lr", "momentum")

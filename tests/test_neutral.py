@@ -1,4 +1,4 @@
-"""Neutral code names no framework: what is known of one stands in its files."""
+"""Neutral code names no framework; only a framework's own files do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMED = re.compile(rf"\b({'|'.join(dict.fromkeys(NAMES))})\b", re.IGNORECASE)
 
 
 def code_of(path):
-    """A file's code without docstrings, comments and what follows a ``help=``."""
+    """A file's code without docstrings, comments and the text after ``help=``."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         for name in ("body", "orelse"):

@@ -1,4 +1,4 @@
-"""The notebooks, executed from top to bottom in a kernel of their own, cut down."""
+"""The notebooks, executed on few images, and comparisons in a notebook."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_comparison_in_a_notebook_shows_its_table_and_curves(tmp_path):
     assert "numpy" in result["data"]["text/plain"]
     assert "numpy" in (tmp_path / "run" / "table.txt").read_text()
     live = [o for o in notebook.cells[0].outputs if o.output_type == "display_data"]
-    assert [o["data"]["text/html"] for o in live] == [""]  # taken away at the end
+    assert [o["data"]["text/html"] for o in live] == [""]  # removed at the end
 
 
 def test_the_notebook_view_follows_the_run(monkeypatch):

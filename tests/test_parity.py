@@ -1,4 +1,4 @@
-"""Same net, same numbers: the zoo, random nets, dropout, and what says so."""
+"""Every backend computes what the reference computes: the zoo, random nets, dropout."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shapes_of(net, kinds):
 
 @pytest.mark.parametrize("model", ["alexnet-2012", "alexnet-2012-two-gpus", "alexnet-2012-plain"])
 def test_the_papers_nets_have_the_papers_shapes(model):
-    """As the paper's figure 2 has them: 55, 27, 27, 13, 13, 13, 6."""
+    """Figure 2 of the paper: 55, 27, 27, 13, 13, 13, 6."""
     net = zoo.get(model)
     assert shapes_of(net, {"Conv", "MaxPool"}) == [
         (96, 55, 55), (96, 27, 27), (256, 27, 27), (256, 13, 13), (384, 13, 13), (384, 13, 13),
@@ -168,7 +168,7 @@ def test_a_wrong_dtype_is_refused():
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(source=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
 def test_random_nets_agree_with_the_reference(covered, source, seed):
-    """Shapes, values, gradients and trained weights of nets that hypothesis draws."""
+    """Values, gradients and trained weights of nets that hypothesis draws."""
     net = random_net(source)
     run = Settings(steps=2, seed=seed, dropout=True, dtype="float64")
     ((_, differences),) = parity_of_nets([net], covered, run)
@@ -213,7 +213,7 @@ ANY_LAYER = {
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_the_spec_accepts_every_backend_computes_alike(covered, data):
-    """Whatever arguments layers are given: what the spec lets pass, every framework computes alike."""
+    """For any arguments of layers: the spec refuses a net, naming the layer, or all backends agree."""
     kinds = data.draw(st.lists(st.sampled_from(list(ANY_LAYER)), max_size=4), "layers")
     shape = data.draw(st.tuples(*[st.integers(1, 9)] * 3) | st.tuples(st.integers(1, 9)), "shape")
     try:
@@ -310,7 +310,7 @@ def test_an_unknown_backend_is_refused():
 
 
 def edgy(layer, X):
-    """Which of some inputs stand on a kink of a layer."""
+    """Which inputs are on a kink of a layer."""
     found = near_kinks(build(Net("kink", X.shape[1:], (layer,)), backend="numpy"), X)
     return found.reshape(len(X), -1).any(axis=1).tolist()
 
@@ -349,7 +349,7 @@ def test_only_the_pixels_around_a_kink_are_marked():
 
 @pytest.mark.slow
 def test_alexnet_agrees_with_the_reference_in_single_precision(covered):
-    """On images away from its kinks; on others rounding may change a gradient by a thousandth."""
+    """On images away from its kinks; elsewhere rounding may change a gradient by a thousandth."""
     run = Settings(steps=2, batch_size=1, dtype="float32")
     names = [n for n in backends.import_order() if n in covered]
     for found in parity("alexnet", names, run):

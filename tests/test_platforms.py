@@ -1,4 +1,4 @@
-"""Nothing needs what only Unix has: a Python without those names imports, trains and compares."""
+"""Nothing needs names that only Unix has: a Python without them imports, trains and compares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from helpers import run
 
 WITHOUT_UNIX = """
 import os, signal, sys
-import psutil  # on Linux it needs them itself; on Windows it does not
+import psutil  # it uses them itself on Linux, not on Windows
 sys.modules["resource"] = sys.modules["fcntl"] = None  # importing them raises ImportError
 for name in ("killpg", "setsid", "getpgid", "sched_getaffinity", "fork"):
     delattr(os, name)
@@ -20,7 +20,7 @@ for name in ("SIGKILL", "SIGHUP"):
 
 @pytest.fixture
 def without_unix(tmp_path):
-    """The environment of a Python, and of all that it starts, in which those names are gone."""
+    """An environment in which a Python, and every process that it starts, lacks those names."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(WITHOUT_UNIX)
@@ -59,7 +59,7 @@ def test_it_compares(without_unix, tmp_path):
 
 
 def test_a_silent_worker_is_ended(without_unix):
-    """By other means than a Unix process group; what it has started ends too."""
+    """Without Unix process groups; the processes that it started end too."""
     code = """
 import sys, psutil
 from alexnet.comparison.plan import Plan

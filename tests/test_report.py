@@ -1,4 +1,4 @@
-"""The report: one page that stands by itself and says what the runs were."""
+"""The report: one self-contained page about the runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from alexnet.workers.machine import describe
 
 
 def test_the_report_has_every_figure_of_a_real_run(tmp_path):
-    """And the command line writes it again, the same."""
+    """`alexnet report` writes the same again."""
     done = alexnet(
         "compare", "lenet", "--backends", "numpy", "--data", "sample", "--examples", "64",
         "--epochs", "2", "--out", str(tmp_path / "run"), ALEXNET_SUBSET="64:32",
@@ -133,7 +133,7 @@ def test_without_the_test_images_the_report_says_so(tmp_path):
 
 @pytest.mark.usefixtures("without_curves")
 def test_an_unreadable_folder_of_images_is_ignored(tmp_path):
-    """As that of a run which was made on another machine. Here: its name is too long."""
+    """The folder of a run on another machine may be unreadable here. This one's name is too long."""
     found = comparison(tmp_path, [row("torch", labels())])
     found.plan = replace(found.plan, root=str(tmp_path / (5000 * "x")))
     page = page_of(found, path=tmp_path / "report.html")
@@ -159,7 +159,7 @@ def test_a_run_without_any_result_has_a_report(tmp_path):
 
 
 def test_a_diverged_net_has_a_report(tmp_path):
-    """Its losses are no numbers, and neither are its probabilities."""
+    """Its losses and probabilities are NaN."""
     lost = row("torch", [0] * 16)
     lost.history = history("torch", losses=(2.25, float("nan"), float("nan"), float("nan")))
     lost.answers = Answers([0] * 16, [None] * 16)
@@ -192,7 +192,7 @@ def test_the_command_refuses_a_wrong_report_in_one_sentence(arguments, message, 
 
 
 def test_a_run_survives_a_report_that_cannot_be_written(tmp_path):
-    """Here: its place is taken by a folder."""
+    """A folder has the name of the report."""
     (tmp_path / "run" / "report.html").mkdir(parents=True)
     small = {"data": "sample", "train_examples": 32, "test_examples": 16, "num_epochs": 1}
     with pytest.warns(UserWarning, match="its report could not be made"):

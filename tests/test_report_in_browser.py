@@ -30,7 +30,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def report(covered, tmp_path_factory):
-    """The report of a run of all backends, made up here, with text as long as that of a real one."""
+    """The report of a run of all backends, written by hand, with text as long as in a real run."""
     folder = tmp_path_factory.mktemp("report")
     rows = []
     for number, name in enumerate(covered):
@@ -47,7 +47,7 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 @pytest.fixture(params=[(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"])
 def page(request, browser, report):
-    """The report, opened; afterwards, that nothing was said or asked for."""
+    """The open report; afterwards, no message and no request was made."""
     size, scheme = request.param
     heard, asked = [], []
     context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
@@ -85,7 +85,7 @@ def test_every_tab_opens(page, covered):
 
 @pytest.mark.slow
 def test_tabs_are_reached_and_changed_by_keys(page):
-    """Tab goes to the group of buttons, the arrows to its next."""
+    """Tab goes to the group of buttons, an arrow to its next button."""
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.name") == "unit":
@@ -100,7 +100,7 @@ def test_tabs_are_reached_and_changed_by_keys(page):
 
 
 MEASURE = """pictures => Promise.all(pictures.map(async x => {
-    await x.decode();  // fails for what is no picture
+    await x.decode();  // fails unless it is a picture
     const box = x.getBoundingClientRect();
     return [x.alt, x.naturalWidth, x.naturalHeight, box.width, box.height];
 }))"""
@@ -121,7 +121,7 @@ def test_every_picture_is_visible(page):
 
 @pytest.mark.slow
 def test_a_page_fits_its_window_and_is_not_blank(page, tmp_path):
-    """Wide tables and listings move within themselves."""
+    """Wide tables and listings scroll by themselves."""
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for label in page.locator(".tabs label").all():
         label.click()
@@ -135,7 +135,7 @@ def test_a_page_fits_its_window_and_is_not_blank(page, tmp_path):
 
 @pytest.mark.slow
 def test_text_copied_from_the_page_is_the_program(page, covered):
-    """Copied from the page, they are what `alexnet show` prints."""
+    """`alexnet show` prints the same."""
     for name in covered:
         title = framework(name).title
         page.locator(".tabs").nth(1).get_by_text(title, exact=True).first.click()

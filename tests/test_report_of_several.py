@@ -1,4 +1,4 @@
-"""The report of several runs: what they share and what differs."""
+"""The report of several runs: shared parts and differences."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_runs_of_two_machines_appear_side_by_side(tmp_path):
     assert "PyTorch, mine · 1 PyTorch, theirs 1 ·" in said
     assert len(re.findall(r"<figure>", page)) == 2 * 4
     programs = re.findall(r'<div class="highlight">', page)
-    assert len(programs) == 1  # it is the same for both
+    assert len(programs) == 1  # both runs have the same program
 
 
 @pytest.mark.usefixtures("without_curves")
@@ -51,7 +51,7 @@ def test_folders_with_the_same_name_are_shown_with_their_whole_paths(tmp_path):
 
 @pytest.mark.usefixtures("without_curves")
 def test_the_report_tells_runs_of_different_sizes_apart(tmp_path):
-    """The sizes of a net, and what each run had."""
+    """By the size of the net and by the run."""
     small = comparison(tmp_path / "small", [row("torch", labels())])
     large = comparison(tmp_path / "large", [row("torch", labels())], resize=32)
     said = text_of(page_of(small, large, path=tmp_path / "report.html"))

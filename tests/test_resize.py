@@ -1,4 +1,4 @@
-"""The resize: bilinear with half-pixel centres, as the frameworks have it, and never out of range."""
+"""The resize: bilinear with half-pixel centres, as in the frameworks, and never out of range."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_pixels_stay_in_range(size):
 
 @pytest.mark.parametrize("size", [56, 224, 231])
 def test_it_is_the_frameworks_bilinear_resize(framework, real_images, size):
-    """Each framework's own operator, with the options that mean half-pixel centres."""
+    """Each framework's own operator, with the options for half-pixel centres."""
     x = real_images[:3].astype(np.float32)[:, None] / 255
     if framework == "torch":
         import torch

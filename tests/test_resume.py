@@ -1,4 +1,4 @@
-"""A run that is interrupted and resumed ends as one that never was."""
+"""A run that is interrupted and resumed ends like an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_checkpoint_changes_nothing(name, tmp_path):
 
 
 def test_dropout_differs_in_every_epoch(name):
-    """The same images in one batch, a learning rate next to nothing: only dropout differs."""
+    """With one batch and a learning rate of nearly zero, only dropout differs."""
     net = Net("drop", (1, 28, 28), (Flatten(), Dropout(0.5), Dense(10)))
     data = images(subset=(32, 32))
     settings = {"backend": name, "callback": Silent()}
@@ -45,7 +45,7 @@ def test_dropout_differs_in_every_epoch(name):
 
 @pytest.mark.slow
 def test_another_framework_resumes_a_run(name, covered, tmp_path):
-    """Where nothing is random, with the same losses but for rounding: the velocities come along."""
+    """Without dropout the losses are the same but for rounding, so the velocities come along."""
     path = tmp_path / "run.safetensors"
     train(name, path, 1, WITHOUT_DROPOUT)
     for other in covered:
@@ -77,7 +77,7 @@ def test_a_checkpoint_keeps_the_velocities(name, tmp_path):
 
 
 def test_an_interrupted_net_object_resumes(name, tmp_path):
-    """As in a notebook: a second run, and a second optimizer, on the same object."""
+    """As in a notebook: a second run, with a second optimizer, on the same object."""
 
     class Stop(Silent):
         def step(self, history):
@@ -92,7 +92,7 @@ def test_an_interrupted_net_object_resumes(name, tmp_path):
 
 
 def freeze(name, net):
-    """Have the net's first layer not learn, in each framework's own way."""
+    """Freeze the net's first layer in the framework's own way."""
     match name:
         case "torch":
             for p in net[0].parameters():
@@ -194,7 +194,7 @@ def test_a_run_killed_at_a_random_step_and_resumed_is_the_same_run(name, tmp_pat
 
 @pytest.mark.slow
 def test_the_command_resumes_from_its_checkpoint(name, tmp_path):
-    """`alexnet train` in two parts ends with the weights of one; the second part asks for more."""
+    """`alexnet train` in two parts ends with the weights of one run."""
 
     def run(path, epochs, *more):
         done = alexnet_here(

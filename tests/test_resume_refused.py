@@ -1,4 +1,4 @@
-"""Runs that are not resumed, and nets and weights of which no checkpoint is kept."""
+"""Runs that are not resumed, and nets for which no checkpoint is kept."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_checkpoint_is_kept_of_a_net_changed_after_it_was_built(framework, tm
     net = alexnet.build(WITHOUT_DROPOUT, backend=framework)
     match framework:
         case "torch" | "paddle":
-            net[1] = type(net[2])()  # a second Flatten in the rectifier's place
+            net[1] = type(net[2])()  # a second Flatten replaces the rectifier
         case "mxnet":
             net[1]._act_type = "tanh"
         case "tensorflow":

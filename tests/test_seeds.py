@@ -57,7 +57,7 @@ def cells_of_the_chapter(framework: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def with_our_import(code: str) -> str:
-    """The code with the one line changed that a reader changes."""
+    """The code with the one line changed that a reader must change."""
     changed, lines = re.subn(r"^from d2l import", "from alexnet import", code, flags=re.MULTILINE)
     assert lines == 1
     return changed
@@ -83,10 +83,10 @@ def test_the_cells_of_the_chapter_run_with_one_line_changed(framework, tmp_path)
 
 
 def indented(lines: list[str], levels: dict[str, int]) -> str:
-    """Code that has lost its indentation, each line at the level that is said of how it begins.
+    """Code that has lost its indentation, each line at the level given for its first words.
 
-    A line of which nothing is said stands where the one before it does; inside brackets it is no
-    matter where.
+    A line without a given level has that of the line before it; inside brackets the level does not
+    matter.
     """
     level, result = 0, []
     for line in lines:
@@ -98,7 +98,7 @@ def indented(lines: list[str], levels: dict[str, int]) -> str:
 @pytest.mark.slow
 @pytest.mark.needs("tensorflow")
 def test_the_notes_on_the_tensorflow_column_run(tmp_path):
-    """Its code is printed flush left, with prose between the cells."""
+    """Its code has no indentation, and prose between the cells."""
     text = document("001")
     net = between(text, "import tensorflow as tf\n", "构造一个")
     loop = between(text, "X = tf.random", "3.5 ")
@@ -121,7 +121,7 @@ def test_the_notes_on_the_tensorflow_column_run(tmp_path):
 @pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_the_notes_on_the_torch_column_run(tmp_path):
-    """Its code is printed without line breaks, so comments run into what follows them."""
+    """Its code has no line breaks, so comments run into the next line."""
     text = document("002")
     code = between(text, "import torch\n", "Conv2d output shape")
     code = re.sub(r"#.*?(?=nn\.)", "", code)
@@ -136,9 +136,9 @@ def test_the_notes_on_the_torch_column_run(tmp_path):
 @pytest.mark.needs("torch")
 @pytest.mark.parametrize("version", ["GPU", "CPU"])
 def test_the_programs_for_mnist_run_on_this_loader(version, monkeypatch, capsys):
-    """Plain PyTorch with its own loop; only the lines that load MNIST are ours.
+    """Plain PyTorch with its own loop; only the lines that load MNIST differ.
 
-    The images are the sample's, taken for MNIST, since there is no MNIST here. They are resized to 96:
+    The sample's images take the place of MNIST, which is not here. They are resized to 96:
     the programs print a first dense layer of 192*5*5 inputs, which fits sides from 95 to 110; at the
     224 that they print, PyTorch refuses it (192*13*13), whatever the loader.
     """

@@ -1,4 +1,4 @@
-"""The seam is proven: a backend of one file and one entry in the registry is known everywhere."""
+"""A backend of one file and one entry in the registry works everywhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent / "sixth_backend"
 REGISTER = f"""
 import alexnet.backends
 from alexnet.backends.registry import FRAMEWORKS
-alexnet.backends.__path__.append({str(FOLDER)!r})  # as if the file stood there
+alexnet.backends.__path__.append({str(FOLDER)!r})  # as if the file were there
 from alexnet.backends.channels_last import ENTRY
 FRAMEWORKS[ENTRY.name] = ENTRY
 """
@@ -51,7 +51,7 @@ DROPOUT = Net(
 
 @pytest.fixture(autouse=True)
 def sixth(monkeypatch):
-    """Registered in this process and, as an entry in the source would be, in its workers."""
+    """Register it in this process and in its workers, like an entry in the source."""
     monkeypatch.setattr(backends, "__path__", list(backends.__path__))
     monkeypatch.setattr(
         processes,
@@ -138,7 +138,7 @@ def test_its_loader_gives_its_layout():
 
 @pytest.mark.parametrize("names", [("numpy", SIXTH), (SIXTH, "numpy")], ids="-".join)
 def test_a_run_resumes_in_it_and_from_it(names, tmp_path):
-    """Velocities too, which it keeps otherwise than the reference."""
+    """With its velocities, which it scales differently from the reference."""
     path = tmp_path / "run.safetensors"
     settings = {"lr": 0.5, "momentum": 0.9, "checkpoint": path}
     whole = train_ch6("lenet", *small(), 2, 0.5, backend=names[1], momentum=0.9)
@@ -188,7 +188,7 @@ def test_doctor_examines_it(monkeypatch, capsys):
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("base", [Layer, ReLU])
 def test_a_layer_that_a_backend_does_not_know_is_refused(name, base, listed, monkeypatch):
-    """In every backend, before anything is made; not taken for the layer that it descends from."""
+    """In every backend, before anything is built; a subclass is not taken for its base class."""
     swish = type("Swish", (base,), {})
     if listed and base is Layer:
         monkeypatch.setitem(LAYERS, "Swish", swish)

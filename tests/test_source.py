@@ -23,19 +23,19 @@ from alexnet.spec.weights import initial_weights
 
 
 def run(program):
-    """The net that a program leaves."""
+    """The net that a program makes."""
     names = {"__name__": "pasted"}
     exec(program, names)
     return names["net"]
 
 
 def neutral(shape):
-    """A shape of the framework's own channels last, in the neutral order, without the batch."""
+    """A shape with channels last in the neutral order, without the batch."""
     return (shape[-1], *shape[1:-1])
 
 
 def outputs(name, net, images):
-    """The shapes of all layers' outputs, as in the chapter's loop, and the values of the last."""
+    """The shapes of all layers' outputs, as in the chapter's loop, and the last output."""
     X, found = native(name, images), []
     for layer in net.layers if name == "tensorflow" else net:
         X = layer(X)
@@ -97,7 +97,7 @@ def test_the_programs_of_random_nets_make_the_same_nets(covered, source_of_nets)
 
 @pytest.mark.parametrize("backend", backends.FRAMEWORKS)
 def test_programs_pass_ruff(backend, tmp_path):
-    """As ruff has it, in lines of at most 88; whether or not the framework is installed."""
+    """With lines of at most 88 characters, and without the framework."""
     for net in (*zoo.ZOO.values(), *EVERY_LAYER):
         (tmp_path / f"{net.name.replace('-', '_')}.py").write_text(source(net.resolve(), backend))
     ruff = [sys.executable, "-m", "ruff"]

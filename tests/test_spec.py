@@ -1,4 +1,4 @@
-"""The table: shapes, counts, and every wrong net refused with the layer's name."""
+"""The table: shapes, counts, and refusals that name the layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""train_ch6: one loop for every framework, what it computes and what it refuses."""
+"""train_ch6: one loop for every framework, its results and its refusals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_all_frameworks_take_the_same_steps(framework):
 
 
 def test_train_ch6_takes_the_steps_of_the_frameworks_own_plain_loop(framework):
-    """The losses of 12 steps of a loop as one writes it by hand, on the same batches and weights."""
+    """The losses of 12 steps of a loop written by hand, on the same batches and weights."""
     train_iter, test_iter = load(train=192, batch_size=16)
     ours = fit("lenet", (train_iter, test_iter), lr=0.5, backend=framework)
     net = alexnet.build("lenet", backend=framework, seed=0)
@@ -79,7 +79,7 @@ def test_evaluate_is_the_share_of_right_answers(name):
     backend = backends.load(name)
     weights = {key: np.zeros_like(w) for key, w in alexnet.get_weights(net).items()}
     weights[max(weights, key=lambda k: (k.endswith("bias"), int(k.split(".")[0])))][3] = 1
-    backend.set_weights(net, weights)  # says 3 to everything
+    backend.set_weights(net, weights)  # predicts 3 for every image
     assert alexnet.evaluate(net, test_iter, "cpu") == (test_iter.labels == 3).mean()
 
 
@@ -139,6 +139,6 @@ def test_a_generator_is_refused_in_the_second_epoch():
 
 @pytest.mark.parametrize("wrong", ["lenet", zoo.LENET, lambda: alexnet.build("lenet", "numpy")])
 def test_evaluate_refuses_what_is_not_a_net(wrong):
-    """A table or a function would be evaluated untrained."""
+    """The net of a table or a function would be untrained."""
     with pytest.raises(BackendError, match="is not a net of NumPy, PyTorch"):
         alexnet.evaluate(wrong, load(48, 40, 16)[1])

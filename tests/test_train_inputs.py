@@ -12,7 +12,7 @@ from alexnet import History, backends
 
 
 def by_hand(name):
-    """LeNet as the book's readers write it, in each framework, and a net that is a class."""
+    """LeNet as the book's readers write it, in each framework."""
     if name == "torch":
         from torch import nn
 
@@ -58,7 +58,7 @@ def by_hand(name):
 
 
 def test_a_net_written_by_hand_starts_from_the_same_weights(framework):
-    """With activations inside layers or beside them, shapes given or inferred: the same run."""
+    """The run is the same for fused or separate activations and for given or inferred shapes."""
     expected = fit("lenet", backend="numpy", lr=0.5)
     for net in (by_hand(framework), lambda: by_hand(framework)):
         found = fit(net, lr=0.5)
@@ -69,7 +69,7 @@ def test_a_net_written_by_hand_starts_from_the_same_weights(framework):
 
 
 def classes(name):
-    """A net that is no sequence: its class, with a branch and a sum."""
+    """A net that is a class, with a branch and a sum."""
     if name == "torch":
         from torch import nn
 
@@ -205,7 +205,7 @@ def test_train_ch6_accepts_lists_of_tensors(name):
 
 @pytest.mark.parametrize("kind", [np.int32, np.uint8])
 def test_train_ch6_accepts_labels_in_a_column_and_of_other_dtypes(name, kind):
-    """As Paddle's and Keras' own datasets give them; images as float64."""
+    """The datasets of Paddle and Keras have such labels."""
     lists = [[(native(name, X), y[:, None].astype(kind)) for X, y in it.epoch(0)] for it in load()]
     found = fit(alexnet.build("lenet", backend=name), lists, lr=0.5)
     expected = fit("lenet", backend=name, lr=0.5)

@@ -1,4 +1,4 @@
-"""Initial weights: Xavier, zero biases, the same for a net however its activations are written."""
+"""Initial weights: Xavier, zero biases, the same wherever a net has its activations."""
 
 from __future__ import annotations
 

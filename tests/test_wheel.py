@@ -1,4 +1,4 @@
-"""What is installed from a built wheel, as opposed to a checkout."""
+"""A built wheel has all that the package needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the contents of a wheel that is built now."""
+    """A folder with the contents of a new wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     built = run("sh", "-c", f'cd "{ROOT}" && exec "$@"', "sh", *build)
@@ -26,7 +26,7 @@ def installed(tmp_path_factory):
 
 
 def from_wheel(installed, folder, code):
-    """Run a program in an empty folder, with the wheel's package before all others."""
+    """Run a program in an empty folder; it imports the wheel's package first."""
     program = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
         "import alexnet\n"

@@ -1,4 +1,4 @@
-"""Workers that are killed or misbehave cost their own row of a comparison and no other."""
+"""Workers that are killed or misbehave cost only their own row of a comparison."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_worker_killed_within_a_line_costs_only_its_own_row(tmp_path, monkeypa
 
 
 def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
-    """Brackets and all: a table that reads them as markup would lose or choke on them."""
+    """With brackets, which a table must not read as markup."""
     code = "print('fault in [/usr/lib/libc.so] [red]', file=sys.stderr); sys.exit(3)"
     monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
     compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
@@ -115,9 +115,9 @@ def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
     ],
 )
 def test_a_misbehaving_worker_costs_only_its_own_row(code, problem, tmp_path, monkeypatch):
-    """Its last words stand in the row; the backend after it has its result; nothing is left running.
+    """Its row has its last words, the next backend has its result, and no process is left.
 
-    The worker after it sends a result that is made up here, so that nothing is trained.
+    The next worker sends a fixed result, so that nothing is trained.
     """
     monkeypatch.setattr(processes, "EXIT_SECONDS", 2)
     pid = tmp_path / "pid"
@@ -142,7 +142,7 @@ def test_a_misbehaving_worker_costs_only_its_own_row(code, problem, tmp_path, mo
 
 
 def of_session(number):
-    """The living processes that belong to a session: a worker and all that it has started."""
+    """The living processes of a session: a worker and all processes that it started."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has just ended
@@ -157,7 +157,7 @@ def of_session(number):
 
 
 def own_worker(run):
-    """What a worker writes to its two outputs, and its status, if its job is this function's body."""
+    """The two outputs and the status of a worker whose job is this function body."""
     code = (
         "import os, sys\n"
         "from alexnet.workers import worker\n"

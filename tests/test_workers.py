@@ -1,4 +1,4 @@
-"""Workers in other environments, several at a time, broken off, and taken up again."""
+"""Workers in other environments, several at a time, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LENET = ["lenet", "--data", "sample", "--examples", "64", "--epochs", "2"]
 
 
 def closure(*names):
-    """Distributions and all that they require here, extras left out."""
+    """Distributions and their requirements here, without extras."""
     found, waiting = {}, list(names)
     while waiting:
         name = re.sub("[-_.]+", "-", waiting.pop()).lower()
@@ -53,7 +53,7 @@ def closure(*names):
 
 
 def environment(folder, *names):
-    """The Python of a new virtual environment with these distributions, linked to those here."""
+    """The Python of a new virtual environment with links to these distributions."""
     venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
     for distribution in closure(*names):
@@ -93,7 +93,7 @@ def test_an_interpreter_without_numpy_has_a_row_that_says_so(tmp_path):
 
 
 def test_a_worker_that_runs_out_of_memory_costs_only_its_own_row(tmp_path):
-    """AlexNet in a process that may have 200 MB, which is enough for LeNet."""
+    """The worker may use 200 MB, which is enough for LeNet but not for AlexNet."""
     script = tmp_path / "little"
     script.write_text(f'#!/bin/sh\nulimit -v 200000\nexec {sys.executable} "$@"\n')
     script.chmod(0o755)
@@ -184,7 +184,7 @@ def test_two_comparisons_at_once_do_not_disturb_each_other(tmp_path):
 
 
 def test_a_second_process_on_a_run_is_refused(tmp_path):
-    """The second is refused, and the first goes on."""
+    """The first continues."""
     refused = []
 
     class Meddler(Watcher):
@@ -234,11 +234,11 @@ def test_a_run_folder_is_not_used_twice(tmp_path):
     assert (tmp_path / "run" / "comparison.json").read_bytes() == before
 
 
-# --- broken off, and taken up ---------------------------------------------------------------------
+# --- interrupted and resumed ----------------------------------------------------------------------
 
 
 class KillInSecondEpoch(Watcher):
-    """Kills a backend's worker once it has an epoch behind it and is in the next."""
+    """Kills a backend's worker after its first epoch."""
 
     def event(self, row, event):
         super().event(row, event)
@@ -259,7 +259,7 @@ class KillInSecondEpoch(Watcher):
     ],
 )
 def test_a_killed_run_resumes_from_its_last_epoch(trained, tmp_path):
-    """And nothing else: the run ends as if nobody had been killed."""
+    """It ends like a run without a kill, and a second resume does nothing."""
     whole = compare(Plan({"lenet": LONGER}, None, (trained,)), out=tmp_path / "whole")
     broken = compare(
         Plan({"lenet": LONGER}, None, (trained,)), out=tmp_path / "run", watcher=KillInSecondEpoch()
@@ -312,19 +312,19 @@ def test_a_folder_without_a_run_is_not_resumed(content, message, tmp_path):
 
 
 def marked(mark):
-    """Handles of the living processes that have inherited this mark."""
+    """Handles of the living processes that have this mark in their environment."""
     found = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
             if mark.encode() in environ.read_bytes():
                 found.append(os.pidfd_open(int(environ.parent.name)))
-        except OSError:  # it has ended, or is somebody else's
+        except OSError:  # it has ended, or belongs to another user
             continue
     return found
 
 
 def comparing(tmp_path):
-    """A command that is in the middle of its second backend's training; its output so far, its mark."""
+    """A command in the middle of a training, its output so far, and the mark of its processes."""
     mark = f"ALEXNET_TEST={uuid.uuid4()}"
     name, _, value = mark.partition("=")
     examples = ["--data", "sample", "--examples", "640", "--epochs", "2000", "--batch-size", "32"]
@@ -336,14 +336,16 @@ def comparing(tmp_path):
         text=True,
         env={**os.environ, name: value},
     )
-    said = process.stdout.readline()  # where the images are from
-    wanted = time_in_training(tmp_path / "run" / "checkpoints" / "lenet-numpy.safetensors", process)
+    said = process.stdout.readline()  # the source of the images
+    wanted = wait_for_training(
+        tmp_path / "run" / "checkpoints" / "lenet-numpy.safetensors", process
+    )
     assert wanted
     return process, said, mark
 
 
-def time_in_training(checkpoint, process):
-    """Wait for the worker's first checkpoint, by looking: it stands before its first step."""
+def wait_for_training(checkpoint, process):
+    """Poll for the worker's first checkpoint, which it writes before its first step."""
     while process.poll() is None:
         if checkpoint.exists():
             return True
