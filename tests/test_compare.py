@@ -126,8 +126,8 @@ def test_a_missing_framework_has_a_row_with_its_install_command(tmp_path, monkey
 @pytest.mark.slow
 @pytest.mark.needs("torch", "mxnet", "tensorflow", "paddle")
 def test_compare_runs_alexnet_in_every_backend_on_few_images(tmp_path):
-    """The README's `alexnet compare`, on 48 small images."""
-    arguments = ["--resize", "96", "--out", str(tmp_path / "run")]
+    """The README's `alexnet compare`, on 48 small images, two backends at a time."""
+    arguments = ["--resize", "96", "--parallel", "2", "--out", str(tmp_path / "run")]
     found = alexnet("compare", *arguments, ALEXNET_SUBSET="48:16")
     assert found.returncode == 0, found.stdout + found.stderr
     saved = json.loads((tmp_path / "run" / "comparison.json").read_text())

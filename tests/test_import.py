@@ -67,6 +67,7 @@ def test_find_spec_of_mxnet_changes_nothing():
     assert found.stdout.strip() == "False False", found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.needs("tensorflow", "paddle")
 def test_paddle_after_tensorflow_is_an_error_not_a_crash():
     found = python(
@@ -84,11 +85,16 @@ def test_paddle_after_tensorflow_is_an_error_not_a_crash():
 @pytest.mark.parametrize(
     "imports",
     [
-        # conftest.py loads torch before tensorflow in every run
         "backends.load('tensorflow'); backends.load('torch')",
-        "backends.load('torch'); import tensorflow",
         "import tensorflow; backends.load('torch')",
-        "import torch, tensorflow; backends.load('torch')",
+        # conftest.py loads torch before tensorflow in every run
+        *(
+            pytest.param(imports, marks=pytest.mark.release)
+            for imports in (
+                "backends.load('torch'); import tensorflow",
+                "import torch, tensorflow; backends.load('torch')",
+            )
+        ),
     ],
 )
 def test_torch_and_tensorflow_live_in_one_process_in_any_order(imports):

@@ -58,6 +58,7 @@ def test_it_compares(without_unix, tmp_path):
     assert (out / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_silent_worker_is_ended(without_unix):
     """Without Unix process groups; the processes that it started end too."""
     code = """
