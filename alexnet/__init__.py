@@ -1,8 +1,8 @@
 """A companion to the AlexNet chapter of *Dive into Deep Learning*.
 
-The networks are written once, as tables of layers; the tables are rendered into PyTorch, MXNet,
-TensorFlow and Paddle models and a NumPy reference, trained by one `train_ch6` on one
-`load_fashion_mnist`. Importing this package imports no framework.
+Each net is written once, as a table of layers. From this table, `build` makes a PyTorch, MXNet,
+TensorFlow or Paddle model, or a NumPy reference. `train_ch6` trains all of these on the images of
+`load_fashion_mnist`. Importing this package does not import a framework.
 """
 
 from alexnet._version import __version__

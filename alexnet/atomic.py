@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, then renamed."""
+"""Atomic writes: write a temporary file in the same folder, then rename this file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; it takes ``path``'s place if the block ends well.
+    """Yield the path of a temporary file, which replaces ``path`` if the block raises no error.
 
     >>> folder = Path(tempfile.mkdtemp())
     >>> with replacing(folder / "a.txt") as new:
@@ -19,12 +19,12 @@ def replacing(path: Path) -> Iterator[Path]:
     >>> [p.name for p in folder.iterdir()], (folder / "a.txt").read_text()
     (['a.txt'], 'whole')
 
-    A link's target is replaced, not the link; a file that is there keeps its permissions.
+    If ``path`` is a symbolic link, its target is replaced. An existing file keeps its permissions.
     """
     path = Path(os.path.realpath(path))
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, since writers choose a format by it.
+    # Keep the suffix, because some writers choose the file format by suffix.
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     new = Path(name)

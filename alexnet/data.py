@@ -1,7 +1,8 @@
-"""Fashion-MNIST and MNIST in batches, the same for every framework.
+"""Fashion-MNIST and MNIST in mini-batches, the same for every framework.
 
-The images stay uint8 28×28 in memory. Each batch is resized when it is asked for, on the device that
-it is for. The training set is shuffled per example and per epoch from a seed; the test set never is.
+Images stay in memory as uint8 28×28. Each batch is resized on its device when the batch is requested.
+The training set is shuffled in each epoch; the order depends on the seed and the epoch. The test set is
+never shuffled.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from alexnet.errors import DataError
 from alexnet.spec import Shape
 
 SUBSET = "ALEXNET_SUBSET"
-"""Variable that cuts any run down: ``"512:128"`` for 512 training and 128 test examples."""
+"""Environment variable that limits any run: ``"512:128"`` is 512 training and 128 test examples."""
 
 
 @dataclass(eq=False)
 class ImageLoader:
-    """Batches ``(X, y)`` of images and labels, again and again.
+    """An iterable over batches ``(X, y)`` of images and labels.
 
-    Without a backend, X is NumPy float32 (B, 1, S, S) in [0, 1] and y int64 (B,). With one, they are
-    tensors of that framework on ``device``, in its layout (TensorFlow: (B, S, S, 1)).
+    Without a backend, X is a NumPy array, float32 (B, 1, S, S), and y is int64 (B,). X is in [0, 1]
+    unless the loader normalises. With a backend, X and y are tensors of that framework on ``device``,
+    in the framework's layout (TensorFlow: (B, S, S, 1)).
 
-    Each iteration is the next epoch, with an order of its own if ``shuffle``; ``epoch(n)`` gives the
-    n-th, from zero, without counting.
+    Each iteration is the next epoch, in a new order if ``shuffle``. ``epoch(n)`` returns the n-th epoch,
+    counted from zero, and does not change which epoch is next.
 
     >>> train_iter, test_iter = load_fashion_mnist(batch_size=128, resize=56, source="sample")
     >>> X, y = next(iter(train_iter))
@@ -52,21 +54,22 @@ class ImageLoader:
     classes: tuple[str, ...] = field(default=(), repr=False)
     backend: str | None = None
     device: Any = None
-    first: int | None = None  # stop every epoch after so many batches
+    first: int | None = None  # most batches per epoch; None means all
     epochs_begun: int = field(default=0, repr=False)
 
     @property
     def num_examples(self) -> int:
+        """The number of images."""
         return len(self.labels)
 
     @property
     def image_shape(self) -> Shape:
-        """(channels, height, width) of an image as a net sees it."""
+        """The shape (channels, height, width) of an image after resizing."""
         matrix = self.transform.matrix
         return (1, len(matrix), len(matrix)) if matrix is not None else (1, *self.pixels.shape[1:])
 
     def __len__(self) -> int:
-        """Batches in an epoch; the last one may be smaller."""
+        """Return the number of batches in an epoch. The last batch may be smaller."""
         batches = -(-self.num_examples // self.batch_size)
         return batches if self.first is None else min(self.first, batches)
 
@@ -75,7 +78,7 @@ class ImageLoader:
         return self.epoch(self.epochs_begun - 1)
 
     def epoch(self, number: int) -> Iterator[tuple[Any, Any]]:
-        """The batches of one epoch, counted from zero."""
+        """Yield the batches of epoch ``number``, counted from zero."""
         backend = backends.load(self.backend or backends.REFERENCE)
         device = backends.resolve_device(backend, self.device)
         order = self.order(number)
@@ -85,7 +88,7 @@ class ImageLoader:
             yield images, backend.to_tensor(self.labels[chosen], device)
 
     def order(self, number: int) -> np.ndarray:
-        """The examples' numbers in the order in which that epoch shows them: int64 (N,)."""
+        """Return the indices of the examples in the order of epoch ``number``: int64 (N,)."""
         if not self.shuffle:
             return np.arange(self.num_examples)
         return np.random.Generator(np.random.PCG64([self.seed, number])).permutation(
@@ -93,7 +96,7 @@ class ImageLoader:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What decides the batches of an epoch, but for the images, in plain types."""
+        """Return the settings that determine the batches, in plain types. Images are not included."""
         t = self.transform
         return {
             "batch_size": int(self.batch_size),
@@ -105,21 +108,21 @@ class ImageLoader:
         }
 
     def checksum(self) -> str:
-        """CRC-32 of the images and labels, in hexadecimal."""
+        """Return the CRC-32 of the images and labels, in hexadecimal."""
         return checksum(self.pixels, self.labels)
 
     def on(self, backend: str, device: Any = None) -> ImageLoader:
-        """The same batches as tensors of that framework, counting epochs on its own."""
+        """Return a new loader that yields the same batches as tensors of ``backend``, from epoch 0."""
         return replace(self, backend=backend, device=device, epochs_begun=0)
 
 
 def checksum(images: np.ndarray, labels: np.ndarray) -> str:
-    """CRC-32 of images (N, H, W) and their labels (N,), in hexadecimal."""
+    """Return the CRC-32 of images (N, H, W) and their labels (N,), in hexadecimal."""
     return f"{zlib.crc32(labels.astype(np.int64).tobytes(), zlib.crc32(images.tobytes())):08x}"
 
 
 class LoadOptions(TypedDict, total=False):
-    """What the load functions take by name; `load_fashion_mnist` says what each means."""
+    """The keyword arguments of the load functions, explained in `load_fashion_mnist`."""
 
     root: str | os.PathLike[str] | None
     source: str | None
@@ -133,23 +136,24 @@ class LoadOptions(TypedDict, total=False):
 def load_fashion_mnist(
     batch_size: int = 128, resize: int | None = 224, **options: Unpack[LoadOptions]
 ) -> tuple[ImageLoader, ImageLoader]:
-    """Fashion-MNIST (60,000 and 10,000 images in ten classes) as ``(train_iter, test_iter)``.
+    """Return Fashion-MNIST as ``(train_iter, test_iter)``: 60,000 and 10,000 images in ten classes.
 
     Parameters
     ----------
     batch_size : examples in a batch, at least 1; the last batch may be smaller.
-    resize : pixels a side; None keeps 28×28. Bilinear (see `alexnet.datasets.resize.resize_matrix`).
-    root : a folder that holds the four IDX files, plain or .gz. Default: the environment variable
-        ALEXNET_DATA; else this library's cache, the folders of torchvision, Keras, MXNet and
-        Paddle, Debian's package dataset-fashion-mnist, and at last a download.
-    source : ``"sample"`` takes the 5,000 and 1,000 images that come with this package instead; so does
-        ALEXNET_DATA=sample.
-    backend, device : yield tensors of that framework there; default: NumPy arrays.
-    normalize : subtract the training set's mean pixel and divide by its standard deviation.
-    seed : of the training set's order, int of at least 0.
-    subset : (training, test) examples at most. ALEXNET_SUBSET="512:128" cuts further.
+    resize : pixels per side; None keeps 28×28. Bilinear (see `alexnet.datasets.resize.resize_matrix`).
+    root : folder with the four IDX files, plain or .gz. Default: the environment variable
+        ALEXNET_DATA. Without both: this library's cache, the folders of torchvision, Keras, MXNet and
+        Paddle, Debian's package dataset-fashion-mnist, and finally a download.
+    source : ``"sample"`` selects the 5,000 and 1,000 images in this package. ALEXNET_DATA=sample does
+        the same.
+    backend, device : yield tensors of this framework on this device. Default: NumPy arrays.
+    normalize : subtract the mean of the training pixels and divide by their standard deviation.
+    seed : seed of the order of the training set, an int of at least 0.
+    subset : use at most this many (training, test) examples. ALEXNET_SUBSET="512:128" is a second limit.
 
-    Raises DataError for bad values, and for files that are missing, damaged or mislabelled.
+    Raises DataError for wrong arguments and for files that are missing, damaged or mislabelled;
+    BackendError for a backend that is unknown or cannot be loaded.
 
     Source: https://github.com/zalandoresearch/fashion-mnist
 
@@ -163,9 +167,10 @@ def load_fashion_mnist(
 def load_mnist(
     batch_size: int = 128, resize: int | None = 224, **options: Unpack[LoadOptions]
 ) -> tuple[ImageLoader, ImageLoader]:
-    """MNIST (60,000 and 10,000 handwritten digits) as ``(train_iter, test_iter)``.
+    """Return MNIST as ``(train_iter, test_iter)``: 60,000 and 10,000 handwritten digits.
 
-    Takes what `load_fashion_mnist` takes, but has no sample.
+    Arguments and errors are the same as for `load_fashion_mnist`, but MNIST has no sample. Source: LeCun,
+    Bottou, Bengio & Haffner, 1998.
     """
     return _load(MNIST, batch_size, resize, **options)
 
@@ -183,10 +188,10 @@ def _load(
     seed: int = 0,
     subset: tuple[int, int] | None = None,
 ) -> tuple[ImageLoader, ImageLoader]:
-    _require_whole("batch_size", batch_size, 1)
-    _require_whole("seed", seed, 0)
+    _require_integer("batch_size", batch_size, 1)
+    _require_integer("seed", seed, 0)
     if resize is not None:
-        _require_whole("resize", resize, 1)
+        _require_integer("resize", resize, 1)
     if backend is not None:
         backends.load(backend)
     if (dataset, source, root) == (FASHION_MNIST, None, None):
@@ -194,7 +199,7 @@ def _load(
     if source not in (None, "sample") or (source and dataset is not FASHION_MNIST):
         raise DataError(f"{dataset.title} has no source {source!r}; Fashion-MNIST has 'sample'")
     if source and root is not None:
-        raise DataError(f"source={source!r} and root={str(root)!r} exclude each other")
+        raise DataError(f"source={source!r} and root={str(root)!r} cannot be used together")
     folder = sample_folder() if source else locate(dataset, root)
     train_images, train_labels, test_images, test_labels = read(
         SAMPLE if source else dataset, folder
@@ -226,32 +231,35 @@ def _load(
 
 
 def limits(subset: tuple[int, int] | None) -> tuple[int | None, int | None]:
-    """Most training and test examples, from the argument and from the environment."""
+    """Return the limits on training and test examples, from ``subset`` and ALEXNET_SUBSET.
+
+    None means no limit. Raises DataError for a value that is not a pair of positive whole numbers.
+    """
     given = [subset] if subset is not None else []
     text = os.environ.get(SUBSET)
     if text:
         parts = text.split(":")
         if len(parts) != 2 or not all(p.isdigit() and int(p) > 0 for p in parts):
             raise DataError(
-                f"{SUBSET} must be training:test examples, such as 512:128, not {text!r}"
+                f"{SUBSET} must be training:test examples, such as 512:128, got {text!r}"
             )
         given.append((int(parts[0]), int(parts[1])))
     for pair in given:
         if not isinstance(pair, Sequence) or len(pair) != 2:
-            raise DataError(f"subset must be (training, test) examples, not {pair!r}")
+            raise DataError(f"subset must be (training, test) examples, got {pair!r}")
         for n in pair:
-            _require_whole("subset", n, 1)
+            _require_integer("subset", n, 1)
     train, test = zip(*given, strict=True) if given else ((), ())
     return min(train, default=None), min(test, default=None)
 
 
-def _require_whole(name: str, value: object, least: int) -> None:
+def _require_integer(name: str, value: object, least: int) -> None:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise DataError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        raise DataError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 def label_names(labels: Iterable[int], classes: Sequence[str] = FASHION_MNIST.labels) -> list[str]:
-    """The names of numeric labels. Raises DataError for a number that is not a label.
+    """Return the names of numeric labels. Raises DataError for a number without a class.
 
     >>> label_names([0, 9])
     ['t-shirt', 'ankle boot']
@@ -259,5 +267,5 @@ def label_names(labels: Iterable[int], classes: Sequence[str] = FASHION_MNIST.la
     numbers = [int(i) for i in labels]
     for i in numbers:
         if not 0 <= i < len(classes):
-            raise DataError(f"there is no label {i}; the labels are 0 to {len(classes) - 1}")
+            raise DataError(f"labels must be from 0 to {len(classes) - 1}, got {i}")
     return [classes[i] for i in numbers]

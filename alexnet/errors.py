@@ -1,28 +1,28 @@
-"""The errors of this library. Each message is one sentence that a reader can act on."""
+"""The errors of this library. Each message is one sentence that helps to fix the error."""
 
 
 class AlexNetError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """The base class of all errors that this library defines."""
 
 
 class SpecError(AlexNetError, ValueError):
-    """A layer, a net or an input shape that cannot be: refused before any framework sees it."""
+    """An invalid layer, net or input shape. Raised before any framework gets the net."""
 
 
 class WeightsError(AlexNetError, ValueError):
-    """Weights that do not fit their net: a missing, extra, misshapen or non-finite array."""
+    """Weights that do not fit their net: an array is missing, extra, not finite, or has a wrong shape."""
 
 
 class CheckpointError(AlexNetError, ValueError):
-    """A checkpoint that is missing, damaged, of another version, or does not fit its net or its run."""
+    """A checkpoint that is missing, damaged, from another version, or does not match the net or the run."""
 
 
 class DataError(AlexNetError, ValueError):
-    """Data files that are missing, damaged or mislabelled, or a batch that cannot be made."""
+    """Data files that are missing, damaged or mislabelled, or batches or data arguments that are wrong."""
 
 
 class BackendError(AlexNetError, RuntimeError):
-    """A backend that is unknown, not installed, or cannot do what was asked of it."""
+    """A backend that is unknown, not installed, or cannot do what was requested."""
 
 
 class MissingBackendError(BackendError, ImportError):
@@ -30,11 +30,13 @@ class MissingBackendError(BackendError, ImportError):
 
 
 class RunError(AlexNetError, RuntimeError):
-    """A run (of ``compare`` or ``train``) that was asked for wrongly or could not be carried out."""
+    """A run (of ``compare`` or ``train``) that has wrong arguments or failed."""
 
 
 def last_line(error: BaseException) -> str:
-    """What another library's error says at its end, where the cause stands; else its kind.
+    """Return the last line of another library's error message, which usually gives the cause.
+
+    Return the name of the error's class if the message is empty.
 
     >>> last_line(ValueError("Traceback:\\n  no such kernel")), last_line(KeyError())
     ('  no such kernel', 'KeyError')

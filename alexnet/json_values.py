@@ -1,4 +1,4 @@
-"""Values to plain types, as JSON has them, and back, with the type of every field checked."""
+"""Conversion of values to plain JSON types and back. The type of every field is checked."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-LARGEST = 2**63  # JSON has whole numbers beyond what others take
+LARGEST = 2**63  # integers in JSON have no limit, but many programs read only 64 bits
 
 
 def from_json(kind: Any, value: Any, place: str) -> Any:
-    """``value`` as a ``kind``: a dataclass, a number, text; ``X | None``; lists or tables of one kind.
+    """Return ``value`` converted from plain types to ``kind``.
 
-    Where a float is wanted, None means not a number: JSON has no such number, so `to_json` writes None.
-    A class with a ``from_dict`` of its own reads itself. Raises ValueError, naming the place, for a value
-    of another type.
+    ``kind`` is a dataclass, a number, bool or str, ``X | None``, or a list, tuple or dict of one kind. For
+    a float, None becomes nan: JSON has no nan, so `to_json` writes None. A class with ``from_dict`` is
+    made by that method. Raises ValueError with the place if a value has another type.
 
     >>> from_json(tuple[float, ...], [1, None], "speeds")
     (1.0, nan)
@@ -32,7 +32,7 @@ def from_json(kind: Any, value: Any, place: str) -> Any:
     if kind is Any:
         return value
     if origin is UnionType:
-        return _first_of(inner, value, place)
+        return _from_optional(inner, value, place)
     if hasattr(kind, "from_dict"):
         return kind.from_dict(value)
     if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
@@ -57,8 +57,8 @@ def from_json(kind: Any, value: Any, place: str) -> Any:
     raise ValueError(f"{place} cannot be {value!r:.60}")
 
 
-def _first_of(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
-    """None as None, anything else as the kind beside it."""
+def _from_optional(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
+    """Return None for None. Convert any other value to the other type in ``kinds``."""
     if value is None and NoneType in kinds:
         return None
     (kind,) = (k for k in kinds if k is not NoneType)
@@ -66,7 +66,7 @@ def _first_of(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """Plain types in which every number that is not finite has become None.
+    """Return ``value`` with every float that is not finite replaced by None, and every tuple by a list.
 
     >>> to_json({"losses": (1.0, math.inf)})
     {'losses': [1.0, None]}
@@ -79,33 +79,33 @@ def to_json(value: Any) -> Any:
 
 
 def sha256(text: str) -> str:
-    """The SHA-256 of a text in UTF-8, in hexadecimal."""
+    """Return the SHA-256 of a text in UTF-8, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sealed(values: dict[str, Any]) -> dict[str, Any]:
-    """Plain values with a checksum, by which `unsealed` sees damage.
+    """Return plain values with their checksum, so that `unsealed` detects damage.
 
     >>> unsealed(sealed({"seed": 0}))
     {'seed': 0}
     >>> unsealed(sealed({"seed": 0}) | {"seed": 1})
     Traceback (most recent call last):
     ...
-    ValueError: it is damaged: its values do not have their checksum
+    ValueError: it is damaged: its checksum does not match its values
     """
-    return {**values, "sha256": _seal(values)}
+    return {**values, "sha256": _checksum(values)}
 
 
 def unsealed(values: dict[str, Any]) -> dict[str, Any]:
-    """The values without their checksum. Raises ValueError if they do not have it any more.
+    """Return the values without their checksum. Raises ValueError if the checksum does not match.
 
-    Values without a checksum, of before there was one, are returned as they are.
+    Values without a checksum are from older versions and are returned unchanged.
     """
     rest = {key: value for key, value in values.items() if key != "sha256"}
-    if "sha256" in values and values["sha256"] != _seal(rest):
-        raise ValueError("it is damaged: its values do not have their checksum")
+    if "sha256" in values and values["sha256"] != _checksum(rest):
+        raise ValueError("it is damaged: its checksum does not match its values")
     return rest
 
 
-def _seal(values: dict[str, Any]) -> str:
+def _checksum(values: dict[str, Any]) -> str:
     return sha256(json.dumps(values, sort_keys=True, allow_nan=False))

@@ -1,9 +1,8 @@
-"""The names that the book's TensorFlow cells take from its library.
+"""The names that the book's TensorFlow code uses: ``from alexnet import tensorflow as d2l``.
 
-``from alexnet import tensorflow as d2l`` has those of the chapters on image classification, softmax
-regression, multilayer perceptrons, LeNet and modern convolutional networks, with the book's arguments
-and meaning. What they do is done by this library: `load_data_fashion_mnist` by
-`alexnet.load_fashion_mnist`, `train_ch6` by `alexnet.train_ch6`.
+The names cover the chapters on image classification, softmax regression, multilayer perceptrons, LeNet and
+modern convolutional networks. Arguments and meaning are as in the book. This library does the work:
+`load_data_fashion_mnist` calls `alexnet.load_fashion_mnist`, and `train_ch6` calls `alexnet.train_ch6`.
 
 Source: https://zh.d2l.ai
 """
@@ -40,7 +39,7 @@ from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.errors import RunError
 from alexnet.training.loop import Batches
 
-_backend = backends.load("tensorflow")  # prepares the process for TensorFlow, so it comes first
+_backend = backends.load("tensorflow")  # prepares the process, so it comes before the import
 
 import keras
 import numpy as np
@@ -57,11 +56,11 @@ keras2.put_back()
 def load_data_fashion_mnist(
     batch_size: int, resize: int | None = None
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
-    """Fashion-MNIST as ``(train_iter, test_iter)``: `alexnet.load_fashion_mnist` as datasets.
+    """Return Fashion-MNIST as datasets ``(train_iter, test_iter)``. See `alexnet.load_fashion_mnist`.
 
-    X is float32 (B, 28, 28, 1), or (B, resize, resize, 1), in [0, 1]; y is int32 (B,). Keras' ``fit`` and
-    ``evaluate`` take them. The training set is shuffled anew, per example, in every epoch. Raises
-    DataError for bad values and for files that cannot be had.
+    X is float32 (B, 28, 28, 1), or (B, resize, resize, 1), in [0, 1]. y is int32 (B,). Both are on the CPU.
+    Keras' ``fit`` and ``evaluate`` accept the datasets. Every epoch shuffles the training examples again.
+    Raises DataError for bad values, and for image files that are missing or damaged.
 
     >>> train_iter, test_iter = load_data_fashion_mnist(256)  # doctest: +SKIP
     """
@@ -72,7 +71,7 @@ def load_data_fashion_mnist(
 
 
 def _dataset(loader: ImageLoader) -> tf.data.Dataset:
-    """The loader's batches; Python is asked for each epoch's order only, so nothing waits for it."""
+    """Return the loader's batches as a dataset. Only the order of an epoch is computed in Python."""
     cpu = _backend.cpu()
     with tf.device(cpu):
         pixels = tf.constant(loader.pixels)  # (N, 28, 28)
@@ -92,14 +91,13 @@ def _dataset(loader: ImageLoader) -> tf.data.Dataset:
 
     batches = tf.data.Dataset.range(1).flat_map(epoch).batch(loader.batch_size).map(batch)
     dataset = batches.apply(tf.data.experimental.assert_cardinality(len(loader))).prefetch(1)
-    dataset.loader = (
-        loader  # train_ch6 begins with its first epoch, however often this was iterated
-    )
+    # train_ch6 uses the loader, and so starts with the first epoch's order even after other iterations.
+    dataset.loader = loader
     return dataset
 
 
 def try_gpu(i: int = 0) -> Any:
-    """GPU number i, or the CPU if there is none: a ``tf.device``, for ``with`` and for `train_ch6`.
+    """Return GPU number i, or the CPU if it is not found: a ``tf.device`` for ``with`` and `train_ch6`.
 
     >>> with try_gpu(99):
     ...     tf.ones(2).device[-5:]
@@ -109,7 +107,7 @@ def try_gpu(i: int = 0) -> Any:
 
 
 def try_all_gpus() -> list[Any]:
-    """All GPUs, or the CPU alone if there are none, each a ``tf.device``."""
+    """Return a list of all GPUs, or of the CPU alone if no GPU is found, each a ``tf.device``."""
     return [tf.device(name) for name in _backend.gpus() or [_backend.cpu()]]
 
 
@@ -119,7 +117,7 @@ def try_all_gpus() -> list[Any]:
 def sgd(
     params: Iterable[tf.Variable], grads: Iterable[tf.Tensor], lr: float, batch_size: int
 ) -> None:
-    """A step of SGD on gradients that are summed over a batch.
+    """Update ``params`` in place by a step of SGD. ``grads``: the gradients, summed over a batch.
 
     >>> w = tf.Variable([1.0, 1.0])
     >>> sgd([w], [tf.constant([3.0, 3.0])], lr=0.1, batch_size=2)
@@ -131,7 +129,7 @@ def sgd(
 
 
 class Updater:
-    """An updater for `train_ch3` that takes steps of `sgd`.
+    """An updater for `train_ch3` that calls `sgd`.
 
     ``params``: variables; ``lr``: learning rate.
     """
@@ -144,11 +142,11 @@ class Updater:
 
 
 def _step(net: Any, loss: Any, updater: Any, X: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
-    """A step with a net, a loss and an updater of the reader's own."""
+    """Take a training step with the reader's own net, loss and updater (see `Chapter3`)."""
     with tf.GradientTape() as tape:
         is_net = isinstance(net, layers.Layer)
         y_hat = net(X, training=True) if is_net else net(X)  # (B, classes)
-        keras_loss = isinstance(loss, keras.losses.Loss)  # those take the labels first
+        keras_loss = isinstance(loss, keras.losses.Loss)  # a Keras loss takes the labels first
         losses = loss(y, y_hat) if keras_loss else loss(y_hat, y)  # (B,), or ()
         mean = tf.reduce_mean(losses)
     if isinstance(updater, keras.optimizers.Optimizer):
@@ -172,15 +170,18 @@ predict_ch3 = _chapter3.predict_ch3
 
 
 def evaluate_accuracy_gpu(net: Any, data_iter: Batches, device: Any = None) -> float:
-    """`evaluate_accuracy` with the batches put on a device first; by default TensorFlow chooses."""
+    """Return `evaluate_accuracy` with the batches moved to a device.
+
+    By default, TensorFlow chooses the device.
+    """
     if device is None:
         return evaluate_accuracy(net, data_iter)
     return _chapter3.evaluate_accuracy_gpu(net, _loader(data_iter), _neutral(device))
 
 
 def _neutral(device: Any) -> Any:
-    """A ``tf.device`` as cpu:0, gpu:1, …; anything else as it is."""
-    name = getattr(device, "_device_name", None)  # there is no public one
+    """Return a ``tf.device`` as text: cpu:0, gpu:1, … Return anything else unchanged."""
+    name = getattr(device, "_device_name", None)  # no public attribute gives it
     if name is None:
         return device
     spec = tf.DeviceSpec.from_string(name)
@@ -188,7 +189,7 @@ def _neutral(device: Any) -> Any:
 
 
 def _loader(batches: Batches) -> Batches:
-    """The loader behind a dataset of `load_data_fashion_mnist`; other batches as they are."""
+    """Return the loader of a dataset from `load_data_fashion_mnist`, and other batches unchanged."""
     return getattr(batches, "loader", batches)
 
 
@@ -200,12 +201,13 @@ def train_ch6(
     lr: float,
     device: Any = None,
 ) -> keras.Model:
-    """Train the net that a function makes: `alexnet.train_ch6`, which tells more. Returns the net.
+    """Train a net with plain SGD from new initial weights. See `alexnet.train_ch6` for details.
 
-    From new initial weights, by plain SGD. ``num_epochs``: at least 1. ``lr``: above 0. ``device``: such as
-    `try_gpu`'s answer, which is the default too. Shows loss and accuracies; ends with loss, accuracies
-    and examples/sec in two lines. The net is compiled, so that its ``fit`` and ``evaluate`` can go on.
-    Raises RunError, DataError or BackendError for what cannot be trained.
+    ``net_fn``: a function that creates a net, which is then returned. ``num_epochs``: at least 1. ``lr``:
+    above 0. ``device``: for example `try_gpu()`, which is also the default. Shows loss and accuracies.
+    At the end, prints loss, accuracies and examples/sec in two lines. The returned net is compiled, so its
+    ``fit`` and ``evaluate`` can be called. Raises RunError, DataError or BackendError for arguments that
+    cannot be used.
 
     >>> net = train_ch6(net_fn, train_iter, test_iter, 10, 0.9, try_gpu())  # doctest: +SKIP
     loss 0.469, train acc 0.823, test acc 0.779
@@ -213,11 +215,11 @@ def train_ch6(
     where = backends.resolve_device(_backend, _neutral(device))
     net: Any = net_fn
     if backends.owner(net_fn) is None and callable(net_fn):
-        with tf.device(where):  # Keras leaves a net where it was made
+        with tf.device(where):  # Keras keeps a net on the device where it is created
             net = net_fn()
     if backends.owner(net) == "tensorflow" and not isinstance(net, keras.Model):
         raise RunError(
-            f"train_ch6 needs a function that makes a keras.Model, not {type(net).__name__}"
+            f"net_fn must be a function that returns a keras.Model, got {type(net).__name__}"
         )
     loaders = _loader(train_iter), _loader(test_iter)
     history = train.train_ch6(
@@ -232,10 +234,10 @@ def train_ch6(
 
 
 class TrainCallback(keras.callbacks.Callback):
-    """Shows what a ``fit`` of the reader's own does, as `train_ch6` shows its runs.
+    """A Keras callback that shows the reader's own ``fit`` as `train_ch6` shows its runs.
 
-    After each epoch it tests the net and adds to an `Animator`; at the end it prints loss, accuracies
-    and examples/sec. The net must be compiled with ``metrics=["accuracy"]``.
+    After each epoch it evaluates the net and adds a point to an `Animator`. After the last epoch it prints
+    loss, accuracies and examples/sec. The net must be compiled with ``metrics=["accuracy"]``.
     """
 
     def __init__(
@@ -274,12 +276,13 @@ class TrainCallback(keras.callbacks.Callback):
 
 
 class Residual(keras.Model):
-    """ResNet's block: two 3×3 convolutions, and a path around them.
+    """The residual block of ResNet: two 3×3 convolutions and a shortcut around them.
 
-    (B, H, W, channels) to (B, H / strides, W / strides, num_channels). The path around is a 1×1
-    convolution if ``use_1x1conv``, as it must be where the shape changes.
+    Maps (B, H, W, channels) to (B, H / strides, W / strides, num_channels). ``use_1x1conv`` puts a
+    1×1 convolution into the shortcut, which is needed if the shape changes.
 
-    Source: He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
+    Source: He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition;
+    section 7.6 of https://zh.d2l.ai.
 
     >>> Residual(6, use_1x1conv=True, strides=2)(tf.ones((4, 6, 6, 3))).shape
     TensorShape([4, 3, 3, 6])
@@ -299,7 +302,7 @@ class Residual(keras.Model):
         return tf.nn.relu(Y + (X if self.conv3 is None else self.conv3(X)))
 
 
-# --- small names that the book's text uses in every column ----------------------------------------
+# --- short names, the same in every column --------------------------------------------------------
 
 nn_Module = keras.Model
 float32, int32 = tf.float32, tf.int32
@@ -313,11 +316,11 @@ reduce_sum, reduce_mean = tf.reduce_sum, tf.reduce_mean
 
 
 def size(x: tf.Tensor) -> int:
-    """The number of elements."""
+    """Return the number of elements."""
     return int(tf.size(x))
 
 
-if not TYPE_CHECKING:  # a type checker would take every name for defined
+if not TYPE_CHECKING:  # with __getattr__, a type checker would accept every name
     __getattr__ = refusing(__name__)
 
 __all__ = [

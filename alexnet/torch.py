@@ -1,8 +1,8 @@
-"""The names that the book's PyTorch cells take from its library: ``from alexnet import torch as d2l``.
+"""The names that the book's PyTorch code uses: ``from alexnet import torch as d2l``.
 
-Those of the chapters on image classification, softmax regression, multilayer perceptrons, LeNet and
-modern convolutional networks, with the book's arguments and meaning. What they do is done by this
-library: `load_data_fashion_mnist` by `alexnet.load_fashion_mnist`, `train_ch6` by `alexnet.train_ch6`.
+The names cover the chapters on image classification, softmax regression, multilayer perceptrons, LeNet and
+modern convolutional networks. Arguments and meaning are as in the book. This library does the work:
+`load_data_fashion_mnist` calls `alexnet.load_fashion_mnist`, and `train_ch6` calls `alexnet.train_ch6`.
 
 Source: https://zh.d2l.ai
 """
@@ -39,7 +39,7 @@ from alexnet.book.tools import (
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.training.loop import Batches
 
-_backend = backends.load("torch")  # prepares the process for PyTorch, so it comes first
+_backend = backends.load("torch")  # prepares the process, so it comes before the import
 
 import torch
 from torch import nn
@@ -51,10 +51,10 @@ from torch.nn import functional as F
 def load_data_fashion_mnist(
     batch_size: int, resize: int | None = None
 ) -> tuple[ImageLoader, ImageLoader]:
-    """Fashion-MNIST as ``(train_iter, test_iter)``: the loaders of `alexnet.load_fashion_mnist`.
+    """Return Fashion-MNIST as loaders ``(train_iter, test_iter)``. See `alexnet.load_fashion_mnist`.
 
-    X is float32 (B, 1, 28, 28), or (B, 1, resize, resize), in [0, 1]; y is int64 (B,); both on the
-    CPU. Raises DataError for bad values and for files that cannot be had.
+    X is float32 (B, 1, 28, 28), or (B, 1, resize, resize), in [0, 1]. y is int64 (B,). Both are on the CPU.
+    Raises DataError for bad values, and for image files that are missing or damaged.
 
     >>> train_iter, test_iter = load_data_fashion_mnist(256)  # doctest: +SKIP
     """
@@ -62,7 +62,7 @@ def load_data_fashion_mnist(
 
 
 def try_gpu(i: int = 0) -> torch.device:
-    """GPU number i (CUDA, ROCm or Apple's), or the CPU if there is none.
+    """Return GPU number i (CUDA, ROCm or Apple), or the CPU if it is not found.
 
     >>> try_gpu(99)
     device(type='cpu')
@@ -71,7 +71,7 @@ def try_gpu(i: int = 0) -> torch.device:
 
 
 def try_all_gpus() -> list[torch.device]:
-    """All GPUs, or the CPU alone if there are none."""
+    """Return a list of all GPUs, or of the CPU alone if no GPU is found."""
     return _backend.gpus() or [_backend.cpu()]
 
 
@@ -79,7 +79,9 @@ def try_all_gpus() -> list[torch.device]:
 
 
 def sgd(params: Iterable[torch.Tensor], lr: float, batch_size: int) -> None:
-    """A step of SGD on gradients that are summed over a batch; then they are zero again.
+    """Update ``params`` in place by a step of SGD, and set their gradients to zero.
+
+    The gradients must be summed over a batch.
 
     >>> w = torch.ones(2, requires_grad=True)
     >>> (3 * w).sum().backward()
@@ -96,7 +98,7 @@ def sgd(params: Iterable[torch.Tensor], lr: float, batch_size: int) -> None:
 def _step(
     net: Any, loss: Any, updater: Any, X: torch.Tensor, y: torch.Tensor
 ) -> tuple[float, float]:
-    """A step with a net, a loss and an updater of the reader's own."""
+    """Take a training step with the reader's own net, loss and updater (see `Chapter3`)."""
     if isinstance(net, nn.Module):
         net.train()
     y_hat = net(X)  # (B, classes)
@@ -133,12 +135,12 @@ def train_ch6(
     lr: float,
     device: Any = None,
 ) -> nn.Module | None:
-    """Train a net from new initial weights by plain SGD: `alexnet.train_ch6`, which tells more.
+    """Train a net with plain SGD from new initial weights. See `alexnet.train_ch6` for details.
 
-    ``net``: of any kind; or a function that makes one, which is then returned. ``num_epochs``: at least 1.
-    ``lr``: above 0. ``device``: such as `try_gpu`'s answer, which is the default too. Shows loss and
-    accuracies; ends with loss, accuracies and examples/sec in two lines. Raises RunError, DataError or
-    BackendError for what cannot be trained.
+    ``net``: a net, or a function that creates a net; then that net is returned. ``num_epochs``: at least
+    1. ``lr``: above 0. ``device``: for example `try_gpu()`, which is also the default. Shows loss and
+    accuracies. At the end, prints loss, accuracies and examples/sec in two lines. Raises RunError,
+    DataError or BackendError for arguments that cannot be used.
 
     >>> train_ch6(net, train_iter, test_iter, 10, 0.9, try_gpu())  # doctest: +SKIP
     loss 0.469, train acc 0.823, test acc 0.779
@@ -157,12 +159,13 @@ def train_ch6(
 
 
 class Residual(nn.Module):
-    """ResNet's block: two 3×3 convolutions, and a path around them.
+    """The residual block of ResNet: two 3×3 convolutions and a shortcut around them.
 
-    (B, input_channels, H, W) to (B, num_channels, H / strides, W / strides). The path around is a 1×1
-    convolution if ``use_1x1conv``, as it must be where the shape changes.
+    Maps (B, input_channels, H, W) to (B, num_channels, H / strides, W / strides). ``use_1x1conv`` puts a
+    1×1 convolution into the shortcut, which is needed if the shape changes.
 
-    Source: He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
+    Source: He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition;
+    section 7.6 of https://zh.d2l.ai.
 
     >>> Residual(3, 6, use_1x1conv=True, strides=2)(torch.rand(4, 3, 6, 6)).shape
     torch.Size([4, 6, 3, 3])
@@ -186,7 +189,7 @@ class Residual(nn.Module):
         return F.relu(Y + (X if self.conv3 is None else self.conv3(X)))
 
 
-# --- small names that the book's text uses in every column ----------------------------------------
+# --- short names, the same in every column --------------------------------------------------------
 
 nn_Module = nn.Module
 float32, int32 = torch.float32, torch.int32
@@ -204,21 +207,21 @@ sin, cos, sinh, cosh, tanh = torch.sin, torch.cos, torch.sinh, torch.cosh, torch
 
 
 def to(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """``x.to(…)``: on another device, or in another dtype."""
+    """Return ``x.to(…)``: x on another device, or in another dtype."""
     return x.to(*args, **kwargs)
 
 
 def astype(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """``x.type(dtype)``."""
+    """Return ``x.type(dtype)``."""
     return x.type(*args, **kwargs)
 
 
 def transpose(x: torch.Tensor) -> torch.Tensor:
-    """A matrix with rows and columns exchanged."""
+    """Return a matrix with rows and columns exchanged."""
     return x.t()
 
 
-if not TYPE_CHECKING:  # a type checker would take every name for defined
+if not TYPE_CHECKING:  # with __getattr__, a type checker would accept every name
     __getattr__ = refusing(__name__)
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""`train_ch6` and `evaluate`, for the nets of all frameworks; the loop is in `alexnet.training.loop`."""
+"""`train_ch6` and `evaluate` for nets of all frameworks. `alexnet.training.loop` has the loop."""
 
 from __future__ import annotations
 
@@ -44,40 +44,44 @@ def train_ch6(
 ) -> History:
     """Train a classifier by SGD on the mean softmax cross-entropy, and evaluate after every epoch.
 
-    As in *Dive into Deep Learning*, section 6.6, but one loop for all frameworks.
+    This is `train_ch6` of *Dive into Deep Learning*, section 6.6, with one loop for all frameworks.
 
     Parameters
     ----------
-    net : a net of any framework (its class says which); or a function that returns one; or a name
-        of the zoo, or a `Net`, with ``backend=``.
-    train_iter, test_iter : from `load_fashion_mnist` or `load_mnist`, as they are; or anything that
-        can be iterated more than once for batches (X, y): X in the framework's layout, (B, C, H, W)
-        or in TensorFlow (B, H, W, C), and y int labels (B,).
-    num_epochs : at least 1.
+    net : a net of any framework; or a function that returns such a net; or, with ``backend=``, a name
+        of the zoo or a `Net`.
+    train_iter, test_iter : the loaders from `load_fashion_mnist` or `load_mnist`; or any iterables of
+        batches (X, y) that can be iterated more than once. X has the framework's layout: (B, C, H, W),
+        or (B, H, W, C) in TensorFlow. y has integer labels (B,).
+    num_epochs : number of epochs, at least 1.
     lr : learning rate, above 0.
-    device : None or ``try_gpu()``: a GPU where there is one; ``"cpu"``, ``"gpu:1"``; or a device of
-        the framework. A Keras net stays where it was made.
+    device : None or ``try_gpu()`` (a GPU, or the CPU without a GPU); ``"cpu"``; ``"gpu:1"``; or a device
+        object of the framework. A Keras net stays on the device where it was made.
+    backend : numpy, torch, mxnet, tensorflow or paddle. Needed for a name or a `Net`.
     momentum : in [0, 1); 0 is plain SGD.
-    seed : of the initial weights and of dropout.
-    reinit : whether to draw new initial weights (Xavier, zero biases); False keeps the net's.
-    callback : what shows the run; default: a live plot in a notebook, a progress bar elsewhere.
-    checkpoint : a file (``….safetensors``) that is written before the first step and after every
-        epoch. `alexnet.load` makes a net of it in any framework. Only for nets that were made by
-        `build` or `load`, or are given by name.
-    resume : whether to continue from ``checkpoint``, with the same settings (``num_epochs`` may be
-        larger). The interrupted epoch starts again. With the same images and the same dropout the
-        run ends as if it had not been interrupted. Another framework may continue it.
+    seed : seed of the initial weights and of dropout, an int of at least 0.
+    reinit : True draws new initial weights (Xavier-uniform, zero biases); False keeps the net's weights.
+    callback : a `Callback` that shows the run; default: a live plot in a notebook, else a progress bar.
+    checkpoint : a file (``….safetensors``) that is written before the first step and after every epoch.
+        `alexnet.load` can read it into any framework. ``net`` must be a name or a `Net`, or come from
+        `build` or `load`.
+    resume : True continues the run in ``checkpoint``, with the same settings (``num_epochs`` may be
+        larger). An interrupted epoch starts again. With the same images and the same dropout, the result
+        is the same as without the interruption. Another framework may resume the run.
 
     Returns
     -------
-    History : epochs, steps, speed, settings; the trained net is its ``net``.
+    History : settings, steps, epochs and speed. Its ``net`` is the trained net.
 
-    Examples/sec: the examples over the wall time of the training loop, until the device has finished.
-    Data loading counts; evaluation and drawing do not. The first step, in which frameworks compile, is
-    left out and stands in ``warmup_seconds``. After ``resume`` only the new part counts.
+    Examples/sec is the number of training examples per second of wall time in the training loop. Data
+    loading counts, and so does the time until the device has finished each step. Evaluation and callbacks
+    do not count. The first step, in which frameworks compile, does not count; its time is
+    ``warmup_seconds``. After ``resume``, only the new steps count.
 
-    Raises CheckpointError for a checkpoint that is damaged or belongs to another run; RunError for bad
-    settings, and if the weights are not finite when a checkpoint is to be written.
+    Raises RunError for invalid settings, for an output that is not (B, classes), and if a weight is not
+    finite when a checkpoint is written; CheckpointError if a checkpoint is damaged or belongs to another
+    run; DataError if there are no batches, or if a label is not a class of the net; BackendError and
+    SpecError for an unknown backend, device or net.
 
     >>> from alexnet import load_fashion_mnist
     >>> data = load_fashion_mnist(64, resize=None, source="sample", subset=(256, 64))
@@ -88,7 +92,7 @@ def train_ch6(
     check_settings(num_epochs, lr, momentum, seed)
     num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
     if resume and checkpoint is None:
-        raise RunError("resume=True needs checkpoint=, the file to go on from")
+        raise RunError("resume=True needs checkpoint=, the file to resume from")
     image_shape = train_iter.image_shape if isinstance(train_iter, ImageLoader) else None
     bound = bind(net, backend, device, image_shape)
     module, native = bound.backend, bound.native
@@ -105,13 +109,14 @@ def train_ch6(
     past = file.read_run(history) if file is not None and resume else None
     first = len(history.epochs)
     train_epoch, test_epoch = (epochs_on(it, bound) for it in (train_iter, test_iter))
-    # Seed before the first batch: a user's loader may shuffle with the framework's random numbers.
+    # Seed before the first batch: the user's loader may shuffle with the framework's random generator.
     module.seed(native, _epoch_seed(seed, first))
     first_epoch = train_epoch(first)
     first_batch = next(first_epoch, None)
     if first_batch is None:
         raise DataError(NO_BATCHES.format("training"))
-    logits = module.predict(native, first_batch[0][:1])  # lazy layers get their shapes
+    # One prediction (1, classes) also gives lazy layers their shapes.
+    logits = module.predict(native, first_batch[0][:1])
     _check_classes(history.model, logits, train_iter, module.to_numpy(first_batch[1]))
 
     if past is None and reinit:
@@ -148,24 +153,24 @@ def train_ch6(
 
 
 def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndarray) -> None:
-    """Refuse a net whose output is not (B, classes), or which has no class for some label."""
+    """Raise RunError unless the logits are (B, classes), and DataError unless every label is a class."""
     if len(logits.shape) != 2:
         raise RunError(
-            f"{model}: a net must give (batch, classes), this one gives {tuple(logits.shape)}"
+            f"{model}: the output must have shape (batch, classes), got {tuple(logits.shape)}"
         )
     labels = train_iter.labels if isinstance(train_iter, ImageLoader) else labels
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
         worst = labels.max() if labels.min() >= 0 else labels.min()
         raise DataError(
-            f"{model}: the training set has label {worst}, the net has {logits.shape[1]} classes"
+            f"{model}: the training set has label {worst}, but the net has {logits.shape[1]} classes"
         )
 
 
 def _epoch_seed(seed: int, number: int) -> int:
-    """The seed of the random numbers of an epoch, so that training can resume at any epoch.
+    """Return the seed of an epoch. Each epoch has its own seed, so training can resume at any epoch.
 
-    The first epoch takes the seed of the run. So its dropout is the same as in a loop by hand that begins
-    with ``torch.manual_seed(seed)``. Other seeds have 31 bits, which every framework takes.
+    The first epoch uses the seed of the run. So its dropout is the same as in a hand-written loop that
+    starts with ``torch.manual_seed(seed)``. Other seeds have 31 bits, which every framework accepts.
     """
     if number == 0 and seed < 2**31:
         return seed
@@ -173,7 +178,9 @@ def _epoch_seed(seed: int, number: int) -> int:
 
 
 def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
-    """The share of examples in [0, 1] that a net of any framework classifies correctly.
+    """Return the accuracy of a net of any framework on ``data_iter``, in [0, 1].
+
+    ``data_iter`` and ``device`` are as in `train_ch6`. Raises DataError if there are no batches.
 
     >>> from alexnet import build, load_fashion_mnist
     >>> _, test_iter = load_fashion_mnist(64, resize=None, source="sample")
@@ -186,7 +193,7 @@ def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
 
 
 def new_history(net: BoundNet, loaders: tuple[Batches, Batches], **settings: Any) -> History:
-    """The history of a run that is about to begin."""
+    """Return the empty history of a new run, with its settings and versions."""
     for prefix, it in zip(("train", "test"), loaders, strict=True):
         if isinstance(it, ImageLoader):
             settings[f"{prefix}_examples"] = it.num_examples
@@ -204,9 +211,9 @@ def new_history(net: BoundNet, loaders: tuple[Batches, Batches], **settings: Any
 
 
 def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple[Any, Any]]]:
-    """A function from the number of an epoch to its batches on the net's device.
+    """Return a function that maps the number of an epoch to its batches, on the net's device.
 
-    Labels become int64 (B,). Some frameworks give them as a column (B, 1), or as smaller integers.
+    Labels become int64 (B,), because some loaders give a column (B, 1) or smaller integers.
     """
     backend, device = net.backend, net.device
     if isinstance(batches, ImageLoader):
@@ -223,20 +230,20 @@ def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple
 
 
 def check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
-    """Raise RunError unless these are values that `train_ch6` takes."""
+    """Raise RunError unless `train_ch6` accepts these values."""
     check_num_epochs(num_epochs)
     if not isinstance(lr, Real) or not math.isfinite(lr) or lr <= 0:
-        raise RunError(f"lr must be a finite number above 0, not {lr!r}")
+        raise RunError(f"lr must be a finite number above 0, got {lr!r}")
     if not isinstance(momentum, Real) or not 0 <= float(momentum) < 1:
-        raise RunError(f"momentum must be a number of at least 0 and below 1, not {momentum!r}")
+        raise RunError(f"momentum must be a number of at least 0 and below 1, got {momentum!r}")
     check_seed(seed)
 
 
 def check_num_epochs(num_epochs: object) -> None:
-    """Raise RunError unless it is a whole number of at least 1."""
+    """Raise RunError unless ``num_epochs`` is a whole number of at least 1."""
     if (
         not isinstance(num_epochs, int | np.integer)
         or isinstance(num_epochs, bool)
         or num_epochs < 1
     ):
-        raise RunError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")
+        raise RunError(f"num_epochs must be a whole number of at least 1, got {num_epochs!r}")

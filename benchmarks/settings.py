@@ -1,9 +1,9 @@
-"""What this library's settings are worth: AlexNet's training step with and without each of them.
+"""Measure AlexNet's training step with and without each of this library's speed settings.
 
     python benchmarks/settings.py [--batch-size 16] [--steps 5] [--rounds 3]
 
-Each setting is made in a process of its own, the two variants in turns, so that a busy machine slows
-both. Printed: the median seconds of a step without and with it, and their ratio.
+Each measurement runs in a new process. The two variants take turns, so that other load on the machine
+slows both. Prints the median seconds of a step without and with the setting, and their ratio.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ CASES = [
     ("mxnet", "OMP_NUM_THREADS", {"OMP_NUM_THREADS": "1"}, {}),
     ("paddle", "OMP_NUM_THREADS", {"OMP_NUM_THREADS": "1"}, {}),
 ]
-"""Backend, setting, and the environment without and with it."""
+"""Backend, setting, environment variables without it, and environment variables with it."""
 
 
 def seconds(name: str, batch_size: int, steps: int, keep: bool, env: dict[str, str]) -> list[float]:
-    """Seconds of each step in a new process."""
+    """Return the seconds of each step, measured in a new process."""
     command = [
         sys.executable,
         "-c",
@@ -66,9 +66,15 @@ def seconds(name: str, batch_size: int, steps: int, keep: bool, env: dict[str, s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--batch-size", type=int, default=16, help="images in a mini-batch (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=5, help="timed steps per process (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="processes per variant (default: %(default)s)"
+    )
     given = parser.parse_args()
     print(f"{'backend':12}{'setting':22}{'without':>9}{'with':>9}{'ratio':>7}")
     for name, setting, without_env, with_env in CASES:

@@ -1,6 +1,7 @@
-"""Puts a copy of alexnet/backends/mxnet_startup.py beside the package; its docstring says what for.
+"""Puts a copy of alexnet/backends/mxnet_startup.py next to the package in the wheel.
 
-``force-include`` alone would take the file out of the package, where it is needed too.
+The docstring of that file gives the reason. ``force-include`` alone would move the file out of the package,
+but the package needs it too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Make the sample in alexnet/datasets/sample/ from the whole of Fashion-MNIST.
+"""Make the sample in alexnet/datasets/sample/ from the full Fashion-MNIST data set.
 
     python tools/make_sample.py
 
-Chooses 500 training and 100 test images of each class by a seed, in shuffled order, writes them as
-IDX files, and prints the SHA-256 of each (they stand in alexnet/datasets/known.py).
+Chooses 500 training and 100 test images of each class with a fixed seed and shuffles them. Writes them as
+IDX files, and prints the SHA-256 of their uncompressed bytes for alexnet/datasets/known.py.
 """
 
 import gzip
@@ -18,7 +18,7 @@ SEED = 2012
 
 
 def idx(array: np.ndarray) -> bytes:
-    """An IDX file of bytes: magic, sizes (big-endian), values."""
+    """Return uint8 values as an IDX file: magic number, sizes (big-endian), values."""
     header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     return header + np.ascontiguousarray(array).tobytes()
 

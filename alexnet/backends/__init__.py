@@ -1,7 +1,8 @@
-"""Frameworks behind one seam: which there are, how one is loaded, and which one a net belongs to.
+"""Backends: one common interface to five frameworks.
 
-Each framework has a file here, with the names of `alexnet.backends.interface` in that order, and an
-entry in `alexnet.backends.registry`. Importing this package imports no framework.
+This package lists the backends, loads them, and finds the backend that a net belongs to. Each framework
+has an entry in `alexnet.backends.registry` and a file here. The file has the names of
+`alexnet.backends.interface`, in the same order. Importing this package imports no framework.
 """
 
 from alexnet.backends.devices import TRY_GPU, gpu_hardware, resolve_device, try_gpu

@@ -1,4 +1,4 @@
-"""Calls that make layers: `alexnet show` prints them, `alexnet.build` evaluates them."""
+"""Calls that make layers. `alexnet show` prints them; `alexnet.build` evaluates them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 class Call:
     """The call of a class, such as ``nn.Dropout(p=0.5)``, which can be printed and evaluated.
 
-    Arguments that are None are left out. So the framework's own default holds.
+    Named arguments that are None are left out, so that the framework's default applies.
 
     >>> call = Call("str", 7)
     >>> print(call, call.evaluate({"str": str}) == "7")
@@ -37,12 +37,12 @@ class Call:
         return f"{self.name}({', '.join([*map(_literal, self.positional), *named])})"
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
-        """Make the object. ``names`` are those that the call may use."""
+        """Return the object that the call makes. ``names`` maps the names in the call to their values."""
         first, *rest = self.name.split(".")
-        found = names[first]
+        function = names[first]
         for attribute in rest:
-            found = getattr(found, attribute)
-        return found(*self.positional, **self.named)
+            function = getattr(function, attribute)
+        return function(*self.positional, **self.named)
 
 
 def _literal(value: Any) -> str:
@@ -50,12 +50,12 @@ def _literal(value: Any) -> str:
 
 
 def omit_default(value: Any, default: Any) -> Any:
-    """None, which `Call` leaves out, if a value is the framework's own default."""
+    """Return ``value``, or None if it equals the framework's default. `Call` leaves out None."""
     return None if value == default else value
 
 
 def tidy_float(value: float) -> float:
-    """A number without the noise of rounding.
+    """Return a number rounded to 12 significant digits, which removes rounding noise.
 
     >>> 3 * 0.1, tidy_float(3 * 0.1)
     (0.30000000000000004, 0.3)
@@ -64,17 +64,17 @@ def tidy_float(value: float) -> float:
 
 
 def block(opening: str, lines: Sequence[str], closing: str) -> str:
-    """Indented lines between two outer lines."""
+    """Return ``lines`` indented by four spaces, between the lines ``opening`` and ``closing``."""
     return "\n".join([opening, *(indent(line, "    ") for line in lines), closing])
 
 
 def mentions(code: str, name: str) -> bool:
-    """Whether a name occurs in some code, as a whole word."""
+    """Return whether ``name`` occurs in ``code`` as a whole word."""
     return re.search(rf"\b{re.escape(name)}\b", code) is not None
 
 
 def imports_for(code: str, lines: Mapping[str, str]) -> list[str]:
-    """The lines of imports that some code needs, from all of them by the name that they import.
+    """Return the import statements that ``code`` needs. ``lines`` maps each name to its import statement.
 
     >>> imports_for("nn.ReLU()", {"torch": "import torch", "nn": "from torch import nn"})
     ['from torch import nn']

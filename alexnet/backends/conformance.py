@@ -1,4 +1,4 @@
-"""Read by mypy, never run: each of these files has all that `Backend` asks for, with its types."""
+"""A static check that mypy reads and nothing runs: every backend file matches the `Backend` protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices: what a user may ask for, and the framework's own that it means."""
+"""Devices: translate what a user asks for into a device object of the framework."""
 
 from __future__ import annotations
 
@@ -11,59 +11,68 @@ from alexnet.backends.loading import load
 from alexnet.errors import BackendError
 
 TRY_GPU = "gpu:{} or cpu"
+"""What `try_gpu` returns without a backend: GPU number {} if the framework can use it, else the CPU."""
 
 
 def gpu_hardware() -> bool:
-    """Whether there may be a GPU, seen without loading any framework."""
+    """Return whether this machine may have a GPU. Looks at device files only; loads no framework."""
     nodes = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
     return sys.platform == "darwin" or any(Path(node).exists() for node in nodes)
 
 
 def resolve_device(backend: Backend, device: Any) -> Any:
-    """The framework's own device for what a user asked for.
+    """Return the framework's device object for ``device``.
 
-    ``None`` or `try_gpu`'s answer: that GPU, else the CPU. ``"cpu"``, ``"gpu"``, ``"gpu:1"``,
-    ``"cuda:1"``, ``"mps"``: just that one, or a BackendError. Anything else is taken to be a device
-    of the framework.
+    None means the first GPU, or the CPU if there is no GPU. The result of `try_gpu` means its GPU, or
+    the CPU if that GPU is missing. ``"cpu"``, ``"gpu"``, ``"gpu:1"``, ``"cuda:1"`` and ``"mps"`` mean
+    exactly that device. Any other object is returned as it is, as a device of the framework.
+
+    Raises BackendError for an unknown name, for an int, and for a GPU that the framework cannot use.
+
+    >>> resolve_device(load("numpy"), None)
+    'cpu'
     """
     if device is None:
         device = TRY_GPU.format(0)
     if isinstance(device, int):
-        raise BackendError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
+        raise BackendError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
     if not isinstance(device, str) or device.startswith("/"):
         return device
-    if device == backend.cpu():  # some frameworks name their devices by text
+    if device == backend.cpu():  # some frameworks use text as device objects
         return device
     kind, _, rest = device.partition(":")
-    found = backend.gpus() if kind != "cpu" else []
-    if kind in ("cuda", "mps"):  # Apple's GPUs are not CUDA's
-        found = [gpu for gpu in found if ("mps" in str(gpu)) == (kind == "mps")]
+    gpus = backend.gpus() if kind != "cpu" else []
+    if kind in ("cuda", "mps"):  # an Apple GPU is not a CUDA device
+        gpus = [gpu for gpu in gpus if ("mps" in str(gpu)) == (kind == "mps")]
     number, _, fallback = rest.partition(" ")
     if kind == "cpu" and rest in ("", "0"):
         return backend.cpu()
     if kind not in ("gpu", "cuda", "mps") or not (number.isdigit() or rest == ""):
-        if device in found:
+        if device in gpus:
             return device
-        raise BackendError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
+        raise BackendError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
     index = int(number or 0)
-    if index < len(found):
-        return found[index]
+    if index < len(gpus):
+        return gpus[index]
     if fallback:
         return backend.cpu()
-    seen = ", ".join(map(str, found)) or "none"
-    raise BackendError(f"{backend.ENTRY.title} cannot use {device!r}; GPUs that it sees: {seen}")
+    available = ", ".join(map(str, gpus)) or "none"
+    raise BackendError(f"{backend.ENTRY.title} cannot use {device!r}; available GPUs: {available}")
 
 
 def device_for_new_net(backend: Backend, device: Any) -> Any:
-    """The same, but None means where the framework itself puts a new net."""
+    """Do the same as `resolve_device`, except that None means the framework's default device."""
     return backend.default_device() if device is None else resolve_device(backend, device)
 
 
 def try_gpu(i: int = 0, backend: str | None = None) -> Any:
-    """GPU number ``i`` where there is one, the CPU otherwise.
+    """Return GPU number ``i`` if it exists, else the CPU.
 
-    With ``backend``, that framework's own device (CUDA or ROCm; Apple's MPS in PyTorch). Without, a
-    string that means the same to every backend, for ``train_ch6(..., device=try_gpu())``.
+    With ``backend``, return a device object of that framework. GPUs are CUDA or ROCm GPUs; in PyTorch
+    also Apple's MPS. Without ``backend``, return a string that every backend understands, for
+    ``train_ch6(..., device=try_gpu())``.
+
+    Raises BackendError unless ``i`` is an int of at least 0, and if the backend cannot be loaded.
 
     >>> try_gpu()
     'gpu:0 or cpu'
@@ -71,6 +80,6 @@ def try_gpu(i: int = 0, backend: str | None = None) -> Any:
     'cpu'
     """
     if not isinstance(i, int) or i < 0:
-        raise BackendError(f"a GPU's number must be a whole number of at least 0, not {i!r}")
+        raise BackendError(f"the number of a GPU must be a whole number of at least 0, got {i!r}")
     request = TRY_GPU.format(i)
     return request if backend is None else resolve_device(load(backend), request)

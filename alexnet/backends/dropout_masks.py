@@ -1,4 +1,4 @@
-"""Masks for dropout that do not depend on the framework."""
+"""Dropout masks that are the same in every framework."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from alexnet.spec import Dense, Dropout, Shape
 
 
 class DropoutMasks:
-    """Draws the masks of dropout by NumPy: for the same seed and step, the same in every backend.
+    """A source of dropout masks. NumPy draws them, so they depend only on seed, step and layer.
 
-    For nets of `alexnet.backends.nets.render` with ``masked=True``, whose dropout layers multiply
-    by a mask that they are given, instead of asking their framework for random numbers.
+    Use it for nets that `alexnet.backends.nets.render` made with ``masked=True``. Their dropout layers
+    multiply by the mask that `fill` sets. They do not use the framework's random numbers.
 
     >>> masks = DropoutMasks(seed=0)
     >>> masks.draw(step=0, index=2, rate=0.5, shape=(1, 6))
@@ -25,20 +25,19 @@ class DropoutMasks:
         self.seed = seed
 
     def draw(self, step: int, index: int, rate: float, shape: Sequence[int]) -> np.ndarray:
-        """The mask of layer ``index``: float32, 0 with probability ``rate``, else 1 / (1 - rate).
+        """Return the mask of layer ``index``: float32, 0 with probability ``rate``, else 1 / (1 - rate).
 
-        ``shape`` is that of a batch in the neutral layout.
+        ``shape`` is the shape of the mini-batch in the neutral layout: (B, C, H, W) or (B, features).
         """
         stream = np.random.Generator(np.random.PCG64([self.seed, step, index]))
         kept = stream.random(tuple(shape), np.float32) >= rate
         return kept.astype(np.float32) / np.float32(1 - rate)
 
     def fill(self, net: BoundNet, step: int, batch_size: int) -> None:
-        """Give every dropout layer of a net its mask for that step."""
+        """Set the masks of a net for one step: a mask for every dropout layer."""
         assert net.table is not None
-        image: Shape | None = (
-            None  # that the features were flattened from, until a Dense mixes them
-        )
+        # Shape of the image that the features were flattened from; None again after a Dense layer.
+        image: Shape | None = None
         for row in net.table.rows:
             if len(row.input_shape) == 3:
                 image = row.input_shape

@@ -1,4 +1,4 @@
-"""What must be known of a framework before it is imported."""
+"""What this library must know about a framework before it imports the framework."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alexnet.spec import ResolvedLayer, ResolvedNet
 from alexnet.spec.layers import LAYERS
 
 
-def _nothing() -> None:
+def _no_op() -> None:
     pass
 
 
@@ -21,60 +21,61 @@ def _nothing() -> None:
 class Framework:
     """An entry of the registry: a framework's names, how its code is written, and how it is imported.
 
-    With this and a file ``alexnet/backends/<name>.py`` (see `alexnet.backends.interface`), a framework
-    works in every part of this library.
+    A framework needs this entry and a file ``alexnet/backends/<name>.py`` (`alexnet.backends.interface`).
+    Then every part of this library supports it.
     """
 
-    name: str  # of the backend, its file, and its extra in pyproject.toml
-    title: str
-    module: str  # what Python imports
-    packages: tuple[str, ...]  # whose classes its nets and tensors descend from
-    net_class: str  # base class of its nets, by name
-    style: Mapping[str, Any]  # of its curves: matplotlib's color, linestyle, marker
+    name: str  # name of the backend, of its file, and of its extra in pyproject.toml
+    title: str  # name in messages and figures, such as PyTorch
+    module: str  # the module that Python imports
+    packages: tuple[str, ...]  # packages that define the classes of its nets and tensors
+    net_class: str  # name of the base class of its nets
+    style: Mapping[str, Any]  # matplotlib options of its curves: color, linestyle, marker
     calls: Callable[[ResolvedLayer], Iterator[Call]]
-    """The calls that make a row's layer, those of a padding first. No calls: the layer is not known."""
+    """Yields the calls that make a row's layer, padding first. No calls: the layer is not supported."""
     program: Callable[[ResolvedNet, Sequence[str]], str]
-    """The source of a whole net, without imports, from the lines of its layers."""
+    """Returns the source of a whole net without imports, given the source lines of its layers."""
     imports: Callable[[str], list[str]]
-    """The lines that import what some code uses."""
+    """Returns the import statements that some code needs."""
     prelude: str = ""  # a statement that follows the imports
     own_layers: tuple[str, ...] = ()
-    """Classes in the backend's file that calls may name; ``alexnet show`` prints those that it needs."""
+    """Classes of the backend's file that calls may use. ``alexnet show`` prints the ones it needs."""
     channels_last: bool = False  # images are (B, H, W, C)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables to set before the import, if the user has not set them."""
-    loads_after: tuple[str, ...] = ()  # backends that must come first in one process
-    before_import: Callable[[], None] = _nothing
-    """Prepares the process. Raises BackendError where the import would kill Python."""
+    """Environment variables to set before the import, unless the user has set them."""
+    loads_after: tuple[str, ...] = ()  # backends that must be loaded first in the same process
+    before_import: Callable[[], None] = _no_op
+    """Prepares the process. Raises BackendError if the import would crash Python."""
     traps: Callable[[], list[str]] = list
-    """The known problems on this machine and what is done about them, a sentence each."""
-    caveat: str = ""  # why a net with the right arrays may still compute something else
+    """Returns the known problems on this machine, one sentence each, with what is done about them."""
+    caveat: str = ""  # why a net whose arrays all match may still compute something else
 
     def owns(self, cls: type) -> bool:
-        """Whether a class of nets or of tensors comes from this framework."""
+        """Return whether this framework defines ``cls``, a class of nets or of tensors."""
         return any(f"{cls.__module__}.".startswith(f"{package}.") for package in self.packages)
 
     @property
     def install_command(self) -> str:
+        """The command that installs the framework, to be run in the project's folder."""
         return f"pip install -e '.[{self.name}]'"
 
     def calls_of(self, net: ResolvedNet) -> list[list[Call]]:
-        """For each row of a net, the calls that make its layer.
+        """Return one list per row of a net: the calls that make the row's layer.
 
-        Raises BackendError, naming the row, if the framework's entry does not know its layer.
+        Raises BackendError, with the number of the row, if the backend does not support its layer.
         """
-        found = []
+        rows = []
         for row in net.rows:
-            # `calls` would match a user's subclass of a layer as that layer.
+            # Check the exact class: `calls` would treat a user's subclass of a layer as that layer.
             known = type(row.layer) in LAYERS.values()
-            found.append(list(self.calls(row)) if known else [])
-            if not found[-1]:
+            rows.append(list(self.calls(row)) if known else [])
+            if not rows[-1]:
                 raise BackendError(
-                    f"{net.name}, layer {row.index}: {self.title} has no rendering of {row.layer!r}"
+                    f"{net.name}, layer {row.index}: {self.title} does not support {row.layer!r}"
                 )
-        return found
+        return rows
 
 
 def has_module(name: str) -> bool:
-    """Whether a module can be found, without importing it."""
+    """Return whether Python can find a module. Does not import it."""
     return importlib.util.find_spec(name) is not None

@@ -1,4 +1,4 @@
-"""Prediction in the middle of training."""
+"""Evaluation mode for a prediction in the middle of training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @contextmanager
 def evaluating(net: Any, layers: Iterable[Any]) -> Iterator[None]:
-    """Put a net into evaluation; afterwards, those of its layers that were in training are again.
+    """Switch a net to evaluation mode inside the ``with`` block; then restore each layer's mode.
 
-    For frameworks whose layers have ``training`` and ``eval()``.
+    ``layers``: all layers of the net. For frameworks whose layers have ``training`` and ``eval()``.
     """
     in_training = [layer for layer in layers if layer.training]
     net.eval()

@@ -1,7 +1,11 @@
-"""The seam between this library and a framework: what each backend's file offers.
+"""The interface between this library and a framework: what the file of each backend provides.
 
-It lies at the level of a model and a training step, not of a tensor operation. A new framework is one
+The interface covers a model and a training step, not single tensor operations. A new framework needs one
 new file with these names, and one entry in `alexnet.backends.registry`.
+
+Terms used below. "Neutral layout": NumPy arrays under the keys ``"<index>.<name>"``, in the order of axes
+that `alexnet.spec.weights` describes. "Framework's layout": images (B, C, H, W), or (B, H, W, C) where
+``ENTRY.channels_last`` is true. "Device": a device object of the framework.
 """
 
 from __future__ import annotations
@@ -19,112 +23,118 @@ from alexnet.spec.weights import Weights
 
 
 class Stepper(Protocol):
-    """What a training run needs: something that takes a step on a batch."""
+    """An object that takes training steps."""
 
     def step(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """One step on a batch. Returns the summed loss and the number of right answers.
+        """Take one step on a mini-batch. Return the summed loss and the number of correct predictions.
 
-        Both are from before the step. They are the framework's own numbers, and may not be computed yet:
-        ``float(…)`` waits for them.
+        ``X``: images in the framework's layout, or vectors (B, features). ``y``: int labels (B,).
+
+        Both results use the weights before the step. They are scalars of the framework. The framework
+        may still be computing them; ``float(…)`` waits until they are ready.
         """
 
 
 class Trainer(Stepper, Protocol):
-    """Plain SGD (momentum on request) on the mean softmax cross-entropy of the logits."""
+    """SGD with momentum on the mean softmax cross-entropy of the logits; momentum 0 is plain SGD."""
 
     velocity_scale: float
-    """What the framework multiplies a velocity by: 1, or minus the learning rate."""
+    """Ratio of the framework's momentum buffers to the velocity v = momentum * v + grad: 1 or -lr."""
 
     def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
 
     def get_velocity(self) -> Weights:
-        """Copies of the momentum buffers, times ``velocity_scale``, in the neutral layout.
+        """Return copies of the momentum buffers in the neutral layout, as the framework scales them.
 
-        Empty without momentum. May be empty before the first step.
+        The result is empty without momentum. It may be empty before the first step.
         """
 
     def set_velocity(self, velocity: Weights) -> None:
-        """Set the momentum buffers. The caller has checked keys and shapes."""
+        """Set the momentum buffers, scaled as in `get_velocity`. The caller has checked keys and shapes."""
 
 
 class Backend(Protocol):
-    """What the file of a framework offers, in this order."""
+    """The names that a backend's file provides, in this order."""
 
     @property
     def ENTRY(self) -> Framework:
-        """What the registry says of the framework, the backend's name among it."""
+        """The framework's entry in the registry; its ``name`` is the name of the backend."""
 
     def version(self) -> str:
-        """The framework's version."""
+        """Return the framework's version."""
 
     def gpus(self) -> list[Any]:
-        """The GPUs that the framework can use here, as its own devices."""
+        """Return the GPUs that the framework can use on this machine, as devices."""
 
     def gpu_build(self) -> str | None:
-        """What GPUs the framework was built for, such as CUDA 12.9; None if it is for CPUs only."""
+        """Return the GPU platform that the framework was built for, such as CUDA 12.9; None if CPU only."""
 
     def cpu(self) -> Any:
-        """The CPU, as the framework's own device."""
+        """Return the CPU as a device."""
 
     def default_device(self) -> Any:
-        """Where the framework itself puts a new net."""
+        """Return the device on which the framework puts a new net."""
 
     def synchronize(self, device: Any) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait until the device has finished all its work."""
 
     def peak_gpu_memory(self, device: Any) -> int | None:
-        """Most bytes held on that GPU so far; None on a CPU, or if the framework does not measure it."""
+        """Return the peak memory of a GPU in bytes; None for a CPU or if the framework has no measure."""
 
     def render(self, net: ResolvedNet, calls: Iterable[Call], device: Any, dtype: str) -> Any:
-        """The framework's own sequential model, on the device, with the framework's own weights.
+        """Return the framework's sequential model on the device, with the framework's initial weights.
 
-        ``calls`` make its layers, each evaluated with this file's names. ``dtype``: float32 or float64.
+        ``calls`` make the layers; each call is evaluated with the names of the backend's file.
+        ``dtype``: ``"float32"`` or ``"float64"``.
         """
 
     def to_device(self, net: Any, device: Any) -> Any:
-        """Move a net to the device. Returns where it is now: Keras does not move what it has made."""
+        """Move a net to the device. Return its new device: Keras does not move existing variables."""
 
     def device_of(self, net: Any) -> Any:
-        """Where a net is."""
+        """Return the device of a net."""
 
     def get_weights(self, net: Any) -> Weights:
-        """Copies of all arrays of a net, built here or written by a user, in the neutral layout."""
+        """Return copies of all arrays of a net in the neutral layout, for any net of the framework."""
 
     def set_weights(self, net: Any, weights: Weights) -> None:
-        """Set all arrays of a net. The caller has checked keys and shapes."""
+        """Set all arrays of a net from the neutral layout. The caller has checked keys and shapes."""
 
     @property
     def SUFFIX(self) -> str:
-        """How the names of files in the framework's own format end."""
+        """The file suffix of the framework's own format, such as ``.keras``."""
 
     def export(self, net: Any, path: str) -> None:
-        """Write a net that was rendered here in the framework's own format.
+        """Write a net that this library rendered, in the framework's own format.
 
-        The framework reads it without this library: a whole model in Keras, elsewhere the arrays of
-        a net of the same layers.
+        The framework can read the file without this library. The file holds the whole model in Keras;
+        elsewhere it holds the arrays, for a net with the same layers.
         """
 
     def seed(self, net: Any, number: int) -> None:
-        """Seed what the framework draws in training: dropout."""
+        """Seed the random numbers of dropout."""
 
     def set_mask(self, net: Any, index: int, mask: np.ndarray) -> None:
-        """Give the ``MaskedDropout`` of that row its mask, float32 in the framework's own layout."""
+        """Set the mask of the ``MaskedDropout`` in row ``index``: float32, in the framework's layout."""
 
     def to_tensor(self, array: Any, device: Any) -> Any:
-        """A NumPy array, or a tensor of the framework, as a tensor on the device."""
+        """Return a NumPy array, or a tensor of the framework, as a tensor on the device."""
 
     def images(self, pixels: np.ndarray, transform: ImageTransform, device: Any) -> Any:
-        """uint8 (B, H, W) to float32 images on the device, resized, in the framework's layout."""
+        """Return uint8 pixels (B, H, W) as resized float32 images in the framework's layout."""
 
     def to_numpy(self, tensor: Any) -> np.ndarray:
-        """A tensor's values."""
+        """Return the values of a tensor as a NumPy array."""
 
     @property
     def Trainer(self) -> type[Trainer]:
-        """What takes the steps of a training run."""
+        """The class that takes the steps of a training run."""
 
     def gradients(self, net: Any, X: Any, y: Any) -> tuple[float, Weights]:
-        """The mean loss of a batch in training, and its gradients, in the layout of get_weights."""
+        """Return the mean loss of a mini-batch in training mode, and the gradients of this loss.
+
+        The gradients have the keys and the layout of `get_weights`.
+        """
 
     def predict(self, net: Any, X: Any) -> Any:
-        """Logits (B, classes) of a batch, without dropout and with running statistics."""
+        """Return the logits (B, classes) of a mini-batch, without dropout and with running statistics."""

@@ -1,6 +1,6 @@
-"""Loading a backend. Every import of a framework goes through `load` first.
+"""Load a backend. Every import of a framework goes through `load`.
 
-It sets the threads, and handles the known problems between frameworks.
+`load` sets the number of threads and works around the known conflicts between frameworks.
 """
 
 from __future__ import annotations
@@ -22,50 +22,56 @@ from alexnet.backends.registry import FRAMEWORKS, framework
 from alexnet.errors import BackendError, MissingBackendError, last_line
 
 SET_HERE: set[str] = set()
-"""Variables of threads that this library has set for its own process. Workers do not inherit them."""
+"""Names of thread variables that this library set in its own process. Workers do not inherit them."""
 
 
 def installed(name: str) -> bool:
-    """Whether the framework can be found, without importing it."""
+    """Return whether a backend's framework is installed. Does not import it.
+
+    Raises BackendError for an unknown backend.
+    """
     return has_module(framework(name).module)
 
 
 def load(name: str) -> Backend:
-    """Import a backend and its framework. Raises BackendError if it is unknown or cannot be imported.
+    """Import a backend and its framework, and return the backend.
+
+    Raises MissingBackendError if the framework is not installed; BackendError if the backend is unknown
+    or its framework cannot be imported.
 
     >>> load("numpy").cpu()
     'cpu'
     """
-    place = f"alexnet.backends.{name}"
-    module: Any  # mypy cannot know which; conformance.py has it check each
-    if name in FRAMEWORKS and place in sys.modules:
-        module = importlib.import_module(place)
+    module_name = f"alexnet.backends.{name}"
+    module: Any  # mypy does not know which module this is; conformance.py lets mypy check each one
+    if name in FRAMEWORKS and module_name in sys.modules:
+        module = importlib.import_module(module_name)
         return module
     entry = framework(name)
     if not installed(name):
         raise MissingBackendError(
-            f"{entry.title} is not installed; {entry.install_command} in the project's folder installs it"
+            f"{entry.title} is not installed; run {entry.install_command} in the project's folder"
         )
-    chatter = _MutedStderr(sys.stderr)
+    muted_stderr = _MutedStderr(sys.stderr)
     try:
-        with _import_lock, contextlib.redirect_stderr(chatter), _muted_stderr():
+        with _import_lock, contextlib.redirect_stderr(muted_stderr), _muted_descriptor():
             prepare(name)
-            module = importlib.import_module(place)
+            module = importlib.import_module(module_name)
             return module
     except BackendError:
         raise
-    except Exception as error:  # frameworks fail in many ways: missing libraries, other versions
+    except Exception as error:  # imports fail in many ways: missing libraries, wrong versions
         raise BackendError(
             f"{entry.title} is installed but cannot be imported: {last_line(error)}"
         ) from error
     finally:
-        chatter.muted = False
+        muted_stderr.muted = False
 
 
 def prepare(name: str) -> None:
-    """Prepare this process for the import of a framework, by this library or by the user.
+    """Prepare this process for the import of a framework. This library or the user then imports it.
 
-    Raises BackendError where importing it would kill Python.
+    Raises BackendError if the import would crash Python.
     """
     entry = framework(name)
     _set_defaults(entry)
@@ -73,10 +79,10 @@ def prepare(name: str) -> None:
 
 
 def _set_defaults(entry: Framework) -> None:
-    """Set the variables that a framework reads when it is imported, unless the user has set them.
+    """Set the environment variables that a framework reads on import, unless the user has set them.
 
-    Without OMP_NUM_THREADS MXNet and Paddle take half the cores or one, which halves their speed. So it
-    is set to all cores that this process may use.
+    OMP_NUM_THREADS becomes the number of cores that this process may use. Without it, MXNet and Paddle
+    use only half the cores or a single core, and run at half their speed.
     """
     if entry.module not in sys.modules:
         if "OMP_NUM_THREADS" not in os.environ:
@@ -86,13 +92,14 @@ def _set_defaults(entry: Framework) -> None:
             os.environ.setdefault(variable, value)
 
 
-_import_lock = threading.RLock()  # all threads share standard error
+_import_lock = threading.RLock()  # all threads of the process share one standard error
 
 
 class _MutedStderr(io.TextIOBase):
-    """Standard error that drops what a framework prints while it is imported.
+    """A standard error that drops what a framework prints during its import.
 
-    Logging handlers that are made meanwhile keep it. So afterwards it passes text on.
+    Logging handlers created during the import keep a reference to this object. So it passes text on to
+    the real standard error once ``muted`` is false.
     """
 
     def __init__(self, real: TextIO | None) -> None:
@@ -107,20 +114,20 @@ class _MutedStderr(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def _muted_stderr() -> Iterator[None]:
-    """The same for what a framework's compiled code writes, which is shown if the import fails."""
+def _muted_descriptor() -> Iterator[None]:
+    """Hide what compiled code writes to file descriptor 2. Show it if the ``with`` block raises."""
     try:
-        said, real = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  (closed below)
-    except OSError:  # there is no standard error, or no room for a file
+        captured, real = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  (closed below)
+    except OSError:  # the process has no standard error, or the disk is full
         yield
         return
-    with said:
-        os.dup2(said.fileno(), 2)
+    with captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            said.seek(0)
-            os.write(real, said.read())
+            captured.seek(0)
+            os.write(real, captured.read())
             raise
         finally:
             os.dup2(real, 2)

@@ -1,4 +1,8 @@
-"""MXNet: ``mxnet.gluon.nn.HybridSequential`` with the NumPy interface (``mxnet.np``)."""
+"""The MXNet backend: nets are ``mxnet.gluon.nn.HybridSequential`` with MXNet's NumPy interface.
+
+`alexnet.backends.interface` documents each function.
+Layers: https://mxnet.apache.org/api/python/docs/api/gluon/nn/index.html
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,7 @@ def version() -> str:
 
 
 def gpus() -> list[mx.Context]:
+    """Return the CUDA GPUs."""
     return [mx.gpu(i) for i in range(mx.context.num_gpus())]
 
 
@@ -53,7 +58,7 @@ def synchronize(device: mx.Context) -> None:
 
 
 def peak_gpu_memory(device: mx.Context) -> int | None:
-    """What is in use now: MXNet keeps no peak, but its pool does not give memory back."""
+    """Return the memory in use now. MXNet records no peak, but its pool never returns memory."""
     if device.device_type != "gpu":
         return None
     free, total = mx.context.gpu_memory_info(device.device_id)
@@ -64,7 +69,10 @@ def peak_gpu_memory(device: mx.Context) -> int | None:
 
 
 class LocalResponseNorm(nn.HybridBlock):
-    """Krizhevsky et al., 2012. MXNet's operator divides alpha by nsize."""
+    """Local response normalisation: Krizhevsky et al. (2012), section 3.3.
+
+    MXNet's operator divides alpha by nsize.
+    """
 
     def __init__(self, nsize: int, alpha: float, beta: float, knorm: float) -> None:
         super().__init__()
@@ -75,19 +83,19 @@ class LocalResponseNorm(nn.HybridBlock):
         settings |= {"beta": self.beta, "knorm": self.knorm}
         if F is not mx.nd:
             return F.LRN(x.as_nd_sym(), **settings)[0].as_np_sym()
-        if x.dtype == mnp.float64:  # which the operator does not take
+        if x.dtype == mnp.float64:  # the operator does not support float64
             return self.in_double_precision(x)
         return F.LRN(x.as_nd_ndarray(), **settings).as_np_ndarray()
 
     def in_double_precision(self, x: Any) -> Any:
         half, channels = self.nsize // 2, x.shape[1]
         squares = mnp.pad(x * x, ((0, 0), (half, half), (0, 0), (0, 0)))
-        total = sum(squares[:, i : i + channels] for i in range(self.nsize))
+        total = sum(squares[:, i : i + channels] for i in range(self.nsize))  # like x
         return x * (self.knorm + self.alpha / self.nsize * total) ** -self.beta
 
 
 class MaskedDropout(nn.HybridBlock):
-    """Dropout by a mask that it is given before the step."""
+    """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
     mask: mnp.ndarray
 
@@ -101,15 +109,15 @@ def render(
     model = nn.HybridSequential()
     model.add(*(call.evaluate(globals()) for call in calls))
     model.initialize(ctx=device)
-    model(mnp.zeros((1, *net.input_shape), ctx=device))  # Gluon infers the shapes of its arrays
-    model.cast(dtype)  # after it: MXNet draws float32 only
+    model(mnp.zeros((1, *net.input_shape), ctx=device))  # Gluon infers shapes and allocates arrays
+    model.cast(dtype)  # must come last: MXNet draws initial weights only in float32
     return model
 
 
 def to_device(net: gluon.Block, device: mx.Context) -> mx.Context:
     params = net.collect_params()
     for param in params.values():
-        if param._data is None and not param._deferred_init:  # net.initialize() was not called
+        if param._data is None and not param._deferred_init:  # the user has not called initialize
             param.initialize(ctx=device)
     params.reset_ctx(device)
     return device
@@ -120,17 +128,18 @@ def device_of(net: gluon.Block) -> mx.Context:
 
 
 def _params(net: gluon.Block) -> dict[str, gluon.Parameter]:
-    """The parameters by their place in the net, a norm's gamma and beta under the neutral names.
+    """Return each parameter of a net by its neutral key.
 
-    Those of Gluon's own norms are vectors; a reader's may have other shapes, and keep their names.
+    Gluon's normalisation layers have vectors gamma and beta; these become weight and bias. A gamma or
+    beta of another shape belongs to a user's own layer and keeps its name.
     """
-    params = net._collect_params_with_prefix()  # what save_parameters calls: "0.weight", …
+    params = net._collect_params_with_prefix()  # the names that save_parameters uses: "0.weight", …
     rename = {"gamma": "weight", "beta": "bias"}
     named = {}
     for key, param in params.items():
         head, dot, tail = key.rpartition(".")
-        vector = param.shape is None or len(param.shape) == 1
-        named[f"{head}{dot}{rename.get(tail, tail) if vector else tail}"] = param
+        is_vector = param.shape is None or len(param.shape) == 1
+        named[f"{head}{dot}{rename.get(tail, tail) if is_vector else tail}"] = param
     return named
 
 
@@ -147,9 +156,9 @@ SUFFIX = ".params"
 
 
 def export(net: gluon.Block, path: str) -> None:
-    """What ``net.load_parameters`` reads."""
+    """Write a file that ``net.load_parameters`` reads."""
     net.save_parameters(path)
-    mx.nd.load(path)  # it does not tell that the disk is full, but then this does
+    mx.nd.load(path)  # save_parameters does not report a full disk; this load then raises
 
 
 def seed(net: gluon.Block, number: int) -> None:
@@ -170,7 +179,7 @@ def to_tensor(array: Any, device: mx.Context) -> mnp.ndarray:
 
 
 def images(pixels: numpy.ndarray, transform: ImageTransform, device: mx.Context) -> mnp.ndarray:
-    x = to_tensor(pixels, device).astype("float32")  # (B, 28, 28)
+    x = to_tensor(pixels, device).astype("float32")  # (B, H, W)
     x = transform.apply(x, partial(to_tensor, device=device))  # (B, S, S)
     return mnp.expand_dims(x, 1)  # (B, 1, S, S)
 
@@ -183,15 +192,17 @@ def to_numpy(tensor: mnp.ndarray) -> numpy.ndarray:
 
 
 class Trainer:
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v."""
+
     def __init__(self, net: gluon.Block, lr: float, momentum: float) -> None:
         self.net, self.momentum = net, momentum
-        self.velocity_scale = -lr  # MXNet keeps by how much the weights moved
+        self.velocity_scale = -lr  # MXNet's momentum buffer holds the last change of the weights
         settings = {"learning_rate": lr, "momentum": momentum}
         self.optimizer = gluon.Trainer(net.collect_params(), "sgd", settings)
 
     def step(self, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
         logits, losses = _backward(self.net, X, y)
-        self.optimizer.step(len(y))  # divides the summed gradients by the batch
+        self.optimizer.step(len(y))  # divides the summed gradients by the batch size
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
 
     def get_velocity(self) -> Weights:
@@ -202,7 +213,10 @@ class Trainer:
             state[:] = velocity[key]
 
     def _states(self) -> dict[str, mx.nd.NDArray]:
-        """The optimizer's own arrays, made now where the first step would have made them."""
+        """Return the momentum buffers by neutral key. Without momentum, return {}.
+
+        Allocate missing buffers now; otherwise the first step would allocate them.
+        """
         if not self.momentum:
             return {}
         updater, states = self.optimizer._updaters[0], {}
@@ -218,7 +232,10 @@ class Trainer:
 
 
 def _backward(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
-    """Logits (B, classes) and losses (B,) of a batch in training; sums the gradients over it."""
+    """Run a mini-batch forward and backward in training mode; fill every ``grad`` with the sum over it.
+
+    Return the logits (B, classes) and the losses (B,).
+    """
     with autograd.record():
         logits = net(X)  # (B, classes)
         losses = LOSS(logits, y)  # (B,)

@@ -1,9 +1,10 @@
-"""Makes ``import mxnet`` work as the first line of a program.
+"""Make ``import mxnet`` work even as the first import of a program.
 
-MXNet 1.9 cannot be imported beside today's NumPy without help, and the book's cells import it before
-anything of this library. So a copy of this file is also installed by itself, as ``_alexnet_startup``,
-and a ``.pth`` file of the same name has Python run it whenever it starts. All that it does then is to
-wait for MXNet. It imports nothing of this library, since a program next to it may be called alexnet.py.
+MXNet 1.9 cannot be imported with current versions of NumPy unless NumPy is patched first. The cells of
+the book import MXNet before this library. So this file is also installed as a separate module,
+``_alexnet_startup``. A ``.pth`` file with the same name makes Python import that module at every start.
+At that point the module only registers a finder, which acts when MXNet is imported. This file imports
+nothing from this library, because the user's program may be called alexnet.py.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # typing's own would cost every start of Python its import
+TYPE_CHECKING = False  # importing typing.TYPE_CHECKING would slow down every start of Python
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 
 def prepare_mxnet() -> None:
-    """What must be done before MXNet is imported; never over the user's own setting.
+    """Prepare this process for the import of MXNet. The user's settings stay unchanged.
 
-    MXNet 1.9 asks for ``np.bool``, which NumPy 1.24 took out; and takes half the cores unless
-    OMP_NUM_THREADS says otherwise.
+    MXNet 1.9 uses ``np.bool``, which NumPy 1.24 removed; this function adds the name again. MXNet also
+    uses only half the cores unless OMP_NUM_THREADS is set; this function sets it to `usable_cores`.
     """
     import numpy
 
@@ -30,18 +31,18 @@ def prepare_mxnet() -> None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Return the number of CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class PrepareMXNet:
-    """A finder that finds MXNet where it is, and prepares the process before it runs."""
+    """An import finder for MXNet that calls `prepare_mxnet` before MXNet's code runs."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name != "mxnet" or path is not None:  # with a path, it is a submodule of another package
+        if name != "mxnet" or path is not None:  # a path means a submodule of another package
             return None
         from importlib.machinery import PathFinder
 

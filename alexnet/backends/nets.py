@@ -1,4 +1,4 @@
-"""Nets of the frameworks: made from tables, and bound to a backend and a device."""
+"""Nets of the frameworks: build them from tables, and bind them to a backend and a device."""
 
 from __future__ import annotations
 
@@ -18,54 +18,60 @@ from alexnet.errors import BackendError, RunError
 from alexnet.spec import Dropout, Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import initial_weights
 
-MASKED = Call("MaskedDropout")  # in place of a framework's own dropout
+MASKED = Call("MaskedDropout")  # replaces the framework's dropout layer
 
 _tables: WeakKeyDictionary[Any, ResolvedNet] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class BoundNet:
-    """A net of a framework with its backend, its device and, if it was built here, its table."""
+    """A net with its backend, its device and its table (None if this library did not build the net)."""
 
-    native: Any  # the framework's own
+    native: Any  # the framework's net object
     backend: Backend
-    device: Any  # the framework's own
+    device: Any  # the framework's device object
     table: ResolvedNet | None = None
 
     @classmethod
     def of(cls, native: Any) -> BoundNet:
-        """A net where it is. Raises BackendError if it is not a net of any framework."""
+        """Bind a net on its current device. Raises BackendError if it is not a net of any framework."""
         backend = backend_of(native)
         return cls(native, backend, backend.device_of(native), table_of(native))
 
     @classmethod
     def on(cls, native: Any, device: Any) -> BoundNet:
-        """A net that is moved to a device, as `alexnet.train_ch6` takes it. Raises BackendError."""
+        """Move a net to a device and bind it there. ``device``: as in `alexnet.train_ch6`.
+
+        Raises BackendError for an unknown or missing device, or if it is not a net of any framework.
+        """
         backend = backend_of(native)
-        where = backend.to_device(native, resolve_device(backend, device))
-        return cls(native, backend, where, table_of(native))
+        own_device = backend.to_device(native, resolve_device(backend, device))
+        return cls(native, backend, own_device, table_of(native))
 
     @classmethod
     def made_from(cls, table: ResolvedNet, native: Any, backend: Backend, device: Any) -> BoundNet:
-        """A net that was just rendered; `table_of` knows its table as long as the net exists."""
+        """Bind a net that was just rendered. `table_of` returns its table as long as the net exists."""
         _tables[native] = table
         return cls(native, backend, device, table)
 
     @property
     def name(self) -> str:
-        """The name of its table; without a table, the name of its class or function."""
+        """The name of the table; without a table, the name of the net's class or function."""
         if self.table is not None:
             return self.table.name
         return getattr(self.native, "__name__", type(self.native).__name__)
 
     def to_tensor(self, X: np.ndarray) -> Any:
-        """Images (B, C, H, W) or vectors (B, features) as a batch on its device, in its layout."""
+        """Return images (B, C, H, W) or vectors (B, features) as a tensor on the net's device.
+
+        The tensor has the framework's layout: images are (B, H, W, C) in TensorFlow.
+        """
         return self.backend.to_tensor(self.to_own_layout(X), self.device)
 
     def to_own_layout(self, values: np.ndarray, image_shape: Shape | None = None) -> np.ndarray:
-        """Values (B, C, H, W) or (B, features) in the framework's own order.
+        """Return values (B, C, H, W) or (B, features) in the framework's layout, contiguous.
 
-        ``image_shape``: (C, H, W) of the images that the features were flattened from, if they were.
+        ``image_shape``: (C, H, W) if the features come from flattened images of this shape, else None.
         """
         if self.backend.ENTRY.channels_last:
             if values.ndim == 4:
@@ -77,7 +83,7 @@ class BoundNet:
 
 
 def table_of(net: Any) -> ResolvedNet | None:
-    """The table that a net was made from; None if it was not made here.
+    """Return the table that a net was built from; None if this library did not build it.
 
     >>> from alexnet import build
     >>> table_of(build("lenet", backend="numpy")).name
@@ -85,7 +91,7 @@ def table_of(net: Any) -> ResolvedNet | None:
     """
     try:
         return _tables.get(net)
-    except TypeError:  # it is not a net: no weak reference to it is possible
+    except TypeError:  # not a net: Python cannot make a weak reference to this object
         return None
 
 
@@ -97,23 +103,25 @@ def build(
     input_shape: Shape | None = None,
     device: Any = None,
 ) -> Any:
-    """A net as the framework's own sequential model, with initial weights drawn from a seed.
+    """Build a net as the framework's sequential model, with initial weights drawn from a seed.
 
-    What comes back is a plain ``torch.nn.Sequential``, ``mxnet.gluon.nn.HybridSequential``,
-    ``keras.Sequential`` or ``paddle.nn.Sequential``: one native layer for each layer of the table
-    (Keras may add padding layers). The weights are the same in every framework, bit for bit.
+    The result is a plain ``torch.nn.Sequential``, ``mxnet.gluon.nn.HybridSequential``,
+    ``keras.Sequential`` or ``paddle.nn.Sequential``; the backend numpy has its own ``Sequential``. Each
+    layer of the table becomes one native layer (Keras may add padding layers). The weights are float32
+    and the same in every framework, bit for bit.
 
     Parameters
     ----------
-    model : a name of `alexnet.spec.zoo`, or a `Net`.
+    model : a name in `alexnet.spec.zoo`, or a `Net`.
     backend : numpy, torch, mxnet, tensorflow or paddle.
-    seed : of the weights (`alexnet.spec.weights.initial_weights`), int of at least 0.
-    input_shape : (channels, height, width); default: the one that the net is written for.
-    device : as in `train_ch6`; default: where the framework itself puts a new net (TensorFlow and
-        Paddle on a GPU where there is one, the others on the CPU).
+    seed : seed of the weights (`alexnet.spec.weights.initial_weights`), an int of at least 0.
+    input_shape : (channels, height, width); default: the input shape of the table.
+    device : as in `train_ch6`; default: the framework's default device. TensorFlow and Paddle use a GPU
+        if they find one; the others use the CPU.
 
-    Raises SpecError for an unknown model, and for an input shape that does not fit its layers;
-    BackendError for a backend that is unknown or not installed.
+    Raises SpecError for an unknown model, and for an input shape that does not fit the layers;
+    BackendError for a backend that is unknown or not installed, for a device that it cannot use, and
+    for a layer that it does not support; RunError for an invalid seed.
 
     >>> net = build("lenet", backend="numpy", seed=0)
     >>> net(np.zeros((2, 1, 28, 28), np.float32)).shape
@@ -135,10 +143,10 @@ def render(
     *,
     masked: bool = False,
 ) -> BoundNet:
-    """The framework's own sequential model, with the weights that the framework gives it.
+    """Build the framework's sequential model, with the framework's initial weights.
 
-    ``device``: the framework's own. ``masked``: dropout takes its masks from
-    `alexnet.backends.dropout_masks` instead of drawing them.
+    ``device``: a device object of the framework. ``dtype``: ``"float32"`` or ``"float64"``. ``masked``:
+    dropout layers use masks from `alexnet.backends.dropout_masks` instead of drawing their own.
     """
     rows = backend.ENTRY.calls_of(table)
     if masked:
@@ -152,24 +160,25 @@ def render(
 def bind(
     net: Any, backend: str | None = None, device: Any = None, input_shape: Shape | None = None
 ) -> BoundNet:
-    """Turn what a user gives as a net into a net on a device.
+    """Bind the net that a user gives to its backend and to a device. Build the net if necessary.
 
     Parameters
     ----------
-    net : a name of `alexnet.spec.zoo`, or a `Net`, with ``backend``; a net of any framework; or a
-        function that makes one.
-    backend : the name of the framework. A net of a framework has one; another name is refused.
+    net : a net of any framework; a function that returns a net; or, together with ``backend``, a name
+        in `alexnet.spec.zoo` or a `Net`.
+    backend : name of the backend. It may be omitted for a net of a framework, and must match that net.
     device : as in `alexnet.train_ch6`.
-    input_shape : (channels, height, width) for a table; default: the one that it is written for.
+    input_shape : (channels, height, width) for a table; default: the input shape of the table.
 
-    Raises SpecError for an unknown name, and for an input shape that does not fit the layers; BackendError
-    if the framework is not named, not installed or not the net's, or if this is not a net.
+    Raises SpecError for an unknown name, and for an input shape that does not fit the layers;
+    BackendError if the backend is missing, unknown, not installed or not the net's backend, or if
+    ``net`` is not a net.
     """
     if isinstance(net, str | Net):
         table = zoo.get(net)
         if backend is None:
             raise BackendError(
-                f"{table.name} is the name of a table, so say which framework is to train it: "
+                f"{table.name} is a table of layers, so backend must name the framework that trains it: "
                 f"backend={' or '.join(repr(name) for name in FRAMEWORKS)}"
             )
         resolved, module = table.resolve(input_shape), load(backend)
@@ -179,13 +188,13 @@ def bind(
     module = backend_of(net)
     if backend not in (None, module.ENTRY.name):
         raise BackendError(
-            f"backend={backend!r} was given, but the net is one of {module.ENTRY.name}"
+            f"backend={backend!r} was given, but the net belongs to backend {module.ENTRY.name!r}"
         )
     return BoundNet.on(net, device)
 
 
 def check_seed(seed: object) -> int:
-    """A seed as an int. Raises RunError unless it is a whole number of at least 0."""
+    """Return ``seed`` as an int. Raises RunError unless it is a whole number of at least 0."""
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
-        raise RunError(f"seed must be a whole number of at least 0, not {seed!r}")
+        raise RunError(f"seed must be a whole number of at least 0, got {seed!r}")
     return int(seed)

@@ -1,7 +1,7 @@
-"""NumPy: the reference, with the layers of `alexnet.backends.reference`.
+"""The NumPy backend: nets are `alexnet.backends.reference.Sequential`. They compute on the CPU.
 
-No framework is needed. It is the oracle that the other backends are tested against, and what runs
-when nothing else is installed. Rendered as float64 it computes in double precision.
+This backend is the reference for the tests of the other backends. It also works when no framework is
+installed. A net rendered as float64 computes in double precision.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def default_device() -> str:
 
 
 def synchronize(device: str) -> None:
-    """NumPy has finished when it returns."""
+    """Do nothing: NumPy functions return only after they have finished."""
 
 
 def peak_gpu_memory(device: str) -> int | None:
@@ -124,7 +124,7 @@ def to_numpy(tensor: Array) -> Array:
 
 
 class Trainer:
-    """Plain SGD on the mean softmax cross-entropy, with classical momentum."""
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v."""
 
     velocity_scale = 1.0
 
@@ -156,15 +156,19 @@ class Trainer:
 
 
 def _backward(net: Sequential, X: Array, y: Array) -> tuple[Array, Array]:
-    """Logits (B, classes) and losses (B,) of a batch in training; fills every layer's ``grads``."""
+    """Run a mini-batch forward and backward in training mode; fill every layer's ``grads``.
+
+    Return the logits (B, classes) and the losses (B,). Softmax and its gradient:
+    https://d2l.ai/chapter_linear-classification/softmax-regression.html.
+    """
     logits = net(X, training=True)  # (B, classes)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    shifted = logits - logits.max(axis=1, keepdims=True)  # exp(shifted) cannot overflow
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # (B, classes)
     rows = np.arange(len(y))
-    dlogits = np.exp(log_probs)
-    dlogits[rows, y] -= 1
+    dlogits = np.exp(log_probs)  # (B, classes): softmax
+    dlogits[rows, y] -= 1  # softmax - one_hot(y)
     net.backward(dlogits / len(y))
-    return logits, -log_probs[rows, y]
+    return logits, -log_probs[rows, y]  # (B, classes), (B,)
 
 
 def gradients(net: Sequential, X: Array, y: Array) -> tuple[float, Weights]:

@@ -1,4 +1,4 @@
-"""Whose a net or a tensor is, by its classes; and what a net holds, whichever framework it is of."""
+"""Find the framework of a net or a tensor; read and set the arrays of a net of any framework."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from alexnet.spec.weights import Weights, check_weights
 
 
 def owner(net: object) -> str | None:
-    """The name of the backend that a net belongs to, by its classes; None if it is not a net.
+    """Return the name of the backend that a net belongs to; None if the object is not a net.
+
+    The classes of the object and their base classes decide.
 
     >>> from alexnet import build
     >>> owner(build("lenet", backend="numpy"))
@@ -28,7 +30,7 @@ def owner(net: object) -> str | None:
 
 
 def backend_of(net: object) -> Backend:
-    """The backend that a net belongs to. Raises BackendError if it is not a net of any framework."""
+    """Return the backend that a net belongs to. Raises BackendError if it is not a net of any framework."""
     name = owner(net)
     if name is None:
         raise BackendError(
@@ -38,7 +40,7 @@ def backend_of(net: object) -> Backend:
 
 
 def to_numpy(values: Any) -> np.ndarray:
-    """The values of a tensor of any framework, wherever it lies, or of anything that NumPy reads.
+    """Return the values of a tensor of any framework, on any device, or of anything that NumPy accepts.
 
     >>> to_numpy([[1, 2]]).shape
     (1, 2)
@@ -51,7 +53,12 @@ def to_numpy(values: Any) -> np.ndarray:
 
 
 def get_weights(net: object) -> Weights:
-    """Copies of a net's arrays in the neutral layout, whichever framework it is of.
+    """Return copies of the arrays of a net of any framework, in the neutral layout.
+
+    The neutral layout is described in `alexnet.spec.weights`: a convolution's weight is
+    (out, in / groups, height, width), a dense layer's weight is (out, in).
+
+    Raises BackendError if ``net`` is not a net of any framework.
 
     >>> from alexnet import build
     >>> get_weights(build("lenet", backend="numpy"))["3.weight"].shape
@@ -61,10 +68,16 @@ def get_weights(net: object) -> Weights:
 
 
 def set_weights(net: object, weights: Weights) -> None:
-    """Set all arrays of a net, whichever framework it is of, from the neutral layout.
+    """Set all arrays of a net of any framework from the neutral layout. Values are cast to its dtypes.
 
-    Raises WeightsError, before anything is set, unless keys and shapes are the net's own and all
-    values are finite.
+    Raises WeightsError, and changes nothing, unless ``weights`` has exactly the keys and shapes of the
+    net and all values are finite; BackendError if ``net`` is not a net of any framework.
+
+    >>> from alexnet import build
+    >>> source, net = (build("lenet", backend="numpy", seed=seed) for seed in (1, 2))
+    >>> set_weights(net, get_weights(source))
+    >>> bool((get_weights(net)["0.weight"] == get_weights(source)["0.weight"]).all())
+    True
     """
     backend = backend_of(net)
     own = backend.get_weights(net)

@@ -1,4 +1,8 @@
-"""Paddle: ``paddle.nn.Sequential``."""
+"""The Paddle backend: nets are ``paddle.nn.Sequential``.
+
+`alexnet.backends.interface` documents each function.
+Layers: https://www.paddlepaddle.org.cn/documentation/docs/en/api/index_en.html
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from alexnet.spec.weights import Weights
 
 ENTRY = registry.ENTRY
 
-# Paddle says so at every step of every norm.
+# Paddle repeats this warning at every step of every batch normalisation layer.
 warnings.filterwarnings("ignore", "When training, we now always track global mean and variance")
 
 
@@ -33,7 +37,7 @@ def version() -> str:
 
 
 def gpus() -> list[paddle.CUDAPlace]:
-    """CUDA or ROCm (both are called gpu)."""
+    """Return the CUDA or ROCm GPUs (Paddle calls both ``gpu``)."""
     if not (paddle.is_compiled_with_cuda() or paddle.is_compiled_with_rocm()):
         return []
     return [paddle.CUDAPlace(i) for i in range(paddle.device.cuda.device_count())]
@@ -68,7 +72,7 @@ def peak_gpu_memory(device: Any) -> int | None:
 
 
 class MaskedDropout(nn.Layer):
-    """Dropout by a mask that it is given before the step."""
+    """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
     mask: Any
 
@@ -102,7 +106,7 @@ def device_of(net: nn.Layer) -> Any:
 
 
 def _variables(net: nn.Layer) -> dict[str, tuple[Any, bool]]:
-    """Each variable by its neutral key, and whether it lies transposed (Linear is (in, out))."""
+    """Return, by neutral key, each variable and whether it is transposed: Linear weights are (in, out)."""
     rename = {"_mean": "running_mean", "_variance": "running_var"}
     linear = {
         name
@@ -120,10 +124,11 @@ def _variables(net: nn.Layer) -> dict[str, tuple[Any, bool]]:
 
 
 def get_weights(net: nn.Layer) -> Weights:
-    return {key: _neutral(v, transposed) for key, (v, transposed) in _variables(net).items()}
+    return {key: _to_neutral(v, transposed) for key, (v, transposed) in _variables(net).items()}
 
 
-def _neutral(tensor: paddle.Tensor, transposed: bool) -> np.ndarray:
+def _to_neutral(tensor: paddle.Tensor, transposed: bool) -> np.ndarray:
+    """Return a copy of a tensor's values in the neutral layout."""
     array = tensor.numpy()
     return np.array(array.T if transposed else array, order="C")
 
@@ -137,7 +142,7 @@ SUFFIX = ".pdparams"
 
 
 def export(net: nn.Layer, path: str) -> None:
-    """What ``paddle.load`` reads for ``net.set_state_dict``."""
+    """Write a file that ``paddle.load`` reads for ``net.set_state_dict``."""
     paddle.save(net.state_dict(), path)
 
 
@@ -159,13 +164,13 @@ def to_tensor(array: Any, device: Any) -> paddle.Tensor:
 
 
 def images(pixels: np.ndarray, transform: ImageTransform, device: Any) -> paddle.Tensor:
-    x = to_tensor(pixels, device).astype("float32")  # (B, 28, 28)
+    x = to_tensor(pixels, device).astype("float32")  # (B, H, W)
     x = transform.apply(x, partial(to_tensor, device=device))  # (B, S, S)
     return x.unsqueeze(1)  # (B, 1, S, S)
 
 
 def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
-    if tensor.dtype == paddle.bfloat16:  # NumPy has none; Paddle would give its bits
+    if tensor.dtype == paddle.bfloat16:  # NumPy has no bfloat16; Paddle would return the raw bits
         tensor = tensor.astype("float32")
     return tensor.numpy()
 
@@ -174,6 +179,8 @@ def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
 
 
 class Trainer:
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v."""
+
     velocity_scale = 1.0
 
     def __init__(self, net: nn.Layer, lr: float, momentum: float) -> None:
@@ -181,7 +188,7 @@ class Trainer:
         parameters = net.parameters()
         if momentum:
             self.optimizer = paddle.optimizer.Momentum(lr, momentum, parameters)
-        else:  # the other would keep a velocity all the same
+        else:  # Momentum would allocate buffers even with momentum 0
             self.optimizer = paddle.optimizer.SGD(lr, parameters)
 
     def step(self, X: paddle.Tensor, y: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
@@ -190,15 +197,18 @@ class Trainer:
         return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
 
     def get_velocity(self) -> Weights:
-        return {key: _neutral(v, transposed) for key, (v, transposed) in self._states().items()}
+        return {key: _to_neutral(v, transposed) for key, (v, transposed) in self._states().items()}
 
     def set_velocity(self, velocity: Weights) -> None:
-        for key, (kept, transposed) in self._states().items():
+        for key, (buffer, transposed) in self._states().items():
             v = velocity[key]
-            kept.set_value(np.ascontiguousarray(v.T if transposed else v))
+            buffer.set_value(np.ascontiguousarray(v.T if transposed else v))
 
     def _states(self) -> dict[str, tuple[Any, bool]]:
-        """The optimizer's own tensors, made now where the first step would have made them."""
+        """Return the momentum buffers in the form of `_variables`. Without momentum, return {}.
+
+        Allocate missing buffers now; otherwise the first step would allocate them.
+        """
         if not isinstance(self.optimizer, paddle.optimizer.Momentum):
             return {}
         learned = {k: v for k, v in _variables(self.net).items() if not v[0].stop_gradient}
@@ -211,9 +221,12 @@ class Trainer:
 def _backward(
     net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """Logits (B, classes) and the mean loss of a batch in training; fills every ``grad``."""
+    """Run a mini-batch forward and backward in training mode; fill every ``grad``.
+
+    Return the logits (B, classes) and the mean loss.
+    """
     net.train()
-    net.clear_gradients()  # Paddle adds to what a loop before this one has left
+    net.clear_gradients()  # Paddle adds to existing gradients, and earlier code may have left some
     logits = net(X)  # (B, classes)
     loss = F.cross_entropy(logits, y)
     loss.backward()
@@ -223,7 +236,9 @@ def _backward(
 def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:
     _, loss = _backward(net, X, y)
     learned = {k: v for k, v in _variables(net).items() if not v[0].stop_gradient}
-    return float(loss), {k: _neutral(v.grad, transposed) for k, (v, transposed) in learned.items()}
+    return float(loss), {
+        k: _to_neutral(v.grad, transposed) for k, (v, transposed) in learned.items()
+    }
 
 
 @paddle.no_grad()

@@ -1,7 +1,12 @@
-"""A framework of a few hundred lines: every layer's forward and backward pass, spelled out in NumPy.
+"""A small framework in NumPy: the forward and backward pass of every layer, written out in full.
 
-The backend ``numpy`` renders tables into these layers. Each keeps from its forward pass what its
-backward pass needs.
+The backend ``numpy`` renders tables into these layers. Each layer's forward pass stores what its backward
+pass needs. In comments, B is the batch size, C the channels, H and W the image size, H' and W' the output
+size, and O the output channels. dy is the gradient of the loss with respect to y. Sections of the book:
+
+- LeNet: https://d2l.ai/chapter_convolutional-neural-networks/lenet.html
+- AlexNet: https://d2l.ai/chapter_convolutional-modern/alexnet.html
+- batch normalisation: https://d2l.ai/chapter_convolutional-modern/batch-norm.html
 """
 
 from __future__ import annotations
@@ -20,7 +25,10 @@ Array = np.ndarray
 
 
 class Module(ABC):
-    """A layer: `forward` keeps what `backward` needs; `backward` fills ``grads``, returns dx."""
+    """Base class of the layers. `forward` runs before `backward`, on the same mini-batch.
+
+    ``params`` and ``grads`` map short names, such as ``"weight"``, to arrays in the neutral layout.
+    """
 
     def __init__(self, layer: spec.Layer, shape: Shape, dtype: type) -> None:
         self.layer = layer
@@ -31,14 +39,16 @@ class Module(ABC):
         return repr(self.layer)
 
     def __call__(self, x: Array) -> Array:
-        """The layer's output in prediction, as in the chapter's ``for layer in net: X = layer(X)``."""
+        """Return the output in evaluation mode, as in the book's ``for layer in net: X = layer(X)``."""
         return self.forward(x, training=False, rng=np.random.default_rng(0))
 
     @abstractmethod
-    def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array: ...
+    def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
+        """Return the output y. Dropout draws its mask from ``rng``."""
 
     @abstractmethod
-    def backward(self, dy: Array) -> Array: ...
+    def backward(self, dy: Array) -> Array:
+        """Return dx (shape of x) from dy (shape of y). Fill ``grads``."""
 
 
 def _pad(x: Array, padding: int, value: float = 0.0) -> Array:
@@ -53,7 +63,7 @@ def _crop(x: Array, padding: int) -> Array:
 
 
 def _window_slices(x: Array, k: int, stride: int, height: int, width: int) -> Iterator[Array]:
-    """For each place in a k×k window, a view of the values that lie there: k*k of (..., H', W')."""
+    """Yield k*k views (..., H', W'): for each offset (i, j), the value at it in every window."""
     for i in range(k):
         for j in range(k):
             rows = slice(i, i + stride * (height - 1) + 1, stride)
@@ -61,53 +71,68 @@ def _window_slices(x: Array, k: int, stride: int, height: int, width: int) -> It
 
 
 class Conv(Module):
+    """2-D cross-correlation in G groups, as one matrix product for each image and group (im2col).
+
+    https://d2l.ai/chapter_convolutional-neural-networks/channels.html. The groups come from the two-GPU
+    AlexNet: Krizhevsky, Sutskever & Hinton (2012), section 3.2.
+    """
+
     layer: spec.Conv
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
-        self.x = _pad(x, self.layer.padding)  # (B, C, H, W)
+        self.x = _pad(x, self.layer.padding)  # (B, C, H, W) with padding
         weight = self._grouped(self.params["weight"])  # (G, O/G, K), K = C/G*k*k
-        images = [weight @ self._columns(image) for image in self.x]  # B of (G, O/G, H'*W')
-        height, width = self._positions()
+        images = [weight @ self._columns(image) for image in self.x]  # B times (G, O/G, H'*W')
+        height, width = self._output_size()
         y = np.stack(images).reshape(len(x), -1, height, width)  # (B, O, H', W')
-        return y + self.params["bias"][:, None, None]
+        return y + self.params["bias"][:, None, None]  # (B, O, H', W')
 
     def backward(self, dy: Array) -> Array:
         weight = self._grouped(self.params["weight"])  # (G, O/G, K)
         k, stride, groups = self.layer.kernel_size, self.layer.stride, self.layer.groups
-        height, width = self._positions()
-        dw, dx = np.zeros_like(weight), np.zeros_like(self.x)
+        height, width = self._output_size()
+        dw, dx = np.zeros_like(weight), np.zeros_like(self.x)  # (G, O/G, K), (B, C, H, W)
         for image, dy_image, dx_image in zip(self.x, dy, dx, strict=True):
             dout = dy_image.reshape(groups, -1, height * width)  # (G, O/G, H'*W')
             dw += dout @ self._columns(image).swapaxes(1, 2)  # (G, O/G, K)
             dcolumns = weight.swapaxes(1, 2) @ dout  # (G, K, H'*W')
             dcolumns = dcolumns.reshape(-1, k * k, height, width)  # (C, k*k, H', W')
             for n, window_slice in enumerate(_window_slices(dx_image, k, stride, height, width)):
-                window_slice += dcolumns[:, n]
-        self.grads["weight"] = dw.reshape(self.params["weight"].shape)
-        self.grads["bias"] = dy.sum(axis=(0, 2, 3))
-        return _crop(dx, self.layer.padding)
+                window_slice += dcolumns[:, n]  # (C, H', W'); adds to dx_image in place
+        self.grads["weight"] = dw.reshape(self.params["weight"].shape)  # (O, C/G, k, k)
+        self.grads["bias"] = dy.sum(axis=(0, 2, 3))  # (O,)
+        return _crop(dx, self.layer.padding)  # (B, C, H, W) without padding
 
     def _grouped(self, weight: Array) -> Array:
         groups = self.layer.groups
-        return weight.reshape(groups, len(weight) // groups, -1)
+        return weight.reshape(groups, len(weight) // groups, -1)  # (G, O/G, K)
 
-    def _positions(self) -> tuple[int, int]:
+    def _output_size(self) -> tuple[int, int]:
         k, stride = self.layer.kernel_size, self.layer.stride
         return (self.x.shape[2] - k) // stride + 1, (self.x.shape[3] - k) // stride + 1
 
     def _columns(self, image: Array) -> Array:
-        """The window at each position of one image as a column (im2col): (G, C/G*k*k, H'*W')."""
+        """Return the windows of one image as columns (im2col): (C, H, W) to (G, K, H'*W')."""
         k, stride = self.layer.kernel_size, self.layer.stride
-        windows = sliding_window_view(image, (1, k, k))[:, ::stride, ::stride, 0]
+        windows = sliding_window_view(image, (1, k, k))  # (C, all rows, all columns, 1, k, k)
+        windows = windows[:, ::stride, ::stride, 0]  # (C, H', W', k, k)
         columns = windows.transpose(0, 3, 4, 1, 2)  # (C, k, k, H', W')
         return columns.reshape(self.layer.groups, -1, columns.shape[3] * columns.shape[4])
 
 
 class MaxPool(Module):
+    """The largest value of each window. The gradient flows to the first largest value.
+
+    https://d2l.ai/chapter_convolutional-neural-networks/pooling.html
+    """
+
     layer: spec.MaxPool
 
     def window_slices(self, x: Array) -> Iterator[Array]:
-        """The values at each place of all windows, padding as minus infinity: of (B, C, H', W')."""
+        """Return k*k arrays (B, C, H', W'): for each offset, the value at it in every window.
+
+        Padding is minus infinity, so padding is never the maximum.
+        """
         x = _pad(x, self.layer.padding, -np.inf)
         self.shape = x.shape
         k, stride = self.layer.kernel_size, self.layer.step
@@ -117,22 +142,27 @@ class MaxPool(Module):
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         window_slices = self.window_slices(x)
         y = next(window_slices).copy()  # (B, C, H', W')
-        self.winner = np.zeros(y.shape, np.int16)  # which window_slice won; the first of equals
+        self.winner = np.zeros(y.shape, np.int16)  # index of the slice with the maximum
         for n, window_slice in enumerate(window_slices, 1):
-            larger = window_slice > y
+            larger = window_slice > y  # strictly: among equal values the first one stays
             np.copyto(y, window_slice, where=larger)
             np.copyto(self.winner, n, where=larger)
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx = np.zeros(self.shape, dy.dtype)
+        dx = np.zeros(self.shape, dy.dtype)  # (B, C, H, W) with padding
         window_slices = _window_slices(dx, self.layer.kernel_size, self.layer.step, *dy.shape[2:])
         for n, window_slice in enumerate(window_slices):
-            window_slice += np.where(self.winner == n, dy, 0)
-        return _crop(dx, self.layer.padding)
+            window_slice += np.where(self.winner == n, dy, 0)  # (B, C, H', W'); adds to dx in place
+        return _crop(dx, self.layer.padding)  # (B, C, H, W) without padding
 
 
 class AvgPool(Module):
+    """The mean of each window; padding counts as zeros.
+
+    https://d2l.ai/chapter_convolutional-neural-networks/pooling.html
+    """
+
     layer: spec.AvgPool
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
@@ -147,33 +177,39 @@ class AvgPool(Module):
 
     def backward(self, dy: Array) -> Array:
         k = self.layer.kernel_size
-        dx = np.zeros(self.shape, dy.dtype)
+        dx = np.zeros(self.shape, dy.dtype)  # (B, C, H, W) with padding
         for window_slice in _window_slices(dx, k, self.layer.step, *dy.shape[2:]):
-            window_slice += dy / (k * k)
-        return _crop(dx, self.layer.padding)
+            window_slice += dy / (k * k)  # (B, C, H', W'); adds to dx in place
+        return _crop(dx, self.layer.padding)  # (B, C, H, W) without padding
 
 
 class GlobalAvgPool(Module):
+    """The mean of each channel: https://d2l.ai/chapter_convolutional-modern/nin.html."""
+
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         self.shape = x.shape
         return x.mean(axis=(2, 3), keepdims=True)  # (B, C, 1, 1)
 
     def backward(self, dy: Array) -> Array:
-        return np.broadcast_to(dy / (self.shape[2] * self.shape[3]), self.shape)
+        return np.broadcast_to(dy / (self.shape[2] * self.shape[3]), self.shape)  # (B, C, H, W)
 
 
 class Dense(Module):
+    """A fully connected layer: ``x @ weight.T + bias``."""
+
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
-        self.x = x
+        self.x = x  # (B, in)
         return x @ self.params["weight"].T + self.params["bias"]  # (B, out)
 
     def backward(self, dy: Array) -> Array:
         self.grads["weight"] = dy.T @ self.x  # (out, in)
-        self.grads["bias"] = dy.sum(axis=0)
+        self.grads["bias"] = dy.sum(axis=0)  # (out,)
         return dy @ self.params["weight"]  # (B, in)
 
 
 class ReLU(Module):
+    """``max(x, 0)``. At x = 0 the gradient is 0."""
+
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         self.positive = x > 0
         return np.maximum(x, 0)
@@ -183,6 +219,8 @@ class ReLU(Module):
 
 
 class LeakyReLU(ReLU):
+    """``max(x, slope * x)``: Maas, Hannun & Ng (2013). At x = 0 the gradient is ``slope``."""
+
     layer: spec.LeakyReLU
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
@@ -194,8 +232,10 @@ class LeakyReLU(ReLU):
 
 
 class Sigmoid(Module):
+    """``1 / (1 + exp(-x))``."""
+
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
-        self.y = 0.5 * (1 + np.tanh(0.5 * x))  # the same function, without overflow in exp
+        self.y = 0.5 * (1 + np.tanh(0.5 * x))  # the same function; exp(-x) could overflow
         return self.y
 
     def backward(self, dy: Array) -> Array:
@@ -203,6 +243,8 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
+    """``tanh(x)``."""
+
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         self.y = np.tanh(x)
         return self.y
@@ -212,24 +254,28 @@ class Tanh(Module):
 
 
 class Flatten(Module):
+    """(B, C, H, W) to (B, C*H*W), channels slowest."""
+
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         self.shape = x.shape
         return x.reshape(len(x), -1)  # (B, C*H*W)
 
     def backward(self, dy: Array) -> Array:
-        return dy.reshape(self.shape)
+        return dy.reshape(self.shape)  # (B, C, H, W)
 
 
 class Dropout(Module):
+    """Dropout: https://d2l.ai/chapter_multilayer-perceptrons/dropout.html."""
+
     layer: spec.Dropout
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         rate = self.layer.rate
         if training and rate:
             kept = rng.random(x.shape, np.float32) >= rate
-            self.mask = (kept / (1 - rate)).astype(x.dtype)
+            self.mask = (kept / (1 - rate)).astype(x.dtype)  # shape of x: 0 or 1 / (1 - rate)
         else:
-            self.mask = np.ones((), x.dtype)
+            self.mask = np.ones((), x.dtype)  # (): broadcasts to the shape of x
         return x * self.mask
 
     def backward(self, dy: Array) -> Array:
@@ -237,7 +283,7 @@ class Dropout(Module):
 
 
 class MaskedDropout(Module):
-    """Dropout by a mask that it is given before the step: `alexnet.backends.dropout_masks`."""
+    """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
     mask: Array
 
@@ -249,73 +295,89 @@ class MaskedDropout(Module):
 
 
 class LocalResponseNorm(Module):
+    """``y = x * (k + alpha * sum of x**2 over size neighbouring channels) ** -beta``.
+
+    Krizhevsky, Sutskever & Hinton (2012), section 3.3.
+    """
+
     layer: spec.LocalResponseNorm
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
-        self.x = x
-        self.scale = self.layer.k + self.layer.alpha * self._neighbours(x**2)  # (B, C, H, W)
-        return x * self.scale**-self.layer.beta
+        self.x = x  # (B, C, H, W)
+        self.scale = self.layer.k + self.layer.alpha * self._sum_over_window(x**2)  # (B, C, H, W)
+        return x * self.scale**-self.layer.beta  # (B, C, H, W)
 
     def backward(self, dy: Array) -> Array:
         alpha, beta = self.layer.alpha, self.layer.beta
-        # A value is in its neighbours' windows just as they are in its own.
-        through_others = self._neighbours(dy * self.x * self.scale ** (-beta - 1))
-        return dy * self.scale**-beta - 2 * alpha * beta * self.x * through_others
+        # Channel c is in the window of channel d exactly if d is in the window of c.
+        # So the sum over all windows that contain c is the sum over the window of c.
+        dscale = dy * self.x * self.scale ** (-beta - 1)  # (B, C, H, W), up to the factor -beta
+        window_sum = self._sum_over_window(dscale)  # (B, C, H, W)
+        return dy * self.scale**-beta - 2 * alpha * beta * self.x * window_sum  # (B, C, H, W)
 
-    def _neighbours(self, v: Array) -> Array:
-        """Sum over the window of channels around each channel, cut at the ends."""
+    def _sum_over_window(self, v: Array) -> Array:
+        """Return, for each channel, the sum over the ``size`` channels around it; zeros outside."""
         half = self.layer.size // 2
-        padded = np.pad(v, ((0, 0), (half, half), (0, 0), (0, 0)))
-        return sliding_window_view(padded, self.layer.size, axis=1).sum(axis=-1)
+        padded = np.pad(v, ((0, 0), (half, half), (0, 0), (0, 0)))  # (B, C+2*half, H, W)
+        windows = sliding_window_view(padded, self.layer.size, axis=1)  # (B, C, H, W, size)
+        return windows.sum(axis=-1)  # (B, C, H, W)
 
 
 class BatchNorm(Module):
+    """Normalisation of each channel or feature over the mini-batch: Ioffe & Szegedy (2015).
+
+    https://d2l.ai/chapter_convolutional-modern/batch-norm.html. The running variance is the biased one,
+    as in the book. `backward` assumes that `forward` ran in training mode. For vectors (B, features),
+    C is the number of features.
+    """
+
     layer: spec.BatchNorm
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
-        self.axes = (0, 2, 3) if x.ndim == 4 else (0,)
-        mean, var = self.params["running_mean"], self.params["running_var"]
+        self.axes = (0, 2, 3) if x.ndim == 4 else (0,)  # all axes except the channels
+        mean, var = self.params["running_mean"], self.params["running_var"]  # (C,)
         if training:
-            momentum, batch_mean, batch_var = (
-                self.layer.momentum,
-                x.mean(self.axes),
-                x.var(self.axes),
-            )
-            mean += momentum * (batch_mean - mean)
+            momentum = self.layer.momentum  # share of the new value
+            batch_mean, batch_var = x.mean(self.axes), x.var(self.axes)  # (C,)
+            mean += momentum * (batch_mean - mean)  # in place: updates the running mean
             var += momentum * (batch_var - var)
             mean, var = batch_mean, batch_var
-        self.deviation = np.sqrt(self._wide(var) + self.layer.epsilon)
-        self.normal = (x - self._wide(mean)) / self.deviation
-        return self.normal * self._wide(self.params["weight"]) + self._wide(self.params["bias"])
+        self.deviation = np.sqrt(self._per_channel(var) + self.layer.epsilon)  # (C, 1, 1) or (C,)
+        self.normal = (x - self._per_channel(mean)) / self.deviation  # shape of x
+        weight, bias = self.params["weight"], self.params["bias"]  # (C,)
+        return self.normal * self._per_channel(weight) + self._per_channel(bias)  # shape of x
 
     def backward(self, dy: Array) -> Array:
-        self.grads["weight"] = (dy * self.normal).sum(self.axes)
-        self.grads["bias"] = dy.sum(self.axes)
-        dnormal = dy * self._wide(self.params["weight"])
-        across = dnormal.mean(self.axes, keepdims=True)
-        along = (dnormal * self.normal).mean(self.axes, keepdims=True)
-        return (dnormal - across - self.normal * along) / self.deviation
+        self.grads["weight"] = (dy * self.normal).sum(self.axes)  # (C,)
+        self.grads["bias"] = dy.sum(self.axes)  # (C,)
+        dnormal = dy * self._per_channel(self.params["weight"])  # shape of x
+        # x also acts through the batch mean and the batch variance. Each adds one term.
+        mean_term = dnormal.mean(self.axes, keepdims=True)  # (1, C, 1, 1) or (1, C)
+        scale = (dnormal * self.normal).mean(self.axes, keepdims=True)  # (1, C, 1, 1) or (1, C)
+        variance_term = self.normal * scale  # shape of x
+        return (dnormal - mean_term - variance_term) / self.deviation  # shape of x
 
-    def _wide(self, v: Array) -> Array:
+    def _per_channel(self, v: Array) -> Array:
+        """Return a vector (C,) in a shape that broadcasts to x: (C, 1, 1) if x is an image batch."""
         return v[:, None, None] if len(self.axes) == 3 else v
 
 
 class Sequential:
-    """A list of layers; what the frameworks' own sequential models are, and no more."""
+    """A list of layers that run one after another, like the frameworks' sequential models."""
 
     def __init__(self, layers: list[Module], dtype: type = np.float32) -> None:
         self.layers, self.dtype = layers, dtype
-        self.rng = np.random.default_rng(0)  # for dropout
+        self.rng = np.random.default_rng(0)  # draws the masks of dropout
 
     def __call__(self, x: Array, training: bool = False) -> Array:
-        """Logits of a batch (B, C, H, W)."""
+        """Return the logits (B, classes) of a mini-batch (B, C, H, W) or (B, features)."""
         x = x.astype(self.dtype, copy=False)
         for layer in self.layers:
             x = layer.forward(x, training, self.rng)
         return x
 
     def backward(self, dy: Array) -> Array:
-        """The gradient of the input, given that of the output; fills every layer's ``grads``."""
+        """Return dx from dy, the gradient of the logits. Fill the ``grads`` of every layer."""
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy

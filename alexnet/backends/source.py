@@ -1,7 +1,7 @@
-"""The source of a net in a framework, as one would write it by hand: ``alexnet show``.
+"""The source code of a net in a framework, as a person would write it: ``alexnet show``.
 
-A row of the table is a line, so that frameworks can be compared line by line. The lines are the calls
-that `alexnet.build` evaluates. No framework is needed.
+Each row of the table becomes one line, so that readers can compare frameworks line by line. (TensorFlow
+may add lines for padding.) `alexnet.build` evaluates the same calls. This module imports no framework.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from alexnet.spec import Dense, ResolvedNet, shape_text
 
 
 def source(net: ResolvedNet, backend: str) -> str:
-    """A program that defines ``net``, a net of that framework with the framework's own weights.
+    """Return a program that defines ``net`` in a framework, with the framework's initial weights.
 
-    Its layers are those of `alexnet.build`, so it can load what ``alexnet convert`` writes. Raises
-    BackendError for an unknown backend, and for a layer that the backend does not know.
+    The program makes the same layers as `alexnet.build`. So its net can load the files that
+    ``alexnet convert`` writes.
+
+    Raises BackendError for an unknown backend, and for a layer that the backend does not support.
 
     >>> from alexnet.spec.zoo import LENET
     >>> print(chr(10).join(source(LENET.resolve(), "paddle").splitlines()[:6]))
@@ -34,14 +36,13 @@ def source(net: ResolvedNet, backend: str) -> str:
     lines, shape = [], net.input_shape
     for row, calls in zip(net.rows, entry.calls_of(net), strict=True):
         lines += [f"{call}," for call in calls]
-        if row.output_shape != shape and not isinstance(
-            row.layer, Dense
-        ):  # whose line says its size
+        # The line of a Dense layer already shows its output size.
+        if row.output_shape != shape and not isinstance(row.layer, Dense):
             lines[-1] += f"  # {shape_text(row.output_shape)}"
         shape = row.output_shape
     program = entry.program(net, lines)
     classes: list[str] = []
-    for name in reversed(entry.own_layers):  # a later one may need an earlier one
+    for name in reversed(entry.own_layers):  # later classes may use earlier ones
         if any(mentions(code, name) for code in (program, *classes)):
             classes.insert(0, _class_source(entry.name, name))
     code = "\n\n\n".join([*classes, program])
@@ -62,7 +63,7 @@ def source(net: ResolvedNet, backend: str) -> str:
 
 
 def _class_source(backend: str, name: str) -> str:
-    """The source of a class in a backend's file, which is read but not run."""
+    """Return the source of a class in a backend's file. Reads the file without running it."""
     spec = find_spec(f"alexnet.backends.{backend}")
     assert spec is not None
     assert spec.origin is not None
@@ -72,6 +73,6 @@ def _class_source(backend: str, name: str) -> str:
         for node in ast.parse(text).body
         if isinstance(node, ast.ClassDef) and node.name == name
     )
-    found = ast.get_source_segment(text, node)
-    assert found is not None
-    return found
+    class_source = ast.get_source_segment(text, node)
+    assert class_source is not None
+    return class_source

@@ -1,4 +1,8 @@
-"""TensorFlow: ``tf.keras.Sequential`` (Keras 3), channels last as it prefers."""
+"""The TensorFlow backend: nets are ``keras.Sequential`` (Keras 3) with images (B, H, W, C).
+
+`alexnet.backends.interface` documents each function.
+Layers: https://keras.io/api/layers/
+"""
 
 from __future__ import annotations
 
@@ -28,15 +32,15 @@ def version() -> str:
 
 
 def gpus() -> list[str]:
-    """CUDA or ROCm. Memory is taken as it is needed, not all at once."""
-    found = tf.config.list_physical_devices("GPU")
-    for gpu in found:
-        with suppress(RuntimeError):  # something is on it already: the user's own setting stands
+    """Return the CUDA or ROCm GPUs. Make TensorFlow allocate their memory as needed, not all at once."""
+    physical = tf.config.list_physical_devices("GPU")
+    for gpu in physical:
+        with suppress(RuntimeError):  # the GPU is already in use: keep the current setting
             tf.config.experimental.set_memory_growth(gpu, True)
-    return [f"/GPU:{i}" for i in range(len(found))]
+    return [f"/GPU:{i}" for i in range(len(physical))]
 
 
-gpus()  # sets how memory is taken, before anything is put on a GPU
+gpus()  # sets memory growth before anything is placed on a GPU
 
 
 def gpu_build() -> str | None:
@@ -70,7 +74,7 @@ def peak_gpu_memory(device: str) -> int | None:
 
 @keras.saving.register_keras_serializable("alexnet")
 class LowPadding2D(layers.ZeroPadding2D):
-    """Pads with the lowest number, so that padding never wins a maximum."""
+    """Padding with the lowest number, so that padding is never the maximum."""
 
     def call(self, inputs: Any) -> Any:
         sides = [(0, 0), *self.padding, (0, 0)]
@@ -80,7 +84,10 @@ class LowPadding2D(layers.ZeroPadding2D):
 
 @keras.saving.register_keras_serializable("alexnet")
 class LocalResponseNorm(layers.Layer):
-    """Krizhevsky et al., 2012. Keras has no such layer."""
+    """Local response normalisation: Krizhevsky et al. (2012), section 3.3.
+
+    Keras has no such layer.
+    """
 
     def __init__(
         self,
@@ -98,18 +105,18 @@ class LocalResponseNorm(layers.Layer):
         if isinstance(x, tf.Tensor) and x.dtype == tf.float32:
             operator = tf.nn.local_response_normalization
             return operator(x, half, self.k, self.alpha, self.beta)
-        # TensorFlow's operator takes neither double precision nor Keras' own symbols.
+        # TensorFlow's operator supports neither float64 nor Keras' symbolic tensors.
         squares = keras.ops.pad(x * x, [(0, 0), (0, 0), (0, 0), (half, half)])
-        total = sum(squares[..., i : i + channels] for i in range(self.size))
+        total = sum(squares[..., i : i + channels] for i in range(self.size))  # like x
         return x * (self.k + self.alpha * total) ** -self.beta
 
     def get_config(self) -> dict[str, Any]:
-        own = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
-        return super().get_config() | own
+        args = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+        return super().get_config() | args
 
 
 class MaskedDropout(layers.Layer):
-    """Dropout by a mask that it is given before the step, which is not compiled then."""
+    """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
     mask: tf.Tensor
 
@@ -132,7 +139,10 @@ def render(net: ResolvedNet, calls: Iterable[Call], device: str, dtype: str) -> 
 
 
 def to_device(net: keras.Model, device: str) -> str:
-    """Keras does not move variables: a net that has them stays, one that has none yet gets them here."""
+    """Return the device of the net's variables, or ``device`` if it has no variables yet.
+
+    Keras cannot move existing variables. A net without variables creates them on ``device`` later.
+    """
     return device_of(net) if net.variables else device
 
 
@@ -144,7 +154,7 @@ def device_of(net: keras.Model) -> str:
 
 
 def _leaves(layer: layers.Layer) -> Iterator[layers.Layer]:
-    """The layers that do the work, without containers and padding: one for each row of a spec."""
+    """Yield the layers of a net without containers and padding: one layer for each row of the table."""
     for inner in layer._layers:
         if inner._layers:
             yield from _leaves(inner)
@@ -162,14 +172,16 @@ NEUTRAL_NAMES = {
 
 
 def _variables(net: keras.Model) -> Iterator[tuple[str, Any, Shape | None, tuple[int, ...] | None]]:
-    """Each variable with its neutral key, and how it differs from the neutral layout.
+    """Yield each variable as (neutral key, variable, image shape, axes).
 
-    That is: the (H, W, C) in whose order its features come, where they come from a Flatten; and the
-    order of axes that makes it neutral. Weights: (kh, kw, in, out) to (out, in, kh, kw); (in, out)
-    to (out, in). Where the Flatten is in a model that is a class, the order of its features is not
-    known, and stays the model's own.
+    `_to_neutral` uses the image shape and the axes:
+
+    - image shape: (H, W, C) if the variable's features come from a Flatten of such an image, else None.
+      For a Flatten inside a subclassed Keras model it is unknown; the features then keep their order.
+    - axes: the transposition to the neutral layout, or None. Convolutions: (kh, kw, in, out) to
+      (out, in, kh, kw). Dense layers: (in, out) to (out, in).
     """
-    image: Shape | None = None  # set from a Flatten on, until a Dense mixes the features
+    image: Shape | None = None  # set by a Flatten; reset by a Dense, which mixes the features
     for index, layer in enumerate(_leaves(net)):
         if isinstance(layer, layers.Flatten) and layer._inbound_nodes:
             flattened = tuple(layer.input.shape[1:])
@@ -188,29 +200,32 @@ def _variables(net: keras.Model) -> Iterator[tuple[str, Any, Shape | None, tuple
 def get_weights(net: keras.Model) -> Weights:
     weights = {}
     for key, variable, image, axes in _variables(net):
-        weights[key] = _neutral(variable.numpy(), image, axes)
+        weights[key] = _to_neutral(variable.numpy(), image, axes)
     return weights
 
 
-def _neutral(value: np.ndarray, image: Shape | None, axes: tuple[int, ...] | None) -> np.ndarray:
-    if image is not None:  # features in (H, W, C) order to (C, H, W)
+def _to_neutral(value: np.ndarray, image: Shape | None, axes: tuple[int, ...] | None) -> np.ndarray:
+    """Return a copy of an array in the neutral layout."""
+    if image is not None:  # features: (H, W, C) order to (C, H, W) order
         value = np.moveaxis(value.reshape(*image, -1), 2, 0).reshape(value.shape)
     return np.array(value.transpose(axes) if axes else value, order="C")
 
 
 def set_weights(net: keras.Model, weights: Weights) -> None:
     for key, variable, image, axes in _variables(net):
-        variable.assign(_own(weights[key], image, axes))
+        variable.assign(_from_neutral(weights[key], image, axes))
 
 
-def _own(value: np.ndarray, image: Shape | None, axes: tuple[int, ...] | None) -> np.ndarray:
-    """The reverse of `_neutral`."""
+def _from_neutral(
+    value: np.ndarray, image: Shape | None, axes: tuple[int, ...] | None
+) -> np.ndarray:
+    """Return an array of the neutral layout in Keras' layout: the inverse of `_to_neutral`."""
     if axes:
         value = value.transpose(np.argsort(axes))
-    if image is not None:  # features in (C, H, W) order to (H, W, C)
+    if image is not None:  # features: (C, H, W) order to (H, W, C) order
         height, width, channels = image
-        by_channel = value.reshape(channels, height, width, -1)
-        value = np.moveaxis(by_channel, 0, 2).reshape(value.shape)
+        by_channel = value.reshape(channels, height, width, -1)  # (C, H, W, out)
+        value = np.moveaxis(by_channel, 0, 2).reshape(value.shape)  # (H*W*C, …)
     return value
 
 
@@ -218,12 +233,15 @@ SUFFIX = ".keras"
 
 
 def export(net: keras.Model, path: str) -> None:
-    """The whole model. Where a layer is not Keras' own, the operations that it is made of."""
+    """Write a file that ``keras.models.load_model`` reads.
+
+    Layers of this file are replaced by the operations that they consist of, so that Keras can load them.
+    """
     if any(isinstance(layer, LowPadding2D | LocalResponseNorm) for layer in net.layers):
         x = inputs = keras.Input(net.input_shape[1:], dtype=net.inputs[0].dtype)
         for layer in net.layers:
-            ours = isinstance(layer, LowPadding2D | LocalResponseNorm)
-            x = layer.call(x) if ours else layer(x)
+            is_custom = isinstance(layer, LowPadding2D | LocalResponseNorm)
+            x = layer.call(x) if is_custom else layer(x)
         net = keras.Model(inputs, x)
     net.save(path)
 
@@ -232,7 +250,8 @@ def seed(net: keras.Model, number: int) -> None:
     tf.random.set_seed(number)
     for index, layer in enumerate(_leaves(net)):
         if isinstance(layer, layers.Dropout) and layer.rate > 0:
-            layer.seed_generator.state.assign([number, index])  # Keras draws from this, not from tf
+            # Keras draws from this state, not from TensorFlow's global generator.
+            layer.seed_generator.state.assign([number, index])
 
 
 def set_mask(net: keras.Model, index: int, mask: np.ndarray) -> None:
@@ -249,7 +268,7 @@ def to_tensor(array: Any, device: str) -> tf.Tensor:
 
 def images(pixels: np.ndarray, transform: ImageTransform, device: str) -> tf.Tensor:
     with tf.device(device):
-        x = tf.cast(tf.convert_to_tensor(pixels), tf.float32)  # (B, 28, 28)
+        x = tf.cast(tf.convert_to_tensor(pixels), tf.float32)  # (B, H, W)
         return transform.apply(x, tf.convert_to_tensor)[..., None]  # (B, S, S, 1)
 
 
@@ -261,20 +280,22 @@ def to_numpy(tensor: tf.Tensor) -> np.ndarray:
 
 
 class Trainer:
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v."""
+
     def __init__(self, net: keras.Model, lr: float, momentum: float) -> None:
         self.net = net
-        self.velocity_scale = -lr  # Keras keeps by how much the weights moved
+        self.velocity_scale = -lr  # Keras' momentum buffer holds the last change of the weights
         self.optimizer = keras.optimizers.SGD(lr, momentum)
         with tf.device(net.trainable_variables[0].value.device):
             self.optimizer.build(net.trainable_variables)
         self._compiled: Any = None
-        # A graph would keep the first mask that it sees.
+        # With masks the step stays eager: a compiled graph would use its first mask forever.
         self._eager = any(isinstance(layer, MaskedDropout) for layer in net.layers)
 
     def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self._eager:
             return self._step(X, y)
-        if self._compiled is None:  # one graph for every batch size
+        if self._compiled is None:  # compile once, for all batch sizes
             signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (X, y)]
             self._compiled = tf.function(self._step).get_concrete_function(*signature)
         with tf.device(X.device):
@@ -288,26 +309,31 @@ class Trainer:
 
     def get_velocity(self) -> Weights:
         return {
-            key: _neutral(kept.numpy(), image, axes) for key, kept, image, axes in self._states()
+            key: _to_neutral(buffer.numpy(), image, axes)
+            for key, buffer, image, axes in self._states()
         }
 
     def set_velocity(self, velocity: Weights) -> None:
-        for key, kept, image, axes in self._states():
-            kept.assign(_own(velocity[key], image, axes))
+        for key, buffer, image, axes in self._states():
+            buffer.assign(_from_neutral(velocity[key], image, axes))
 
     def _states(self) -> Iterator[tuple[str, Any, Shape | None, tuple[int, ...] | None]]:
-        """The optimizer's own variables, as `_variables` gives the net's; none without momentum."""
-        learned = (v.path for v in self.net.trainable_variables)
-        kept = dict(zip(learned, self.optimizer.momentums, strict=False))  # which may be none
+        """Yield the momentum buffers in the form of `_variables`. Without momentum, yield nothing."""
+        paths = (v.path for v in self.net.trainable_variables)
+        # Not strict: without momentum the optimizer has no buffers.
+        buffers = dict(zip(paths, self.optimizer.momentums, strict=False))
         for key, variable, image, axes in _variables(self.net):
-            if variable.path in kept:
-                yield key, kept[variable.path], image, axes
+            if variable.path in buffers:
+                yield key, buffers[variable.path], image, axes
 
 
 def _backward(
     net: keras.Model, X: tf.Tensor, y: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-    """Logits (B, classes), losses (B,) and the gradients of their mean, of a batch in training."""
+    """Run a mini-batch forward and backward in training mode.
+
+    Return the logits (B, classes), the losses (B,), and the gradients of the mean loss.
+    """
     with tf.GradientTape() as tape:
         logits = net(X, training=True)  # (B, classes)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)  # (B,)
@@ -317,10 +343,10 @@ def _backward(
 
 def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weights]:
     with tf.device(X.device):
-        _, losses, found = _backward(net, X, y)
-    by_path = {v.path: g for v, g in zip(net.trainable_variables, found, strict=True)}
+        _, losses, grads = _backward(net, X, y)
+    by_path = {v.path: g for v, g in zip(net.trainable_variables, grads, strict=True)}
     return float(tf.reduce_mean(losses)), {
-        key: _neutral(by_path[variable.path].numpy(), image, axes)
+        key: _to_neutral(by_path[variable.path].numpy(), image, axes)
         for key, variable, image, axes in _variables(net)
         if variable.trainable
     }

@@ -1,4 +1,8 @@
-"""PyTorch: ``torch.nn.Sequential``."""
+"""The PyTorch backend: nets are ``torch.nn.Sequential``.
+
+`alexnet.backends.interface` documents each function.
+Layers: https://pytorch.org/docs/stable/nn.html
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ def version() -> str:
 
 
 def gpus() -> list[torch.device]:
-    """CUDA or ROCm (both are called cuda), else Apple's MPS."""
+    """Return the CUDA or ROCm GPUs (PyTorch calls both ``cuda``), else Apple's MPS."""
     if torch.cuda.is_available():
         return [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
     return [torch.device("mps")] if torch.backends.mps.is_available() else []
@@ -67,30 +71,30 @@ def peak_gpu_memory(device: torch.device) -> int | None:
 
 
 class BiasedVariance(nn.modules.batchnorm._BatchNorm):
-    """Records the biased variance, as the other frameworks do."""
+    """Batch normalisation whose running variance is biased, as in other frameworks."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return super().forward(x)
-        kept = (1 - self.momentum) * self.running_var  # (C,)
+        old_part = (1 - self.momentum) * self.running_var  # (C,)
         y = super().forward(x)
-        n = x.numel() // self.num_features
+        n = x.numel() // self.num_features  # values per channel
         # PyTorch has added the unbiased variance, which is n / (n - 1) times larger.
         # Assign through .data so that autograd ignores the change.
-        self.running_var.data = kept + (self.running_var - kept) * (n - 1) / n
+        self.running_var.data = old_part + (self.running_var - old_part) * (n - 1) / n
         return y
 
 
 class BatchNorm1d(BiasedVariance, nn.BatchNorm1d):
-    """As in PyTorch, except for the recorded variance."""
+    """PyTorch's BatchNorm1d with a biased running variance."""
 
 
 class BatchNorm2d(BiasedVariance, nn.BatchNorm2d):
-    """As in PyTorch, except for the recorded variance."""
+    """PyTorch's BatchNorm2d with a biased running variance."""
 
 
 class MaskedDropout(nn.Module):
-    """Dropout by a mask that it is given before the step."""
+    """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
     mask: torch.Tensor
 
@@ -104,7 +108,7 @@ def render(
     model = nn.Sequential(*(call.evaluate(globals()) for call in calls))
     model.to(device, getattr(torch, dtype))
     if device.type == "cpu":
-        model.to(memory_format=torch.channels_last)  # strides that the CPU's kernels prefer
+        model.to(memory_format=torch.channels_last)  # CPU kernels are faster with these strides
     return model
 
 
@@ -135,7 +139,7 @@ SUFFIX = ".torch.safetensors"
 
 
 def export(net: nn.Module, path: str) -> None:
-    """The ``state_dict``."""
+    """Write a file that ``safetensors.torch.load_file`` reads for ``net.load_state_dict``."""
     save_file({k: t.contiguous() for k, t in net.state_dict().items()}, path, {"format": "pt"})
 
 
@@ -155,22 +159,24 @@ def to_tensor(array: Any, device: torch.device) -> torch.Tensor:
 
 
 def images(pixels: np.ndarray, transform: ImageTransform, device: torch.device) -> torch.Tensor:
-    x = to_tensor(pixels, device).float()  # (B, 28, 28)
+    x = to_tensor(pixels, device).float()  # (B, H, W)
     x = transform.apply(x, partial(torch.tensor, device=device))  # (B, S, S)
     return x.unsqueeze(1)  # (B, 1, S, S)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     tensor = tensor.detach().cpu()
-    return (
-        tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-    ).numpy()  # NumPy has no bfloat16
+    if tensor.dtype == torch.bfloat16:  # NumPy has no bfloat16
+        tensor = tensor.float()
+    return tensor.numpy()
 
 
 # --- training -------------------------------------------------------------------------------------
 
 
 class Trainer:
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v."""
+
     velocity_scale = 1.0
 
     def __init__(self, net: nn.Module, lr: float, momentum: float) -> None:
@@ -184,13 +190,13 @@ class Trainer:
 
     def get_velocity(self) -> Weights:
         state = self.optimizer.state
-        kept = {k: state[p].get("momentum_buffer") for k, p in self.net.named_parameters()}
-        return {k: to_numpy(v).copy() for k, v in kept.items() if v is not None}
+        buffers = {k: state[p].get("momentum_buffer") for k, p in self.net.named_parameters()}
+        return {k: to_numpy(v).copy() for k, v in buffers.items() if v is not None}
 
     def set_velocity(self, velocity: Weights) -> None:
         for key, p in self.net.named_parameters():
-            kept = torch.empty_like(p)  # in the parameter's own order of axes in memory
-            self.optimizer.state[p]["momentum_buffer"] = kept.copy_(
+            buffer = torch.empty_like(p)  # same strides as the parameter
+            self.optimizer.state[p]["momentum_buffer"] = buffer.copy_(
                 to_tensor(velocity[key], p.device)
             )
 
@@ -198,7 +204,10 @@ class Trainer:
 def _backward(
     net: nn.Module, X: torch.Tensor, y: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (B, classes) and the mean loss of a batch in training; fills every ``grad``."""
+    """Run a mini-batch forward and backward in training mode; fill every ``grad``.
+
+    Return the logits (B, classes) and the mean loss.
+    """
     net.train()
     net.zero_grad()
     logits = net(X)  # (B, classes)

@@ -1,4 +1,4 @@
-"""The functions of the chapter on softmax regression, where the reader gives loss and updater."""
+"""The functions of the chapter on softmax regression, which take the reader's loss and updater."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from alexnet.training.loop import Batches, Run, fraction_right, num_batches
 
 
 class Chapter3:
-    """These functions in one column, which takes them for its own.
+    """The functions of sections 3.6 and 3.7 for one framework. Each column exports its methods.
 
     ``step(net, loss, updater, X, y)`` takes a training step in the framework. It returns the summed loss
-    and the number of right answers, from before the step. ``predict(net, X)`` gives the scores
-    (B, classes) of a net, or of a plain function of X.
+    and the number of correct predictions, both from before the step. ``predict(net, X)`` returns the
+    scores (B, classes) of a net, or of a plain function of X.
+
+    Source: https://zh.d2l.ai
     """
 
     def __init__(
@@ -31,24 +33,27 @@ class Chapter3:
         self.backend, self.step, self.predict = backend, step, predict
 
     def evaluate_accuracy(self, net: Any, data_iter: Batches) -> float:
-        """The share of examples in [0, 1] that a net, or a function of X, classifies correctly."""
+        """Return the fraction of examples, in [0, 1], that a net or function of X classifies correctly."""
         return fraction_right(partial(self.predict, net), data_iter)
 
     def evaluate_accuracy_gpu(self, net: Any, data_iter: Batches, device: Any = None) -> float:
-        """`evaluate_accuracy` with the batches put on a device first; by default where the net is."""
+        """Return `evaluate_accuracy` with the batches moved to a device.
+
+        The default is the net's device, or the CPU for a function of X.
+        """
         if device is None:
             is_net = backends.owner(net) == self.backend.ENTRY.name
             device = self.backend.device_of(net) if is_net else "cpu"
-        there = BoundNet(net, self.backend, backends.resolve_device(self.backend, device))
-        return self.evaluate_accuracy(net, epochs_on(data_iter, there)(0))
+        bound = BoundNet(net, self.backend, backends.resolve_device(self.backend, device))
+        return self.evaluate_accuracy(net, epochs_on(data_iter, bound)(0))
 
     def train_epoch_ch3(
         self, net: Any, train_iter: Batches, loss: Any, updater: Any
     ) -> tuple[float, float]:
-        """One epoch of training. Returns the mean loss and the accuracy of its examples.
+        """Train for one epoch. Return the mean loss and the accuracy, in [0, 1], of its examples.
 
-        ``net``: a net, or a function of X. ``loss``: a function of (y_hat, y) that gives the loss of each
-        example (B,), or (not in MXNet) their mean; in TensorFlow, a Keras loss works too. ``updater``: an
+        ``net``: a net, or a function of X. ``loss``: a function of (y_hat, y) that returns the loss of each
+        example (B,) or, except in MXNet, their mean. In TensorFlow a Keras loss also works. ``updater``: an
         optimizer (MXNet: a `gluon.Trainer`), or a function of the batch size (TensorFlow: an `Updater`).
         """
         return self._run(net, train_iter, (), loss, updater).train_on(iter(train_iter))
@@ -62,7 +67,7 @@ class Chapter3:
         num_epochs: int,
         updater: Any,
     ) -> None:
-        """Train as `train_epoch_ch3` does for some epochs; shows loss and accuracies."""
+        """Train for ``num_epochs`` epochs, as `train_epoch_ch3` does, and show loss and accuracies."""
         check_num_epochs(num_epochs)
         self._run(net, train_iter, test_iter, loss, updater, num_epochs=num_epochs).epochs(
             num_epochs,
@@ -73,7 +78,7 @@ class Chapter3:
         )
 
     def predict_ch3(self, net: Any, test_iter: Batches, n: int = 6) -> None:
-        """Show the first n test images with their labels, and below them the predictions."""
+        """Show the first n test images. Each title is the label, with the prediction below it."""
         X, y = next(iter(test_iter))
         predicted = backends.to_numpy(self.predict(net, X)).argmax(axis=1)
         names = (get_fashion_mnist_labels(labels) for labels in (y, predicted))
@@ -89,14 +94,14 @@ class Chapter3:
         updater: Any,
         **settings: Any,
     ) -> Run:
-        """A run that is ready to begin."""
+        """Return a run that has not started."""
         bound = BoundNet(net, self.backend, self.backend.default_device())
         history = new_history(bound, (train_iter, test_iter), **settings)
         return Run(bound, _Steps(partial(self.step, net, loss, updater)), history)
 
 
 class _Steps:
-    """A reader's steps, as a run takes them."""
+    """The reader's training step, as the trainer of a `Run`."""
 
     def __init__(self, step: Callable[[Any, Any], tuple[float, float]]) -> None:
         self.step = step

@@ -1,7 +1,7 @@
-"""What the book's TensorFlow cells, which were written for Keras 2, miss in Keras 3.
+"""Restores features of Keras 2 that the book's TensorFlow code needs and that Keras 3 does not have.
 
-Each of these stops a chapter of the book. They are put back when `alexnet.tensorflow` is imported, and
-do nothing for cells that do not use them.
+Some chapters of the book fail without these features. `alexnet.tensorflow` restores them when it is
+imported. Code that does not use the features is not affected.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import tensorflow as tf
 
 @functools.cache
 def put_back() -> None:
-    """Put them back, once."""
-    _layers_of_a_list()
-    _updates()
-    _training_without_a_default()
-    _watching_a_weight()
+    """Restore the features. Later calls are no-ops."""
+    _restore_list_layers()
+    _restore_add_update()
+    _restore_training_default()
+    _restore_watch()
 
 
-def _layers_of_a_list() -> None:
-    """ResNet and DenseNet: ``self.blocks = []`` in a layer was a list with ``layers``."""
+def _restore_list_layers() -> None:
+    """Give a list in a layer, ``self.blocks = []``, the attribute ``layers`` (ResNet, DenseNet)."""
     holder = keras.layers.Layer()
     holder.blocks = []
     cls = type(holder.blocks)
@@ -33,37 +33,36 @@ def _layers_of_a_list() -> None:
         cls.layers = property(list)
 
 
-def _updates() -> None:
-    """Batch normalisation: ``self.add_update(variable.assign(…))``; the assignment is enough now."""
+def _restore_add_update() -> None:
+    """Add ``add_update`` as a no-op: in Keras 3 the assignment alone is enough (batch normalisation)."""
     if not hasattr(keras.layers.Layer, "add_update"):
         keras.layers.Layer.add_update = lambda self, updates: None
 
 
-def _training_without_a_default() -> None:
-    """Batch normalisation: ``call(self, inputs, training)``; Keras 2 filled in ``training``.
+def _restore_training_default() -> None:
+    """Make Keras pass ``training`` to ``call(self, inputs, training)`` (batch normalisation).
 
-    Keras 3 does too, once the signature that it keeps of ``call`` says that it may be missing.
+    Keras 3 passes it only if ``training`` has a default in the stored signature of ``call``.
     """
     original = keras.layers.Layer.__call__
 
     @functools.wraps(original)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        signature: Any = getattr(
-            self, "_call_signature", None
-        )  # None: Keras says what was forgotten
+        # None if the layer did not call super().__init__(); then Keras raises its own error below.
+        signature: Any = getattr(self, "_call_signature", None)
         training = signature.parameters.get("training") if signature is not None else None
         if training is not None and training.default is inspect.Parameter.empty:
             parameters = dict(signature.parameters)
             parameters["training"] = training.replace(default=False)
-            with contextlib.suppress(ValueError):  # others without a default come after it
+            with contextlib.suppress(ValueError):  # a parameter without a default follows
                 self._call_signature = signature.replace(parameters=parameters.values())
         return original(self, *args, **kwargs)
 
     keras.layers.Layer.__call__ = __call__
 
 
-def _watching_a_weight() -> None:
-    """Convolution for images: ``tape.watch(layer.weights[0])``, which is no tf.Variable now."""
+def _restore_watch() -> None:
+    """Let ``tape.watch(layer.weights[0])`` accept a Keras variable (convolution for images)."""
     original = tf.GradientTape.watch
 
     @functools.wraps(original)
@@ -74,4 +73,5 @@ def _watching_a_weight() -> None:
 
 
 def _tensor(value: Any) -> Any:
+    """Return the TensorFlow value of a Keras variable, and any other value unchanged."""
     return value.value if isinstance(value, keras.Variable) else value

@@ -1,4 +1,4 @@
-"""Small names that the book's text uses in every column, and that frameworks spell alike."""
+"""Short functions of the book's library that are the same for several frameworks."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from alexnet import backends
 
 
 def numpy(x: Any) -> Any:
-    """The tensor's values as a NumPy array, without its gradient."""
+    """Return the tensor's values as a NumPy array, without its gradient."""
     return backends.to_numpy(x)
 
 
 def size(x: Any) -> int:
-    """The number of elements."""
+    """Return the number of elements."""
     return math.prod(x.shape)
 
 
 def reshape(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """``x.reshape(…)``."""
+    """Return ``x.reshape(…)``."""
     return x.reshape(*args, **kwargs)
 
 
 def argmax(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """``x.argmax(axis)``."""
+    """Return ``x.argmax(axis)``."""
     return x.argmax(*args, **kwargs)
 
 
 def reduce_sum(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """``x.sum(axis, …)``."""
+    """Return ``x.sum(axis, …)``."""
     return x.sum(*args, **kwargs)
 
 
 def reduce_mean(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """``x.mean(axis, …)``."""
+    """Return ``x.mean(axis, …)``."""
     return x.mean(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The names of the book's library that belong to chapters which this one does not cover."""
+"""The names of the book's library that belong to chapters that this library does not cover."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHAPTER_OF = {name: chapter for chapter, names in CHAPTERS.items() for name in n
 
 
 def refusing(module: str) -> Callable[[str], Any]:
-    """A module's ``__getattr__``, which Python asks for the names that the module does not have.
+    """Return a ``__getattr__`` for a module. Python calls it for names that the module does not have.
 
     >>> refusing("alexnet.torch")("Vocab")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -54,7 +54,7 @@ def refusing(module: str) -> Callable[[str], Any]:
         if name in CHAPTER_OF:
             raise AttributeError(
                 f"{module} has no {name}: in the book it belongs to the chapter on {CHAPTER_OF[name]}; "
-                "here are the names of the chapters on image classification, "
+                "this module covers the chapters on image classification, "
                 "from softmax regression to DenseNet"
             )
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The book's plots, with its arguments."""
+"""The book's plotting functions, with the book's arguments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from alexnet.views.images import draw_images
 
 
 def use_svg_display() -> None:
-    """Have a notebook show matplotlib's figures as SVG; elsewhere there is nothing to do."""
+    """Make a notebook show matplotlib's figures as SVG. Outside a notebook this is a no-op."""
     if in_notebook():
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -34,7 +34,7 @@ def use_svg_display() -> None:
 
 
 def set_figsize(figsize: tuple[float, float] = (3.5, 2.5)) -> None:
-    """Set the size of new figures, in inches."""
+    """Set the default size of new figures: (width, height) in inches."""
     use_svg_display()
     plt.rcParams["figure.figsize"] = figsize
 
@@ -49,19 +49,19 @@ def set_axes(
     yscale: str,
     legend: Sequence[str] | None,
 ) -> None:
-    """Set labels, limits, scales and legend of axes; a limit that is None follows the data."""
+    """Set labels, limits, scales and legend of axes. A limit that is None follows the data."""
     axes.set(xlabel=xlabel or "", ylabel=ylabel or "", xscale=xscale, yscale=yscale)
     if xlim is not None:
-        axes.set_xlim(*_apart(xlim))
+        axes.set_xlim(*_distinct(xlim))
     if ylim is not None:
-        axes.set_ylim(*_apart(ylim))
+        axes.set_ylim(*_distinct(ylim))
     if legend:
         axes.legend(legend)
     axes.grid(True)
 
 
-def _apart(limits: Sequence[float]) -> tuple[float, float]:
-    """Limits that differ: the book asks for epochs 1 to 1 where there is only one."""
+def _distinct(limits: Sequence[float]) -> tuple[float, float]:
+    """Widen limits that are equal. With one epoch, the book asks for the limits 1 and 1."""
     low, high = limits
     return (low, high) if low != high else (low - 0.5, high + 0.5)
 
@@ -83,10 +83,10 @@ def plot(
     figsize: tuple[float, float] = (3.5, 2.5),
     axes: Axes | None = None,
 ) -> None:
-    """Plot one curve or several: Y over X, or X over its indices where no Y is given.
+    """Plot one or several curves: Y over X, or X over its indices if Y is None.
 
-    X and Y are each a sequence of numbers, a tensor of any framework, or a list of such; one X serves
-    all Y.
+    X and Y are each a sequence of numbers, a tensor of any framework, (N,) or (curves, N), or a list of
+    sequences or tensors. One X can serve all Y. Raises DataError if the lengths of X and Y differ.
 
     >>> plot([1, 2, 3], [[1, 4, 9], [1, 8, 27]], "x", "y", legend=["square", "cube"])
     """
@@ -98,10 +98,12 @@ def plot(
     elif len(xs) == 1:
         xs = xs * len(ys)
     if len(xs) != len(ys):
-        raise DataError(f"plot was given {len(xs)} X for {len(ys)} Y")
+        raise DataError(
+            f"plot: X and Y must have the same number of curves, got {len(xs)} and {len(ys)}"
+        )
     for x, y in zip(xs, ys, strict=True):
         if len(x) != len(y):
-            raise DataError(f"plot was given {len(x)} x for {len(y)} y")
+            raise DataError(f"plot: x and y must have the same length, got {len(x)} and {len(y)}")
     axes.cla()
     for x, y, style in zip(xs, ys, itertools.cycle(fmts), strict=False):
         axes.plot(x, y, style)
@@ -109,7 +111,7 @@ def plot(
 
 
 def _curves(values: Any) -> list[np.ndarray]:
-    """One or several curves as arrays (N,)."""
+    """Return one or several curves as a list of arrays (N,)."""
     if isinstance(values, list | tuple):
         if any(_has_axis(v) for v in values):
             return [backends.to_numpy(v) for v in values]
@@ -119,6 +121,7 @@ def _curves(values: Any) -> list[np.ndarray]:
 
 
 def _has_axis(value: Any) -> bool:
+    """Return whether a value is a sequence or a tensor, but not a number or a scalar tensor."""
     return len(value.shape) > 0 if hasattr(value, "shape") else hasattr(value, "__len__")
 
 
@@ -129,19 +132,21 @@ def show_images(
     titles: Sequence[str] | None = None,
     scale: float = 1.5,
 ) -> np.ndarray:
-    """Show images in a grid, with titles; returns its axes, (num_rows * num_cols,).
+    """Show images in a grid with titles. Return its axes, (num_rows * num_cols,).
 
-    ``imgs``: a tensor of any framework, or a list of tensors or PIL images, each (H, W), (H, W, 3) or
-    with an axis of length 1 beside; ``scale`` in inches an image.
+    ``imgs``: a tensor of any framework, or a list of tensors or PIL images. Each image is (H, W),
+    (H, W, 3), (1, H, W) or (H, W, 1). ``scale``: inches per image. Raises DataError for too few titles.
 
     >>> len(show_images(np.zeros((3, 28, 28)), 1, 3, titles=["a", "b", "c"]))
     3
     """
-    whole = hasattr(imgs, "shape")
-    pictures = [_picture(img) for img in (backends.to_numpy(imgs) if whole else imgs)]
+    is_tensor = hasattr(imgs, "shape")
+    pictures = [_picture(img) for img in (backends.to_numpy(imgs) if is_tensor else imgs)]
     pictures = pictures[: num_rows * num_cols]
     if titles is not None and 0 < len(titles) < len(pictures):
-        raise DataError(f"{len(pictures)} images but {len(titles)} titles")
+        raise DataError(
+            f"every image must have a title, got {len(titles)} titles for {len(pictures)} images"
+        )
     figure = plt.figure(figsize=(num_cols * scale, num_rows * (scale + 0.3)), layout="constrained")
     draw_images(figure, pictures, num_rows, num_cols, titles if titles else None)
     for i in range(len(pictures), num_rows * num_cols):
@@ -150,7 +155,7 @@ def show_images(
 
 
 def _picture(img: Any) -> np.ndarray:
-    """(H, W) or (H, W, 3), without a channel axis of length 1."""
+    """Return an image as (H, W) or (H, W, 3), without a channel axis of length 1."""
     array = backends.to_numpy(img)
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
         return array[0] if array.shape[0] == 1 else array[..., 0]
@@ -160,18 +165,18 @@ def _picture(img: Any) -> np.ndarray:
 class Animator:
     """Curves that grow while a loop runs.
 
-    In a notebook the picture is drawn anew in place. Elsewhere each point is printed, and the picture
-    is kept in a file (`new_path`), which is written at most once a second and when the program ends.
+    In a notebook, every point redraws the picture in place. Elsewhere, every point is printed, and the
+    picture is saved in a file (`new_path`): at most once a second, and when the program ends.
 
-    ``legend`` names the curves; the other arguments are those of `set_axes`. ``fig`` and ``axes`` (a
-    list) are matplotlib's.
+    ``legend`` names the curves. The other arguments are the same as in `set_axes`. ``fig`` is a matplotlib
+    figure, and ``axes`` is a list of its axes.
 
     >>> animator = Animator(xlabel="epoch", xlim=[1, 10], legend=["train loss", "test acc"])
     >>> animator.add(1, (0.79, None))  # doctest: +SKIP
     epoch 1: train loss 0.790
     """
 
-    SECONDS = 1.0  # between two writings of the file, which take about a tenth of that
+    SECONDS = 1.0  # at least, between two saves; a save takes about 0.1 s
 
     def __init__(
         self,
@@ -188,26 +193,29 @@ class Animator:
         figsize: tuple[float, float] = (3.5, 2.5),
     ) -> None:
         use_svg_display()
-        # Outside a notebook the figure is not made by pyplot, which would open windows and keep it.
+        # Outside a notebook, pyplot would open a window and keep the figure in memory.
         self.fig = new_figure(*figsize) if in_notebook() else Figure(figsize, layout="constrained")
         self.axes = list(self.fig.subplots(nrows, ncols, squeeze=False).flat)
         self.fmts, self.xlabel, self.legend = fmts, xlabel or "x", list(legend or ())
         self.X: list[list[float]] = []
         self.Y: list[list[float]] = []
         self._style = (xlabel, ylabel, xlim, ylim, xscale, yscale, legend)
-        self._shown: Any = None  # the notebook's handle of the picture
+        self._shown: Any = None  # IPython's display handle
         self._path: Path | None = None
         self._written_at = 0.0
 
     def add(self, x: Any, y: Any) -> None:
-        """Add a point to each curve; a curve whose y is None gets none.
+        """Add a point to each curve. A curve whose y is None gets no point.
 
-        ``x``: one for all curves, or one for each. ``y``: one for each; a number, if there is one curve.
+        ``x``: one value for all curves, or one for each. ``y``: one value for each curve, or a single
+        value for a single curve. Raises DataError if x and y do not have the same length.
         """
         ys = list(y) if _has_axis(y) else [y]
         xs = list(x) if _has_axis(x) else [x] * len(ys)
         if len(xs) != len(ys):
-            raise DataError(f"an Animator was given {len(xs)} x for {len(ys)} y")
+            raise DataError(
+                f"Animator: x and y must have the same length, got {len(xs)} and {len(ys)}"
+            )
         while len(self.Y) < len(ys):
             self.X.append([])
             self.Y.append([])
@@ -227,10 +235,10 @@ class Animator:
             self._show()
         elif new:
             self._print(new)
-            self._keep()
+            self._save()
 
     def config_axes(self) -> None:
-        """Set labels, limits, scales and legend again, which clearing the axes has taken away."""
+        """Set labels, limits, scales and legend again, because clearing the axes removes them."""
         set_axes(self.axes[0], *self._style)
 
     def _show(self) -> None:
@@ -247,17 +255,17 @@ class Animator:
             f"{self.xlabel} {new[0][1]:.4g}: {', '.join(f'{names[i]} {b:.3f}' for i, _, b in new)}"
         )
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         if self._path is None:
             self._path = new_path()
-            weakref.finalize(self, keep, self.fig, self._path)  # when nobody holds it, or at exit
+            weakref.finalize(self, keep, self.fig, self._path)  # when self is freed, or at exit
         if time.monotonic() - self._written_at > self.SECONDS:
             keep(self.fig, self._path)
             self._written_at = time.monotonic()
 
 
 class ScriptCallback(ProgressBar):
-    """Shows a run in a terminal, and keeps its curves in a file, written after each epoch."""
+    """Shows a run in a terminal, and saves its curves in a file after each epoch."""
 
     def begin(self, history: History, steps: int | None) -> None:
         super().begin(history, steps)
@@ -268,33 +276,33 @@ class ScriptCallback(ProgressBar):
 
 
 def book_callback() -> Callback:
-    """What shows the runs that the book's functions start."""
+    """Return the callback for runs that the book's functions start."""
     return LivePlot() if in_notebook() else ScriptCallback()
 
 
 # --- pictures outside a notebook ------------------------------------------------------------------
 
-_numbers = itertools.count(1)  # of this program's pictures
+_numbers = itertools.count(1)  # numbers the pictures of this program
 
 
 def new_path() -> Path:
-    """Where the next picture goes, in the working directory; says so.
+    """Return the path of the next picture, in the working directory, and print its name.
 
-    A program called lenet.py keeps lenet-curves.png, lenet-curves-2.png and so on, each time anew; one
-    without a name keeps curves.png.
+    A program called lenet.py saves lenet-curves.png, lenet-curves-2.png and so on. Its next run overwrites
+    these files. A program without a file, such as ``python -c``, saves curves.png.
     """
     program = getattr(sys.modules["__main__"], "__file__", None)
     name = f"{Path(program).stem}-curves" if program else "curves"
     count = next(_numbers)
     path = Path(f"{name}-{count}.png" if count > 1 else f"{name}.png").absolute()
-    print(f"the curves are kept in {path.name}")
+    print(f"the curves are saved in {path.name}")
     return path
 
 
 def keep(figure: Figure, path: Path) -> None:
-    """Write a figure to a file; where that cannot be done, say so and go on."""
+    """Save a figure in a file. If that fails, print a message and continue."""
     try:
         with replacing(path) as new:
             figure.savefig(new, dpi=150)
-    except (OSError, ValueError) as error:  # the training is worth more than its picture
-        print(f"the curves cannot be kept in {path}: {getattr(error, 'strerror', None) or error}")
+    except (OSError, ValueError) as error:  # a missing picture must not stop the training
+        print(f"cannot save the curves in {path}: {getattr(error, 'strerror', None) or error}")

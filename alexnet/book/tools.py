@@ -1,4 +1,4 @@
-"""Sums, clocks, labels and right answers, as the book's loops use them."""
+"""Sums, timers, labels and accuracy for the book's loops, and cross-correlation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alexnet.errors import DataError, RunError
 class Accumulator:
     """Sums of ``n`` quantities.
 
-    >>> sums = Accumulator(2)  # right answers, examples
+    >>> sums = Accumulator(2)  # correct predictions, examples
     >>> sums.add(3, 4)
     >>> sums.add(1, 4)
     >>> sums[0] / sums[1]
@@ -27,9 +27,12 @@ class Accumulator:
         self.data = [0.0] * n
 
     def add(self, *args: Any) -> None:
-        """Add a number, or a tensor with one element, to each sum."""
+        """Add one value to each sum: a number, or a tensor with one element.
+
+        Raises RunError if there is not one value for each sum.
+        """
         if len(args) != len(self.data):
-            raise RunError(f"an Accumulator of {len(self.data)} sums was given {len(args)} values")
+            raise RunError(f"Accumulator.add: must get {len(self.data)} values, got {len(args)}")
         self.data = [a + number(b) for a, b in zip(self.data, args, strict=True)]
 
     def reset(self) -> None:
@@ -41,15 +44,15 @@ class Accumulator:
 
 
 def number(value: Any) -> float:
-    """A number, or the one element of a tensor of any framework."""
+    """Return a number, or the only element of a tensor of any framework, as a float."""
     array = backends.to_numpy(value)
     if array.size != 1:
-        raise DataError(f"one number is needed here, not a tensor of shape {array.shape}")
+        raise DataError(f"value must be one number, got a tensor of shape {array.shape}")
     return float(array.item())
 
 
 class Timer:
-    """A stopwatch that remembers its times, in seconds. It runs from the start.
+    """A stopwatch that stores its times, in seconds. It starts when it is created.
 
     >>> timer = Timer()
     >>> timer.stop() == timer.sum() == timer.avg()
@@ -61,29 +64,29 @@ class Timer:
         self.start()
 
     def start(self) -> None:
-        """Start anew."""
+        """Start the stopwatch again."""
         self.tik = time.perf_counter()
 
     def stop(self) -> float:
-        """Remember the time since the start, and return it."""
+        """Store the time since the start, and return it."""
         self.times.append(time.perf_counter() - self.tik)
         return self.times[-1]
 
     def avg(self) -> float:
-        """The mean of the times."""
+        """Return the mean of the stored times."""
         return sum(self.times) / len(self.times)
 
     def sum(self) -> float:
-        """The sum of the times."""
+        """Return the sum of the stored times."""
         return sum(self.times)
 
     def cumsum(self) -> list[float]:
-        """The times added up, one after another."""
+        """Return the cumulative sums of the stored times."""
         return list(itertools.accumulate(self.times))
 
 
 def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
-    """The names of numeric labels of Fashion-MNIST: numbers, or a tensor of any framework.
+    """Return the names of Fashion-MNIST labels, which are numbers or a tensor of any framework.
 
     >>> get_fashion_mnist_labels([0, 9])
     ['t-shirt', 'ankle boot']
@@ -92,9 +95,9 @@ def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
 
 
 def accuracy(y_hat: Any, y: Any) -> float:
-    """How many predictions are right (a number, not a share).
+    """Return the number of correct predictions, not a fraction.
 
-    ``y_hat``: (B, classes), any scores; or (B,) classes. ``y``: (B,) or (B, 1).
+    ``y_hat``: scores (B, classes), or predicted labels (B,). ``y``: labels (B,) or (B, 1).
 
     >>> import numpy as np
     >>> accuracy(np.array([[0.1, 0.3, 0.6], [0.3, 0.2, 0.5]]), np.array([0, 2]))
@@ -110,10 +113,10 @@ def accuracy(y_hat: Any, y: Any) -> float:
 
 
 def corr2d(X: Any, K: Any) -> Any:
-    """Two-dimensional cross-correlation of a matrix X (H, W) with a kernel K (h, w).
+    """Return the two-dimensional cross-correlation of a matrix X (H, W) and a kernel K (h, w).
 
-    Both are tensors of one framework, and so is what comes back: (H - h + 1, W - w + 1). Gradients
-    flow to both.
+    X and K are tensors of one framework. The result is a tensor of the same framework,
+    (H - h + 1, W - w + 1). Gradients flow to X and K. Raises DataError for shapes that do not fit.
 
     >>> import numpy as np
     >>> corr2d(np.arange(9.0).reshape(3, 3), np.array([[0.0, 1.0], [2.0, 3.0]]))
@@ -121,25 +124,26 @@ def corr2d(X: Any, K: Any) -> Any:
            [37., 43.]])
     """
     if len(X.shape) != 2 or len(K.shape) != 2:
-        raise DataError(f"corr2d: needs two matrices, not {tuple(X.shape)} and {tuple(K.shape)}")
+        raise DataError(
+            f"corr2d: X and K must be matrices, got {tuple(X.shape)} and {tuple(K.shape)}"
+        )
     (height, width), (h, w) = X.shape, K.shape
     rows, columns = height - h + 1, width - w + 1
     if rows < 1 or columns < 1:
         raise DataError(
-            f"corr2d: the kernel ({h}, {w}) is larger than the input ({height}, {width})"
+            f"corr2d: the kernel must fit into the input ({height}, {width}), got ({h}, {w})"
         )
-    return sum(
-        K[i, j] * X[i : i + rows, j : j + columns] for i in range(h) for j in range(w)
-    )  # one term for each of the kernel's places, so that every framework can follow it
+    # One term for each element of the kernel: every framework can differentiate this sum.
+    return sum(K[i, j] * X[i : i + rows, j : j + columns] for i in range(h) for j in range(w))
 
 
 # --- processes ------------------------------------------------------------------------------------
 
 
 def get_dataloader_workers() -> int:
-    """How many processes a reader's own DataLoader may use: 4, or the cores if they are fewer.
+    """Return how many processes the reader's own DataLoader may use: 4, or fewer on fewer cores.
 
-    None outside Linux, where each would have to import the notebook anew.
+    Return 0 outside Linux, where each process would import the notebook again.
 
     >>> 0 <= get_dataloader_workers() <= 4
     True

@@ -13,7 +13,7 @@ from alexnet.cli import compare, doctor, nets, parity, train
 from alexnet.errors import AlexNetError
 
 app = typer.Typer(
-    help="AlexNet, written once as a table, in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
+    help="Build, train and compare AlexNet in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,7 +34,7 @@ for command in (
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         print(f"alexnet {__version__}")
@@ -42,8 +42,9 @@ def _version(
 
 
 def main() -> None:
-    """Run the command line; an error of this library is one sentence and exit status 1."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends the worker
+    """Run the command line. An AlexNetError becomes one line on stderr and exit status 1."""
+    # Exit through SystemExit, so that the cleanup stops the workers.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except AlexNetError as error:

@@ -1,4 +1,4 @@
-"""Commands that compare frameworks, and that write the report of it."""
+"""The commands ``compare`` and ``report``."""
 
 from __future__ import annotations
 
@@ -46,20 +46,31 @@ def compare(
     device: Device = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="The run's folder. Default: runs/…"),
+        typer.Option("--out", help="Folder for the results. Default: runs/<models>-<time>."),
     ] = None,
     pythons: Pythons = None,
     parallel: Annotated[
         int,
-        typer.Option(help="Backends at a time, each with a GPU and its share of the cores.", min=1),
+        typer.Option(
+            help="Number of workers that run at the same time. Each gets a GPU and its share of the "
+            "cores.",
+            min=1,
+        ),
     ] = 1,
     timeout: Timeout = 600.0,
     resumed: Annotated[
         Path | None,
-        typer.Option("--resume", help="Go on with what that run lacks. All else is as it was."),
+        typer.Option(
+            "--resume",
+            help="Continue the unfinished run in this folder, with its own settings. Other options are "
+            "ignored.",
+        ),
     ] = None,
 ) -> None:
-    """Train nets in every framework, from the same weights on the same images, side by side."""
+    """Train nets in every framework and compare the results.
+
+    All frameworks start from the same weights and get the same images in the same order.
+    """
     from alexnet.comparison.plan import describe_data, interpreters, plan
     from alexnet.comparison.run import resume, run_plan
     from alexnet.comparison.terminal import TerminalWatcher
@@ -89,37 +100,42 @@ def compare(
 
 
 def _conclude(comparison: Comparison) -> None:
-    """Print what came of a comparison, and write its report."""
+    """Print the results and write the report.
+
+    Raises typer.Exit(130) after Ctrl-C, and RunError if a backend failed.
+    """
     from alexnet.comparison.report import REPORT, keep_report
     from alexnet.comparison.rows import titles
 
     for part in comparison.summary():
         out.print(part, soft_wrap=isinstance(part, str))
     problem = keep_report(comparison)
-    out.print(f"Run folder: {comparison.folder}; {problem or f'all of it is in its {REPORT}'}")
+    out.print(
+        f"Run folder: {comparison.folder}; {problem or f'open {REPORT} in it for all results'}"
+    )
     if comparison.interrupted:
         raise typer.Exit(130)
-    ill = [r for r in comparison.rows if r.problem and (comparison.plan.named or not r.missing)]
-    if ill:
-        failed = [titles(comparison.rows)[row.name] for row in ill]
-        raise RunError(
-            f"{', '.join(failed)} did not come through; the logs are in {comparison.folder}"
-        )
+    failed = [r for r in comparison.rows if r.problem and (comparison.plan.named or not r.missing)]
+    if failed:
+        names = [titles(comparison.rows)[row.name] for row in failed]
+        raise RunError(f"{', '.join(names)} failed; the logs are in {comparison.folder}")
 
 
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Folders of comparisons, such as runs/alexnet-….")
-    ],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, such as runs/alexnet-….")],
     path: Annotated[
         Path | None,
-        typer.Option("--out", help="Default: report.html in the run's folder; of several, here."),
+        typer.Option(
+            "--out",
+            help="File to write. Default: report.html, in the run's folder, or in the working directory if "
+            "there are several runs.",
+        ),
     ] = None,
 ) -> None:
-    """Write the report of a comparison anew, or one of several, side by side."""
+    """Write the report of one comparison, or of several side by side."""
     from alexnet.comparison.report import REPORT, write_report
     from alexnet.comparison.results import Comparison
 
     comparisons = [Comparison.load(folder) for folder in runs]
-    own = runs[0] / REPORT if len(runs) == 1 else Path(REPORT)
-    out.print(str(write_report(comparisons, path or own)))
+    default = runs[0] / REPORT if len(runs) == 1 else Path(REPORT)
+    out.print(str(write_report(comparisons, path or default)))

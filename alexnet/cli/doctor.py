@@ -1,4 +1,4 @@
-"""``alexnet doctor``: what is installed, what it can use here, and whether it computes rightly."""
+"""The command ``doctor``, which checks the backends that are installed here."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from alexnet.workers.job import Job
 
 @dataclass
 class Finding:
-    """What was found of one backend."""
+    """The result of the check of one backend."""
 
     backend: str
     problem: str = ""  # why it cannot be used
-    missing: bool = False  # it is not installed
+    missing: bool = False  # whether it is not installed
     version: str = ""
-    python: str = ""  # the interpreter, and its version
-    gpu: str = ""  # those that it sees, or why it sees none
+    python: str = ""  # the interpreter and its version
+    gpu: str = ""  # the GPUs that it sees, or why it sees no GPU
     threads: str = ""
     self_test: str = ""
-    traps: tuple[str, ...] = ()
+    traps: tuple[str, ...] = ()  # known problems, and what is done about them
 
     @property
     def well(self) -> bool:
@@ -40,7 +40,7 @@ FIELDS = ("backend", "problem", "version", "python", "gpu", "threads", "self_tes
 
 
 def find(names: Sequence[str], pythons: Mapping[str, str], timeout: float) -> Iterator[Finding]:
-    """Look at each backend in a process of its own, which may crash."""
+    """Yield a `Finding` for each backend, checked in a separate process because it may crash."""
     check_timeout(timeout)
     tasks = []
     for name in names:
@@ -73,17 +73,17 @@ def doctor(
     pythons: Pythons = None,
     timeout: Timeout = 600.0,
 ) -> None:
-    """Say of every backend whether it is there, what it can use, and whether it computes rightly."""
+    """Check which backends are installed, what they can use, and whether they compute correctly."""
     names = named_backends(only)
-    ill = []
+    unusable = []
     for finding in find(names or list(backends.FRAMEWORKS), interpreters(pythons or []), timeout):
         out.print(f"{backends.framework(finding.backend).title} {finding.version}".rstrip())
         for title in ("problem", "self_test", "gpu", "threads", "python"):
             if text := getattr(finding, title):
                 out.print(f"  {title.replace('_', '-')}: {text}")
         for trap in finding.traps:
-            out.print(f"  trap: {trap}")
+            out.print(f"  known problem: {trap}")
         if not finding.well and (names or not finding.missing):
-            ill.append(finding.backend)
-    if ill:
-        raise RunError(f"{', '.join(ill)} cannot be used as it is")
+            unusable.append(finding.backend)
+    if unusable:
+        raise RunError(f"cannot use {', '.join(unusable)}; the problem is printed above")

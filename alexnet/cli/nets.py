@@ -1,4 +1,4 @@
-"""Commands about a net: its table, its source, and its checkpoint for a framework to read."""
+"""The commands ``summary``, ``show`` and ``convert``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def summary(
     model: Model = "alexnet",
     size: Size = None,
 ) -> None:
-    """Print the table of a net's layers: shapes, parameters, arithmetic, memory."""
+    """Print the layers of a net with their shapes, parameters, multiply-adds and memory."""
     from alexnet.views.tables import summary_table
 
     out.print(summary_table(_at_size(model, size)))
@@ -25,11 +25,11 @@ def summary(
 def show(
     model: Model = "alexnet",
     backend: Annotated[
-        str, typer.Option(help=f"{', '.join(backends.FRAMEWORKS)}, or all, side by side.")
+        str, typer.Option(help=f"{', '.join(backends.FRAMEWORKS)}, or all (side by side).")
     ] = "all",
     size: Size = None,
 ) -> None:
-    """Print the source of a net in a framework, ready to paste."""
+    """Print the source code of a net in a framework, ready to paste."""
     from alexnet.backends.source import source
     from alexnet.views.tables import side_by_side
 
@@ -38,23 +38,26 @@ def show(
     programs = {backends.framework(name).title: source(net, name) for name in names}
     if out.is_terminal:
         out.print(side_by_side(programs, out.width), soft_wrap=False)
-    else:  # to a file, or to another program
+    else:  # for a file or another program: plain source code
         print("\n\n".join(programs.values()), end="")
 
 
 def _at_size(model: str, size: int | None) -> ResolvedNet:
+    """Return a net of the zoo for images of this size; None keeps the net's own size."""
     net = zoo.get(model)
     return net.resolve((net.input_shape[0], size, size) if size is not None else None)
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A checkpoint of alexnet.save or alexnet train.")],
-    to: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))],
+    source: Annotated[
+        Path, typer.Argument(help="Checkpoint written by alexnet.save or alexnet train.")
+    ],
+    to: Annotated[str, typer.Option(help=f"{', '.join(backends.FRAMEWORKS)}.")],
     path: Annotated[
-        Path | None, typer.Option("--out", help="The new file. Default: beside the checkpoint.")
+        Path | None, typer.Option("--out", help="File to write. Default: next to the checkpoint.")
     ] = None,
 ) -> None:
-    """Write a checkpoint in a framework's own format, which it reads without this library."""
+    """Convert a checkpoint to a file that a framework reads without this library."""
     from alexnet.training.checkpoint import convert
 
     out.print(str(convert(source, to, path)))

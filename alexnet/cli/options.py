@@ -1,4 +1,4 @@
-"""What several commands share: options, and where they print."""
+"""The options and the console that several commands share."""
 
 from __future__ import annotations
 
@@ -12,54 +12,62 @@ from alexnet.spec import zoo
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
 
-RECIPE = "Default: the recipe's."
-Model = Annotated[str, typer.Argument(help=f"A net of the zoo: {', '.join(zoo.ZOO)}.")]
+RECIPE = "Default: set by the recipe."
+Model = Annotated[str, typer.Argument(help=f"Net: {', '.join(zoo.ZOO)}.")]
 Models = Annotated[
     list[str] | None,
-    typer.Argument(help=f"Nets of the zoo: {', '.join(zoo.ZOO)}. Default: alexnet."),
+    typer.Argument(help=f"Nets: {', '.join(zoo.ZOO)}. Default: alexnet."),
 ]
 Full = Annotated[
     bool | None,
     typer.Option(
         "--full/--quick",
-        help="The book's recipe, or one for a CPU. Default: full if every framework sees a GPU.",
+        help="Use the book's recipe, or a quick one for a CPU. Default: full if every framework sees a "
+        "GPU.",
         show_default=False,
     ),
 ]
 Data = Annotated[
     str | None,
-    typer.Option(help='Folder with the four IDX files, or "sample".'),
+    typer.Option(
+        help='Folder with the four IDX files, or "sample". Default: the files found on this '
+        "machine, else the sample (with --full: a download)."
+    ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option(help="cpu, gpu, gpu:1, … Default: a GPU, else the CPU."),
+    typer.Option(help="Device: cpu, gpu, gpu:1, … Default: a GPU if there is one, else the CPU."),
 ]
-Seed = Annotated[int, typer.Option(help="Of the weights, the images' order and dropout.", min=0)]
-Size = Annotated[int | None, typer.Option(help="Pixels a side. Default: the net's own.")]
+Seed = Annotated[int, typer.Option(help="Random seed of weights, images and dropout.", min=0)]
+Size = Annotated[
+    int | None, typer.Option(help="Image height and width in pixels. Default: set by the net.")
+]
 Pythons = Annotated[
     list[str] | None,
     typer.Option(
         "--python",
-        help="An interpreter of its own for a backend, such as mxnet=~/mx/bin/python; or a TOML file "
-        "with a table [python].",
+        help="Python interpreter for one backend, such as mxnet=~/mx/bin/python, or a TOML file with a "
+        'table named "python". Can be given several times.',
     ),
 ]
 Timeout = Annotated[
-    float, typer.Option(help="Seconds of silence after which a backend is given up.")
+    float, typer.Option(help="Seconds without a message after which a worker is stopped.")
 ]
-Epochs = Annotated[int | None, typer.Option(help=f"Times through the images. {RECIPE}")]
-BatchSize = Annotated[int | None, typer.Option(help=f"Images in a batch. {RECIPE}")]
+Epochs = Annotated[int | None, typer.Option(help=f"Passes over the training images. {RECIPE}")]
+BatchSize = Annotated[int | None, typer.Option(help=f"Images in a mini-batch. {RECIPE}")]
 LearningRate = Annotated[float | None, typer.Option(help=f"Learning rate. {RECIPE}")]
-Momentum = Annotated[float | None, typer.Option(help=f"From 0 to below 1. {RECIPE}")]
-Resize = Annotated[int | None, typer.Option(help=f"Pixels a side. {RECIPE}")]
-Examples = Annotated[int | None, typer.Option(help=f"Training images. {RECIPE}")]
+Momentum = Annotated[
+    float | None, typer.Option(help=f"Momentum of SGD, from 0 to below 1. {RECIPE}")
+]
+Resize = Annotated[int | None, typer.Option(help=f"Image height and width in pixels. {RECIPE}")]
+Examples = Annotated[int | None, typer.Option(help=f"Number of training images. {RECIPE}")]
 Backends = Annotated[
-    str | None, typer.Option("--backends", help="Such as torch,paddle. Default: all.")
+    str | None, typer.Option("--backends", help="Backends, such as torch,paddle. Default: all.")
 ]
 
 
 def named_backends(only: str | None) -> list[str] | None:
-    """The backends of an option such as ``torch,paddle``; None if it was not given."""
+    """Return the backends in an option such as ``torch,paddle``, or None if it is not given."""
     names = [name.strip() for name in only.split(",")] if only else None
     for name in names or ():
         backends.framework(name)

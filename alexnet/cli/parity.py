@@ -1,4 +1,4 @@
-"""The command that compares what every framework computes with the reference."""
+"""The command ``parity``."""
 
 from __future__ import annotations
 
@@ -15,28 +15,32 @@ def parity(
     model: Model = "alexnet",
     only: Annotated[
         str | None,
-        typer.Option("--backends", help="Such as torch,paddle. Default: all that are installed."),
+        typer.Option("--backends", help="Backends, such as torch,paddle. Default: all installed."),
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="Steps of SGD before weights are compared.", min=1)
+        int, typer.Option(help="Steps of SGD before the weights are compared.", min=1)
     ] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images in a batch.", min=1)] = 4,
+    batch_size: Annotated[int, typer.Option(help="Images in a mini-batch.", min=1)] = 4,
     dtype: Annotated[
         str,
         typer.Option(
-            help="float32, on images that stand away from the net's kinks (see the README), or float64."
+            help="float32 or float64. float32 uses images that are not near a kink of ReLU or max-pooling "
+            "(see the README)."
         ),
     ] = "float32",
     dropout: Annotated[
-        bool, typer.Option(help="Compare dropout too, with masks that NumPy draws.")
+        bool, typer.Option(help="Also compare dropout, with masks drawn by NumPy.")
     ] = False,
     nets: Annotated[
         int | None,
-        typer.Option("--random", help="Compare that many random nets, in float64.", min=1),
+        typer.Option("--random", help="Compare this many random nets instead, in float64.", min=1),
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Compare what every framework computes with the NumPy reference in double precision."""
+    """Compare the results of every framework with the NumPy reference in float64.
+
+    Compares logits, loss, gradients, and the weights after some steps of SGD.
+    """
     from alexnet.parity import check as checks
     from alexnet.parity.table import parity_table
 
@@ -58,7 +62,8 @@ def parity(
     out.print(parity_table(worst, run.dtype))
     tolerance = checks.TOLERANCE[run.dtype]
     out.print(
-        f"Largest differences from NumPy in float64, over a tensor's largest entry; up to {tolerance:g}."
+        "Largest differences from NumPy in float64, divided by the tensor's largest entry. "
+        f"Tolerance: {tolerance:g}."
     )
     differ = [d.backend for d in worst if not d.agrees(run.dtype)]
     if differ:

@@ -1,4 +1,4 @@
-"""The command that trains one net in one framework."""
+"""The command ``train``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from alexnet.cli.options import (
     Device,
     Epochs,
     Examples,
-    Full,
     LearningRate,
     Model,
     Momentum,
@@ -28,8 +27,13 @@ from alexnet.errors import RunError
 
 def train(
     model: Model = "alexnet",
-    backend: Annotated[str, typer.Option(help=", ".join(backends.FRAMEWORKS))] = backends.DEFAULT,
-    full: Full = False,
+    backend: Annotated[
+        str, typer.Option(help=f"{', '.join(backends.FRAMEWORKS)}.")
+    ] = backends.DEFAULT,
+    full: Annotated[
+        bool,
+        typer.Option("--full/--quick", help="Use the book's recipe, or a quick one for a CPU."),
+    ] = False,
     data: Data = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -39,13 +43,17 @@ def train(
     examples: Examples = None,
     seed: Seed = 0,
     device: Device = None,
-    save: Annotated[Path | None, typer.Option(help="Write the history there, as JSON.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="File for the training history, as JSON.")
+    ] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Keep weights and training there, after every epoch (.safetensors)."),
+        typer.Option(
+            help="File for the weights and the training state (.safetensors), written after every epoch."
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint, with the same settings.")
+        bool, typer.Option("--resume", help="Continue from --checkpoint, with the same settings.")
     ] = False,
 ) -> None:
     """Train one net in one framework."""
@@ -90,7 +98,7 @@ def train(
 
 
 def _require_writable(path: Path) -> None:
-    """Refuse, before a long run, a path that cannot be written to after it."""
+    """Raise RunError if the path cannot be written, so that a long run does not fail at its end."""
     folder = path.absolute().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise RunError(f"--save {path}: a file cannot be written there")
+        raise RunError(f"--save {path}: cannot write a file there")

@@ -1,1 +1,1 @@
-"""Nets in every framework, side by side: the plan, the runs, the results and how they are shown."""
+"""Compares nets across frameworks: makes the plan, runs the workers, and shows the results."""

@@ -1,4 +1,4 @@
-"""One attempt at a row of a comparison: checks what the worker sends, and records it in the row."""
+"""One attempt to fill a row of a comparison: checks the worker's events and records them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from alexnet.training.history import Epoch, History, steps_from
 
 
 class Attempt:
-    """What becomes of a row. ``remark`` is to be said of its result.
+    """One worker's attempt to fill a row. ``remark`` is a note for the row's training result.
 
-    A row that has been trained, but whose worker ended before it had sent all else, keeps what is
-    known of its training: a second worker only adds what is missing.
+    A worker may train the net but end before it sends the answers and the parity figures. Then the row
+    keeps its training result, and a second worker adds only what is missing.
     """
 
     def __init__(self, row: Row, remark: str) -> None:
@@ -36,18 +36,18 @@ class Attempt:
         if self.row.history is None:
             self.row.problem = why
         else:
-            self._add(f"after its training: {why}")
+            self._add(f"after training: {why}")
 
     def interrupt(self, advice: str) -> None:
-        """Record that the row was interrupted, unless it is finished."""
+        """Record the interruption. A row that has ended, failed or finished does not change."""
         if not (self.ended or self.failed or self.row.finished):
             self.fail(f"interrupted; {advice}")
 
     def record_event(self, event: dict[str, Any], reference: np.ndarray) -> None:
-        """Write down what an event says; ``reference`` are the initial logits in double precision.
+        """Record an event in the row. ``reference``: initial logits (N, classes) in float64.
 
-        What watchers will look at is replaced in the event by what was checked. Raises ValueError,
-        TypeError, ArithmeticError or DataError for an event that cannot be read.
+        Also stores the checked values in the event, for watchers to read. Raises ValueError, TypeError,
+        ArithmeticError or DataError for an event that cannot be read.
         """
         row = self.row
         match event["event"]:
@@ -59,7 +59,7 @@ class Attempt:
                 if np.isfinite(difference):
                     row.logits_difference = float(difference / np.abs(reference).max())
                 else:
-                    self._add("its initial logits are not finite")
+                    self._add("the initial logits are not finite")
             case "begin":
                 History.from_dict(event["history"])
             case "step":
@@ -77,13 +77,13 @@ class Attempt:
                 row.parity = from_json(Differences, event["figures"], "parity")
                 if not row.parity.agrees(SELF_TEST.dtype):
                     found = row.parity.problem or f"{row.parity.worst} by {row.parity.largest:.1e}"
-                    self._add(f"one step of training is not the reference's: {found}")
+                    self._add(f"one training step differs from the reference: {found}")
             case "error":
                 self.fail(event["message"])
             case "end":
                 if row.history is None:
-                    how = event["problem"] or "ended without a result"
-                    self.fail(" | ".join([how, *event["said"]]))
+                    why = event["problem"] or "ended without a result"
+                    self.fail(" | ".join([why, *event["said"]]))
                 elif event["problem"]:
                     self.fail(event["problem"])
                 self.ended = True

@@ -1,4 +1,4 @@
-"""The progress of a comparison in a notebook: a table and the curves."""
+"""Shows the progress of a comparison in a notebook: a table and the curves."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from alexnet.views.tables import LAYOUT, as_html
 
 
 class NotebookWatcher:
-    """Draws the table and the curves again about once a second; takes both away at the end.
+    """Redraws the table and the curves about once a second. Clears both at the end.
 
-    Long curves take long to draw, and the time is the workers', so then it draws them less often.
+    Drawing takes time away from the workers. So if drawing is slow, it happens less often.
     """
 
     INTERVAL = 1.0  # seconds
-    REST = 10  # times as long as drawing took
+    REST = 10  # the pause is at least this many times as long as one drawing
 
     def begin(self, rows: Sequence[Row]) -> None:
         from IPython.display import HTML, display
 
         self.html = HTML
         self.labels, self.titles = labels(rows), titles(rows)
-        self.states = dict.fromkeys(self.labels, "waits")
+        self.states = dict.fromkeys(self.labels, "waiting")
         self.histories: dict[str, History] = {}
         self.figures: dict[str, list[str]] = {name: [""] * 4 for name in self.labels}
         self.handle = display(HTML(self._page()), display_id=True)
@@ -39,14 +39,14 @@ class NotebookWatcher:
         name = row.name
         match event["event"]:
             case "start":
-                self.states[name] = "starts"
+                self.states[name] = "starting"
             case "begin":
-                self.states[name] = "compiles"
+                self.states[name] = "compiling"
                 self.histories[name] = History.from_dict(event["history"])
             case "step":
                 self.histories[name].steps += event["steps"]
                 left = event["seconds_left"]
-                self.states[name] = f"{duration(left)} left" if left is not None else "trains"
+                self.states[name] = f"{duration(left)} left" if left is not None else "training"
                 self.figures[name] = [
                     f"{event['done']}",
                     f"{event['loss']:.3f}",
@@ -54,9 +54,9 @@ class NotebookWatcher:
                     f"{event['examples_per_sec']:.1f}",
                 ]
             case "test":
-                self.states[name] = "tests"
+                self.states[name] = "testing"
             case "answers":
-                self.states[name] = "parity"
+                self.states[name] = "parity check"
             case "epoch":
                 self.histories[name].epochs.append(Epoch(**event["epoch"]))
                 self.figures[name][2] = f"{event['epoch']['test_accuracy']:.3f}"
@@ -70,13 +70,13 @@ class NotebookWatcher:
         self._draw()
 
     def end(self) -> None:
-        self.handle.update(self.html(""))  # the comparison itself shows what came of it
+        self.handle.update(self.html(""))  # the returned Comparison shows the results
 
     def _draw(self) -> None:
-        begun = time.monotonic()
+        started = time.monotonic()
         self.handle.update(self.html(self._page()))
         self.drawn = time.monotonic()
-        self.pause = max(self.INTERVAL, self.REST * (self.drawn - begun))
+        self.pause = max(self.INTERVAL, self.REST * (self.drawn - started))
 
     def _page(self) -> str:
         table = Table(**LAYOUT)

@@ -1,4 +1,4 @@
-"""What a comparison will do: which recipe, which images, which backends, which interpreters."""
+"""The plan of a comparison: recipes, images, backends and interpreters."""
 
 from __future__ import annotations
 
@@ -23,23 +23,26 @@ from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.workers import processes
 from alexnet.workers.job import Job
 
-LONGEST_TIMEOUT = 7 * 24 * 3600.0
-TIMEOUT = 600.0  # seconds after which a worker that says nothing is given up
+LONGEST_TIMEOUT = 7 * 24 * 3600.0  # seconds
+TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do."""
+    """The settings of a run, with every default filled in."""
 
-    recipes: Mapping[str, Recipe]  # of each net
+    recipes: Mapping[str, Recipe]  # by net name
     root: str | None  # folder of the images; None: the sample
-    names: tuple[str, ...]  # of the backends
-    pythons: Mapping[str, str] = field(default_factory=dict)  # interpreters other than this one
-    parallel: int = 1  # workers at a time
+    names: tuple[str, ...]  # of the backends, in order
+    pythons: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by backend; default: this interpreter
+    parallel: int = 1  # number of workers that run at the same time
     timeout: float = TIMEOUT
-    named: bool = False  # the backends were, by the user: one that is missing is a failure
+    named: bool = False  # whether the user named the backends; then a missing one is a failure
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain values for JSON."""
         recipes = {model: vars(recipe) for model, recipe in self.recipes.items()}
         return vars(self) | {"recipes": recipes, "pythons": dict(self.pythons)}
 
@@ -56,42 +59,42 @@ def plan(
     timeout: float = TIMEOUT,
     **overrides: Any,
 ) -> Plan:
-    """Fill in what the user left open.
+    """Return the settings of a run, with defaults for the arguments that are None.
 
-    ``full=None`` means the book's recipe if every framework that is to run and is there sees a GPU,
-    else the quick one. NumPy, which would take days, is left out of a full run unless it is named. A
-    quick run takes the images that it finds here, else the sample; a full run downloads them. ``data``
-    names a folder, or is ``"sample"``. ``overrides`` are fields of every net's recipe.
+    ``full=None`` chooses the book's recipe if every framework that runs and is installed sees a GPU.
+    Otherwise it chooses the quick recipe. A full run leaves NumPy out unless ``names`` contains it:
+    NumPy would take days. A full run downloads missing images; a quick run uses the sample instead.
+    ``data`` is a folder or ``"sample"``. ``overrides`` are fields for the recipe of every net.
     """
     models, pythons = [zoo.get(model).name for model in models], dict(pythons or {})
     if not models:
-        raise RunError(f"no net is named; nets are {', '.join(zoo.ZOO)}")
+        raise RunError(f"models must name at least one net; known models: {', '.join(zoo.ZOO)}")
     for name in (*(names or ()), *pythons):
         backends.framework(name)
     check_workers(parallel, timeout)
-    for what, given in (("nets", models), ("backends", list(names or ()))):
-        twice = sorted({name for name in given if given.count(name) > 1})
-        if twice:
-            raise RunError(f"{what}: {', '.join(twice)} is named more than once")
+    for what, given in (("models", models), ("backends", list(names or ()))):
+        repeated = sorted({name for name in given if given.count(name) > 1})
+        if repeated:
+            raise RunError(f"{what} must be distinct, got {', '.join(repeated)} more than once")
     if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", device):
-        raise RunError(f"unknown device {device!r}; devices are cpu, gpu, gpu:1, …")
-    there = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
+        raise RunError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
+    installed = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
-        here = [n for n in names or there if n != backends.REFERENCE and n in there]
-        may_use_gpu = device != "cpu" and bool(here) and backends.gpu_hardware()
+        usable = [n for n in names or installed if n != backends.REFERENCE and n in installed]
+        may_use_gpu = device != "cpu" and bool(usable) and backends.gpu_hardware()
         full = may_use_gpu and all(
-            _uses_gpu(models[0], name, pythons.get(name, sys.executable)) for name in here
+            _uses_gpu(models[0], name, pythons.get(name, sys.executable)) for name in usable
         )
     overrides = {key: v for key, v in overrides.items() if v is not None}
     chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != backends.REFERENCE or not full))
-    if not any(name in there for name in chosen if name != backends.REFERENCE):
-        overrides["numpy_batches"] = None  # it is alone, and has the time
+    if not any(name in installed for name in chosen if name != backends.REFERENCE):
+        overrides["numpy_batches"] = None  # only NumPy runs, so it trains on all batches
     recipes = {model: _recipe(model, full, overrides) for model in models}
     return Plan(recipes, _images(data, full), chosen, pythons, parallel, timeout, named=bool(names))
 
 
 def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
-    """A net's recipe, with no more examples than ALEXNET_SUBSET allows."""
+    """Return a net's recipe, with no more examples than ALEXNET_SUBSET allows."""
     recipe = replace(recipe_for(model, full), **overrides)
     train, test = limits((recipe.train_examples, recipe.test_examples))
     return replace(
@@ -102,7 +105,7 @@ def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
 
 
 def _images(data: str | None, full: bool) -> str | None:
-    """The folder of the images; None for the sample."""
+    """Return the folder of the images, or None for the sample."""
     if data == "sample" or (data is None and sample_is_named()):
         return None
     if data is not None or full or os.environ.get(ENVIRONMENT):
@@ -112,25 +115,26 @@ def _images(data: str | None, full: bool) -> str | None:
 
 
 def check_workers(parallel: int, timeout: float) -> None:
-    """Raise RunError unless both numbers are in range."""
+    """Raise RunError unless ``parallel`` is at least 1 and the timeout is in range."""
     if parallel < 1:
-        raise RunError(f"parallel must be at least 1, not {parallel}")
+        raise RunError(f"parallel must be at least 1, got {parallel}")
     check_timeout(timeout)
 
 
 def check_timeout(seconds: float) -> None:
-    """Raise RunError unless the seconds are in range."""
+    """Raise RunError unless the timeout is above 0 and at most LONGEST_TIMEOUT."""
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise RunError(
-            f"timeout must be above 0 and at most {LONGEST_TIMEOUT:,.0f} seconds, not {seconds:g}"
+            f"timeout must be above 0 and at most {LONGEST_TIMEOUT:,.0f} seconds, got {seconds:g}"
         )
 
 
 def interpreters(options: Sequence[str]) -> dict[str, str]:
-    """The interpreter of each backend that is to have one of its own.
+    """Return the interpreters that the options give, by backend.
 
-    An option is ``name=path``, or a TOML file with such lines in a table ``[python]``. Raises
-    RunError for anything else, and for a path that is not a program.
+    An option is ``name=path``, or a TOML file with lines ``name = "path"`` in a table ``[python]``.
+    Raises RunError for any other option and for a path that is not a program, and BackendError for an
+    unknown backend.
     """
     found: dict[str, str] = {}
     for option in options:
@@ -138,11 +142,11 @@ def interpreters(options: Sequence[str]) -> dict[str, str]:
         found |= {name: path} if equals else _interpreters_of(Path(option))
     for name, path in found.items():
         backends.framework(name)
-        given = os.path.expanduser(path)  # noqa: PTH111  (pathlib would drop ./, which has a meaning)
-        # Made absolute, but not resolved: an environment is known by its link.
+        given = os.path.expanduser(path)  # noqa: PTH111  (pathlib would turn ./python into python)
+        # Absolute, but not resolved: Python finds a virtual environment by the link inside it.
         found[name] = str(Path(given).absolute()) if os.sep in given else given
         if shutil.which(found[name]) is None:
-            raise RunError(f"--python {name}={path}: there is no program of that name")
+            raise RunError(f"--python {name}={path}: is not an executable program")
     return found
 
 
@@ -151,7 +155,7 @@ def _interpreters_of(file: Path) -> dict[str, str]:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("python")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise RunError(f"--python {file}: is neither name=path nor a TOML file ({why})") from None
+        raise RunError(f"--python {file}: must be name=path or a TOML file ({why})") from None
     if not isinstance(table, dict) or not all(isinstance(path, str) for path in table.values()):
         raise RunError(
             f"--python {file}: must have a table [python] with lines such as "
@@ -161,13 +165,14 @@ def _interpreters_of(file: Path) -> dict[str, str]:
 
 
 def describe_data(root: str | None) -> str:
-    """One line that says where a run's images come from."""
+    """Return one line that names the source of a run's images."""
     if root is None:
-        return "the sample of Fashion-MNIST in this package (5,000 and 1,000 images)"
+        return "the Fashion-MNIST sample in this package (5,000 training and 1,000 test images)"
     return f"Fashion-MNIST in {root}"
 
 
 def _uses_gpu(model: str, backend: str, python: str) -> bool:
+    """Return whether a worker with this backend and interpreter would run on a GPU."""
     job = Job(model, backend, recipe_for(model, False), 0, None, kind="report")
     with closing(processes.run([processes.Task(job, python)], TIMEOUT)) as events:
         return any(event.get("on_gpu") for _, event in events)

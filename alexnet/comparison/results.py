@@ -1,4 +1,4 @@
-"""The results of a comparison: rows, a table, a picture, a folder."""
+"""The results of a comparison, and the folder that stores them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-FORMAT = 3  # of comparison.json
+FORMAT = 3  # version of the layout of comparison.json
 SAVED = {"format", "alexnet", "begun", "data", "plan", "seed", "device", "rows"}
+# What reading a damaged file can raise.
 UNREADABLE = (
     OSError,
     ValueError,
@@ -46,48 +47,54 @@ class Comparison:
     seed: int
     device: str | None
     folder: Path
-    begun: str  # local time, to the second, as ISO 8601 has it
+    begun: str  # local time in ISO 8601, to the second
     rows: list[Row] = field(default_factory=list)
-    version: str = __version__  # of this library, when the run was made
+    version: str = __version__  # of the library that made the run
     interrupted: bool = False
 
     @property
     def models(self) -> list[str]:
+        """The names of the nets."""
         return list(self.plan.recipes)
 
     @property
     def data(self) -> str:
-        """Where the images came from."""
+        """A line that names the source of the images."""
         return describe_data(self.plan.root)
 
     @property
     def histories(self) -> list[History]:
+        """The histories of the rows that have a result."""
         return [row.history for row in self.rows if row.history is not None]
 
     def __repr__(self) -> str:
-        """The table, as text."""
+        """Return the summary as text."""
         from alexnet.views.tables import as_text
 
         return as_text([f"Images: {self.data}", *self.summary()])
 
     def _repr_html_(self) -> str:
-        """The table and the curves, as a notebook shows them."""
+        """Return the summary and the curves as HTML for a notebook."""
         from alexnet.views.tables import as_html
 
         return as_html(self.summary(), [self.plot()] if self.histories else [])
 
     def plot(self) -> Figure:
-        """The loss and accuracy curves of all backends, a row of pictures for each net."""
+        """Plot loss and accuracy of all backends, with a row of axes for each net.
+
+        Raises DataError if no row has a result.
+        """
         return plot_by_net(self.histories)
 
     def summary(self) -> list[str | Table]:
-        """What to print: a line for each recipe, the table of rows, a line for each problem."""
+        """Return what to print: a line per recipe, the table of rows, a line per problem."""
         from alexnet.comparison.table import problems, recipe_lines, rows_table
 
         recipes = recipe_lines(self.plan.recipes, self.seed)
         return [*recipes, rows_table(self.rows), *problems(self.rows)]
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain values for JSON."""
         return {
             "format": FORMAT,
             "alexnet": self.version,
@@ -101,7 +108,7 @@ class Comparison:
 
     @classmethod
     def load(cls, folder: Path) -> Comparison:
-        """Read the folder of a run. Raises RunError if it does not hold one."""
+        """Read the comparison in a run's folder. Raises RunError if it is missing or damaged."""
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
@@ -109,8 +116,10 @@ class Comparison:
                 return cls._restored(unsealed(saved), folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise RunError(f"{file}: cannot be read as a comparison ({why})") from None
-        raise RunError(f"{file}: is of format {saved.get('format')!r}; this version reads {FORMAT}")
+            raise RunError(f"{file}: cannot read the comparison ({why})") from None
+        raise RunError(
+            f"{file}: has format {saved.get('format')!r}; this version of alexnet reads format {FORMAT}"
+        )
 
     @classmethod
     def _restored(cls, saved: dict[str, Any], folder: Path) -> Comparison:
@@ -118,7 +127,7 @@ class Comparison:
         if wrong:
             raise ValueError(f"wrong or missing: {', '.join(sorted(wrong))}")
         plan = saved["plan"]
-        if isinstance(plan, dict) and "silence" in plan:  # the name of this field before 0.1.0
+        if isinstance(plan, dict) and "silence" in plan:  # the old name of this field, before 0.1.0
             plan["timeout"] = plan.pop("silence")
         found = cls(
             from_json(Plan, plan, "plan"),
@@ -133,26 +142,26 @@ class Comparison:
         return found
 
     def _check(self) -> None:
-        """Raise ValueError, or an error of this library, unless the parts fit each other."""
+        """Raise ValueError or an AlexNetError if the settings are bad or the rows do not fit them."""
         for model, recipe in self.plan.recipes.items():
             net_for(model, recipe)
             check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, self.seed)
             for name in ("batch_size", "train_examples", "test_examples", "numpy_batches"):
                 number = getattr(recipe, name)
                 if number is not None and number < 1:
-                    raise ValueError(f"{name} must be at least 1, not {number}")
+                    raise ValueError(f"{name} must be at least 1, got {number}")
         check_workers(self.plan.parallel, self.plan.timeout)
         for name in (*self.plan.names, *self.plan.pythons):
             framework(name)
-        wanted = {(model, name) for model in self.plan.recipes for name in self.plan.names}
-        if sorted(wanted) != sorted((row.model, row.backend) for row in self.rows):
-            raise ValueError("its rows are not those of its plan")
+        planned = {(model, name) for model in self.plan.recipes for name in self.plan.names}
+        if sorted(planned) != sorted((row.model, row.backend) for row in self.rows):
+            raise ValueError("the rows do not match the models and backends of the plan")
         for row in self.rows:
             if row.history is not None:
                 check_finished(row.history)
 
     def save(self) -> None:
-        """Write comparison.json, table.txt and curves.png into the run's folder."""
+        """Write comparison.json, table.txt and curves.png to the run's folder."""
         with replacing(self.folder / "comparison.json") as new:
             new.write_text(
                 json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False) + "\n",
@@ -160,10 +169,10 @@ class Comparison:
             )
         with replacing(self.folder / "table.txt") as new:
             new.write_text(repr(self), encoding="utf-8")
-        if self.histories:  # the figures are worth more than their picture
+        if self.histories:  # an error in the picture must not lose the results
             with suppress(Exception), replacing(self.folder / "curves.png") as new:
                 self.plot().savefig(new, dpi=150)
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
+    raise ValueError(f"{constant} is not a JSON number")

@@ -15,34 +15,35 @@ from alexnet.training.history import History
 
 @dataclass
 class Row:
-    """One net in one backend: its part of a comparison."""
+    """The results of one net in one backend."""
 
     model: str
     backend: str
-    problem: str = ""  # why there is no history
+    problem: str = ""  # why the row has no history
     version: str = ""
     device: str = ""
     machine: str = ""  # where it ran: processor, cores, memory, system, Python
-    threads: str = ""  # that it was given
+    threads: str = ""  # the worker's number of threads
     history: History | None = None
-    peak_memory: int | None = None  # bytes; of the process, or of the GPU
-    logits_difference: float | None = None  # largest, over the largest logit of the reference
+    peak_memory: int | None = None  # bytes, of the process or of the GPU
+    logits_difference: float | None = None  # largest, divided by the reference's largest logit
     answers: Answers | None = None
-    parity: Differences | None = None  # of `alexnet.parity.check.SELF_TEST`
-    note: str = ""
-    missing: bool = False  # its framework is not installed
+    parity: Differences | None = None  # in `alexnet.parity.check.SELF_TEST`
+    note: str = ""  # remarks on the result
+    missing: bool = False  # whether the framework is not installed
 
     @property
     def name(self) -> str:
-        """The beginning of the names of its files."""
+        """The start of the names of the row's files."""
         return f"{self.model}-{self.backend}"
 
     @property
     def finished(self) -> bool:
-        """Whether its worker has sent everything."""
+        """Whether the row has its history, answers and parity figures."""
         return None not in (self.history, self.answers, self.parity)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain values for JSON."""
         return vars(self) | {
             "history": self.history and self.history.to_dict(),
             "answers": self.answers and asdict(self.answers),
@@ -52,50 +53,57 @@ class Row:
 
 @dataclass(frozen=True)
 class Answers:
-    """The prediction of a trained net for each test image, in order. Raises ValueError for bad values."""
+    """A trained net's predictions for the test images, in order. Raises ValueError for bad values."""
 
-    classes: list[int]
-    probabilities: list[float | None]  # of that class, in [0, 1]; None: of a net that has diverged
+    classes: list[int]  # the predicted labels, at least 0
+    probabilities: list[float | None]  # of these classes, in [0, 1]; None: the net has diverged
 
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.probabilities):
             raise ValueError(
-                f"{len(self.classes)} classes, {len(self.probabilities)} probabilities"
+                "classes and probabilities must have the same length, "
+                f"got {len(self.classes)} and {len(self.probabilities)}"
             )
         if min(self.classes, default=0) < 0:
-            raise ValueError(f"classes cannot be {min(self.classes)}")
+            raise ValueError(f"classes must be at least 0, got {min(self.classes)}")
         for p in self.probabilities:
             if p is not None and not 0 <= p <= 1:
-                raise ValueError(f"probabilities cannot be {p}")
+                raise ValueError(f"probabilities must be in [0, 1], got {p}")
 
 
 def check_finished(history: History) -> History:
-    """Return the history. Raises ValueError unless it has whole epochs, as the report needs them."""
+    """Return the history of a finished run. Raises ValueError if the report could not show it."""
     if not history.epochs or not history.steps:
-        raise ValueError("a history of a whole run has an epoch and a step")
+        raise ValueError(
+            "the history of a finished run must have at least one epoch and one step, "
+            f"got {len(history.epochs)} epochs and {len(history.steps)} steps"
+        )
     seconds = [s["seconds"] for s in history.steps] + [e.seconds for e in history.epochs]
     if not all(0 <= s < math.inf for s in seconds):
-        raise ValueError("a history's seconds are finite and not below 0")
+        raise ValueError("seconds in a history must be finite and at least 0")
     if not all(s["examples"] >= 1 for s in history.steps):
-        raise ValueError("a history's steps have an example at least")
-    clock = history.timed_seconds if history.timed_examples else history.warmup_seconds
-    if not 0 < clock < math.inf:
-        raise ValueError("a history's speed is finite and above 0")
+        raise ValueError("every step in a history must have at least 1 example")
+    timed_seconds = history.timed_seconds if history.timed_examples else history.warmup_seconds
+    if not 0 < timed_seconds < math.inf:
+        raise ValueError(
+            f"the training time in a history must be finite and above 0, got {timed_seconds} s"
+        )
     known = {"train_examples": int, "test_examples": int, "test_crc32": str}
     for name, kind in known.items():
         if type(history.settings.get(name)) is not kind:
-            raise ValueError(f"a history's {name} cannot be {history.settings.get(name)!r:.60}")
+            value = history.settings.get(name)
+            raise ValueError(f"{name} in a history must be {kind.__name__}, got {value!r:.60}")
     return history
 
 
 def labels(rows: Sequence[Row]) -> dict[str, str]:
-    """Labels of rows in tables, by row name: the backend, and the net if there are several."""
+    """Return row labels for tables, by row name: the backend, after the net if there are several."""
     several = len({row.model for row in rows}) > 1
     return {row.name: f"{row.model} {row.backend}" if several else row.backend for row in rows}
 
 
 def titles(rows: Sequence[Row]) -> dict[str, str]:
-    """Titles of rows in sentences, by row name: PyTorch; or lenet in PyTorch."""
+    """Return row titles for sentences, by row name: "PyTorch", or "lenet in PyTorch"."""
     several = len({row.model for row in rows}) > 1
-    called = {row.name: framework(row.backend).title for row in rows}
-    return {row.name: f"{row.model} in {called[row.name]}" for row in rows} if several else called
+    names = {row.name: framework(row.backend).title for row in rows}
+    return {row.name: f"{row.model} in {names[row.name]}" for row in rows} if several else names

@@ -29,20 +29,23 @@ from alexnet.training.recipes import Recipe, net_for
 from alexnet.workers import processes
 from alexnet.workers.job import Job, initial_logits
 
-CHECKPOINTS = "checkpoints"  # in a run's folder, of the rows that are not finished
+CHECKPOINTS = "checkpoints"  # in a run's folder, for the rows that are not finished
 
 
 class Watcher(Protocol):
-    """Methods that a comparison calls while it runs."""
+    """The methods that a comparison calls while it runs."""
 
-    def begin(self, rows: Sequence[Row]) -> None: ...
+    def begin(self, rows: Sequence[Row]) -> None:
+        """Called before the workers start. ``rows``: the rows that will run."""
 
     def event(self, row: Row, event: dict[str, Any]) -> None:
-        """An event of `alexnet.workers.events`, or ``start`` or ``end``."""
+        """Called for each event of `alexnet.workers.events`, and for ``start`` and ``end``."""
 
-    def finish(self, row: Row) -> None: ...
+    def finish(self, row: Row) -> None:
+        """Called when a row's worker has ended, or cannot start."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """Called at the end, also after Ctrl-C."""
 
 
 class NullWatcher:
@@ -75,27 +78,29 @@ def compare(
     timeout: float = TIMEOUT,
     **recipe: Any,
 ) -> Comparison:
-    """Train a net in every framework, each in a process of its own, and set them side by side.
+    """Train nets in every framework and compare the results.
 
-    All get the same images in the same order and the same initial weights. In a notebook a table and
-    the curves are shown while it runs, and the comparison shows both. Its folder holds all that came
-    of it, and a report: ``report.html``.
+    Each net trains in each framework, in a separate process. All frameworks get the same images in the
+    same order and the same initial weights. In a notebook, a table and the curves show the progress, and
+    then the result. The run's folder gets all results and a report, ``report.html``.
 
     Parameters
     ----------
-    models : a name of `alexnet.spec.zoo`, or several.
-    backends : their names; default: all.
-    full : the book's recipe, or (False) one for a CPU; default: full if every framework sees a GPU.
-    data : folder of the four IDX files, or ``"sample"``; default: those found here, else the sample.
-    device : ``"cpu"``, ``"gpu"``, ``"gpu:1"``; default: a GPU, else the CPU.
-    seed : of the weights, the images' order and dropout.
+    models : the name of a net in `alexnet.spec.zoo`, or several names.
+    backends : names of the backends; default: all.
+    full : True: the book's recipe. False: a quick one for a CPU. Default: full if every framework sees
+        a GPU.
+    data : folder with the four IDX files, or ``"sample"``; default: the files on this machine, else the
+        sample (a full run downloads the files instead).
+    device : ``"cpu"``, ``"gpu"``, ``"gpu:1"``; default: a GPU if there is one, else the CPU.
+    seed : of the weights, the order of the images and dropout.
     out : the run's folder; default: ``runs/<model>-<time>``.
-    pythons : the interpreter of each backend that is to have one of its own.
-    parallel : backends at a time, each with a GPU and its share of the cores.
-    timeout : seconds of silence after which a backend is given up.
+    pythons : interpreters by backend name, for backends that need their own environment.
+    parallel : number of workers that run at the same time; each gets a GPU and its share of the cores.
+    timeout : seconds without an event after which a worker is stopped.
     recipe : fields of `alexnet.training.recipes.Recipe`, such as ``num_epochs=2, lr=0.1``.
 
-    Raises SpecError, BackendError, DataError or RunError before anything is run.
+    Raises SpecError, BackendError, DataError or RunError before any worker starts.
 
     >>> import tempfile
     >>> small = dict(data="sample", train_examples=64, test_examples=32, num_epochs=1)
@@ -106,7 +111,7 @@ def compare(
     unknown = recipe.keys() - Recipe.__dataclass_fields__.keys()
     if unknown:
         raise RunError(
-            f"a recipe has no {', '.join(sorted(unknown))}; it has "
+            f"unknown recipe field {', '.join(sorted(unknown))}; known fields: "
             f"{', '.join(Recipe.__dataclass_fields__)}"
         )
     planned = plan(
@@ -142,15 +147,16 @@ def run_plan(
     out: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Comparison:
-    """Carry out a plan. Its folder (default: ``runs/<model>-<time>``) is written anew after each row.
+    """Run a plan. Saves the results in the run's folder after each row.
 
-    A backend that is not installed or that dies is a row that says why; the others go on. Ctrl-C ends
-    all workers and gives what there is.
+    The folder defaults to ``runs/<model>-<time>``. If a backend is not installed or its worker dies, its
+    row gives the reason, and the other rows still run. Ctrl-C stops all workers and returns the results
+    so far. Raises SpecError, DataError or RunError for settings that no worker could use.
     """
     rows = [Row(model, name) for model in plan.recipes for name in plan.names]
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
     comparison = Comparison(plan, seed, device, out or Path("runs"), begun, rows)
-    # Refuse here what every worker would refuse.
+    # Raise here, before the folder is made, what every worker would raise.
     for model, recipe in plan.recipes.items():
         net_for(model, recipe)
         check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
@@ -160,12 +166,16 @@ def run_plan(
 
 
 def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
-    """Continue a run: each row from its last epoch, and what is missing of answers and parity."""
+    """Continue the unfinished run in a folder.
+
+    A row resumes after its last complete epoch. A trained row only adds missing answers and parity.
+    Raises RunError if the folder holds no readable run, or if another process is running it.
+    """
     return _run_locked(Comparison.load(folder), watcher or NullWatcher(), resumed=True)
 
 
 def _new_folder(models: str, out: Path | None) -> Path:
-    """A folder that no other run has, not even one that begins in the same second."""
+    """Create and return a folder that no other run uses, even one that starts in the same second."""
     name = f"{models}-{datetime.now():%Y%m%d-%H%M%S}"
     for number in itertools.count(1):
         folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
@@ -174,21 +184,19 @@ def _new_folder(models: str, out: Path | None) -> Path:
         except FileExistsError:
             if out is None:
                 continue
-            raise RunError(f"{folder}: is a file; a run needs a folder") from None
+            raise RunError(f"{folder}: must be a folder, got a file") from None
         except OSError as error:
-            raise RunError(
-                f"{folder}: the run's folder cannot be made ({error.strerror})"
-            ) from None
+            raise RunError(f"{folder}: cannot create the run's folder ({error.strerror})") from None
         if (folder / "comparison.json").exists() or (folder / CHECKPOINTS).exists():
             raise RunError(
-                f"{folder}: holds a comparison already; --resume {folder} goes on with it"
+                f"{folder}: already holds a comparison; use --resume {folder} to continue it"
             )
         return folder
-    raise AssertionError("there is always another number")
+    raise AssertionError("itertools.count never ends")
 
 
 def _run_locked(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:
-    """Run every row that is unfinished. Raises RunError if another process is doing so."""
+    """Run all unfinished rows. Raises RunError if another process holds the folder's lock."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(comparison.folder / ".lock", timeout=0)
@@ -196,10 +204,10 @@ def _run_locked(comparison: Comparison, watcher: Watcher, resumed: bool = False)
         with lock:
             return _run_unfinished(comparison, watcher, resumed)
     except Timeout:
-        raise RunError(f"{comparison.folder}: another process is at work on this run") from None
+        raise RunError(f"{comparison.folder}: another process is running this comparison") from None
     except OSError as error:
         raise RunError(
-            f"{comparison.folder}: cannot be written to ({error.strerror or error})"
+            f"{comparison.folder}: cannot write to the folder ({error.strerror or error})"
         ) from None
 
 
@@ -242,18 +250,18 @@ def _run_unfinished(comparison: Comparison, watcher: Watcher, resumed: bool) -> 
     except KeyboardInterrupt:
         comparison.interrupted = True
         for attempt in attempts.values():
-            attempt.interrupt(f"--resume {comparison.folder} goes on with it")
+            attempt.interrupt(f"use --resume {comparison.folder} to continue")
         _delete_checkpoints(comparison)
         comparison.save()
     finally:
         watcher.end()
-    with suppress(OSError):  # there are some in it
+    with suppress(OSError):  # fails if checkpoints are left in it
         (comparison.folder / CHECKPOINTS).rmdir()
     return comparison
 
 
 def _job(comparison: Comparison, row: Row) -> Job:
-    """The job of a row's worker."""
+    """Return the job for a row's worker."""
     return Job(
         row.model,
         row.backend,
@@ -266,12 +274,12 @@ def _job(comparison: Comparison, row: Row) -> Job:
 
 
 def _checkpoint(comparison: Comparison, row: Row) -> Path:
-    """The checkpoint of a row's worker, which is deleted when the row is finished."""
+    """Return the path of a row's checkpoint, which is deleted when the row is finished."""
     return (comparison.folder / CHECKPOINTS / f"{row.name}.safetensors").absolute()
 
 
 def _reference(comparison: Comparison, model: str) -> np.ndarray:
-    """The initial logits in double precision."""
+    """Return the reference's initial logits (N, classes) in float64."""
     job = _job(comparison, Row(model, backends.REFERENCE))
     table = net_for(model, job.recipe)
     reference = backends.load(backends.REFERENCE)
@@ -281,7 +289,10 @@ def _reference(comparison: Comparison, model: str) -> np.ndarray:
 
 
 def _is_unfinished(comparison: Comparison, row: Row) -> bool:
-    """Whether a worker must run: there is no result, or answers are missing and the net is kept."""
+    """Return whether a worker must run for this row.
+
+    It must if the row has no result, or if the row lacks answers or parity and its checkpoint exists.
+    """
     return row.history is None or (not row.finished and _checkpoint(comparison, row).exists())
 
 
@@ -293,7 +304,7 @@ def _delete_checkpoints(comparison: Comparison) -> None:
 
 
 def _note_if_shortened(comparison: Comparison, row: Row) -> str:
-    """The note for a row that does not train on all images; else empty."""
+    """Return the note for a row that does not train on all images, else an empty string."""
     recipe = comparison.plan.recipes[row.model]
     batches = recipe.numpy_batches if row.backend == backends.REFERENCE else None
     if batches is None or batches * recipe.batch_size >= recipe.train_examples:

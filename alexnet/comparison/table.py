@@ -1,4 +1,4 @@
-"""A comparison in lines and a table."""
+"""A comparison as lines of text and a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alexnet.views.tables import LAYOUT
 
 
 def recipe_lines(recipes: Mapping[str, Recipe], seed: int) -> list[str]:
-    """What every backend is given, a line for each net."""
+    """Return one line for each net, with the settings that all backends get."""
     return [
         f"{model} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
         f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}, momentum {r.momentum:g}"
@@ -22,11 +22,10 @@ def recipe_lines(recipes: Mapping[str, Recipe], seed: int) -> list[str]:
 
 
 def rows_table(rows: Sequence[Row]) -> Table:
-    """A row for each backend, under its net where there are several: the last epoch's loss and
-    accuracies, speed, memory, parity.
+    """Return a table with one row for each backend, grouped by net if there are several.
 
-    ``Δ logits`` is the largest difference of the initial logits from the reference in double
-    precision, over the largest logit.
+    It shows the last epoch's loss and accuracies, examples per second and peak memory. ``Δ logits`` is the
+    largest difference of the initial logits from the float64 reference, divided by its largest logit.
     """
     table = Table(**LAYOUT)
     for name in ("backend", "version", "device"):
@@ -45,10 +44,10 @@ def rows_table(rows: Sequence[Row]) -> Table:
 
 
 def problems(rows: Sequence[Row]) -> list[str]:
-    """A line for each row that did not come through, or not well, saying why."""
-    titled = titles(rows)
-    said = ((titled[row.name], row.problem or row.note) for row in rows)
-    return [f"{title}: {text}" for title, text in said if text]
+    """Return one line for each row that has a problem or a note."""
+    names = titles(rows)
+    texts = ((names[row.name], row.problem or row.note) for row in rows)
+    return [f"{name}: {text}" for name, text in texts if text]
 
 
 def _cells(row: Row) -> list[str]:

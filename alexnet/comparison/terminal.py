@@ -1,4 +1,4 @@
-"""The progress of a comparison in a terminal: a line for each row, all of them alive."""
+"""Shows the progress of a comparison in a terminal, with one line for each row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from alexnet.comparison.rows import Row, titles
 
-LONG = 600  # seconds; a run that will take longer says so
+LONG = 600  # seconds; for a longer run, an estimate of its time is printed
 STEPS_BEFORE_ESTIMATE = 3
 
 
@@ -23,7 +23,7 @@ def _column(name: str, width: int, **options: Any) -> TextColumn:
 
 
 class _ByNet(Progress):
-    """Bars under the names of their nets, where there are several."""
+    """Progress bars, under the names of their nets if there are several."""
 
     def get_renderables(self) -> Iterator[RenderableType]:
         models = list(dict.fromkeys(task.fields["model"] for task in self.tasks))
@@ -34,9 +34,9 @@ class _ByNet(Progress):
 
 
 class TerminalWatcher:
-    """Where stdout is a terminal: a bar, loss, accuracy, speed and time left for each row.
+    """Shows a bar, loss, accuracy, speed and time left for each row, if stdout is a terminal.
 
-    Anywhere else a line for each row when it is done. What went wrong is a line in both.
+    Otherwise it prints one line when a row is done. In both cases it prints one line for a failure.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class TerminalWatcher:
         empty: dict[str, Any] = dict.fromkeys(("steps", "loss", "test", "speed"), "")
         for row in rows:
             self.bars[row.name] = self.progress.add_task(
-                "", total=1, model=row.model, name=row.backend, left="waits", **empty
+                "", total=1, model=row.model, name=row.backend, left="waiting", **empty
             )
         self.progress.start()
 
@@ -72,9 +72,9 @@ class TerminalWatcher:
         match event["event"]:
             case "start":
                 self.begun[row.name] = time.monotonic()
-                self._show(row, left="starts")
+                self._show(row, left="starting")
             case "begin":
-                self._show(row, total=event["steps"], left="compiles")
+                self._show(row, total=event["steps"], left="compiling")
             case "step":
                 speed, left = event["examples_per_sec"], event["seconds_left"]
                 self._show(
@@ -87,9 +87,9 @@ class TerminalWatcher:
                 )
                 self._estimate(row, event)
             case "test":
-                self._show(row, left="tests")
+                self._show(row, left="testing")
             case "answers":
-                self._show(row, left="parity")
+                self._show(row, left="parity check")
             case "epoch":
                 self._show(row, test=f"test {event['epoch']['test_accuracy']:.3f}")
 
@@ -118,7 +118,7 @@ class TerminalWatcher:
         self.progress.update(self.bars[row.name], **fields)
 
     def _estimate(self, row: Row, event: dict[str, Any]) -> None:
-        """Before a long run: how long it will take at the speed measured in its first steps."""
+        """Print once how long a long run will take, at the speed of its first steps."""
         if (
             row.name in self.estimated
             or event["done"] < STEPS_BEFORE_ESTIMATE
@@ -128,13 +128,13 @@ class TerminalWatcher:
         self.estimated.add(row.name)
         if event["seconds_left"] > LONG:
             self.say(
-                f"{self.titles[row.name]}: about {duration(event['seconds_left'])} of training to come, "
+                f"{self.titles[row.name]}: about {duration(event['seconds_left'])} of training left, "
                 f"at {event['examples_per_sec']:.1f} examples/sec"
             )
 
 
 def duration(seconds: float) -> str:
-    """Seconds as one would say them.
+    """Return seconds as a short text.
 
     >>> duration(42), duration(400), duration(19_980)
     ('42 s', '6 min 40 s', '5 h 33 min')

@@ -1,1 +1,1 @@
-"""Where the images come from: known data sets, their files, the sample, and the resize."""
+"""The known datasets, their files, the sample in this package, and the resizing of images."""

@@ -1,4 +1,4 @@
-"""The data sets that this library knows: where they lie, and what their files must be."""
+"""The known datasets: where their files are, and the checksums of these files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Dataset:
 
     name: str
     title: str
-    sha256: tuple[str, str, str, str]  # of the decompressed FILES
-    places: tuple[str, ...]  # folders of other libraries and distributions
-    mirrors: tuple[str, ...]  # addresses to which a file's name and ".gz" is added
-    package: str  # Debian's, "" if none
+    sha256: tuple[str, str, str, str]  # of the decompressed files, in the order of `files.FILES`
+    places: tuple[str, ...]  # folders that other libraries and Linux distributions use
+    mirrors: tuple[str, ...]  # URLs; the file name and ".gz" are appended
+    package: str  # name of the Debian package, or ""
     labels: tuple[str, ...]
-    mean: float  # of the training pixels in [0, 1]
-    std: float
+    mean: float  # of the training pixels, scaled to [0, 1]
+    std: float  # of the same pixels
 
 
 FASHION_MNIST = Dataset(
@@ -30,8 +30,8 @@ FASHION_MNIST = Dataset(
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
     places=(
-        "data/FashionMNIST/raw",  # torchvision, as the book calls it
-        "../data/FashionMNIST/raw",
+        "data/FashionMNIST/raw",  # torchvision
+        "../data/FashionMNIST/raw",  # torchvision, as in the book
         "~/.keras/datasets/fashion-mnist",
         "~/.mxnet/datasets/fashion-mnist",
         "~/.cache/paddle/dataset/fashion-mnist",
@@ -58,7 +58,7 @@ FASHION_MNIST = Dataset(
     mean=0.2860,
     std=0.3530,
 )
-"""60,000 and 10,000 pictures of clothes (Xiao, Rasul & Vollgraf, 2017; MIT licence)."""
+"""60,000 training and 10,000 test images of clothes (Xiao, Rasul & Vollgraf, 2017; MIT licence)."""
 
 MNIST = Dataset(
     name="mnist",
@@ -85,7 +85,7 @@ MNIST = Dataset(
     mean=0.1307,
     std=0.3081,
 )
-"""60,000 and 10,000 handwritten digits (LeCun, Bottou, Bengio & Haffner, 1998)."""
+"""60,000 training and 10,000 test images of handwritten digits (LeCun, Bottou, Bengio & Haffner, 1998)."""
 
 SAMPLE = Dataset(
     name="sample",
@@ -103,4 +103,4 @@ SAMPLE = Dataset(
     mean=FASHION_MNIST.mean,
     std=FASHION_MNIST.std,
 )
-"""5,000 and 1,000 images of Fashion-MNIST, balanced, that come with this package."""
+"""5,000 training and 1,000 test images of Fashion-MNIST, in balanced classes, inside this package."""

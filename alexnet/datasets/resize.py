@@ -1,4 +1,4 @@
-"""What happens to the pixels of an image on its way to a net, defined once for every backend."""
+"""Scaling, resizing and normalising of images, defined once for every backend."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class ImageTransform:
-    """uint8 pixels to float32: over 255, then ``R @ x @ R.T``, then ``(x - mean) / std``.
+    """The steps from uint8 pixels to float32 input: ``x / 255``, ``R @ x @ R.T``, ``(x - mean) / std``.
 
-    ``matrix`` is R, float32 (size out, size in), or None to keep the size.
+    ``matrix`` is R, float32 (size out, size in), or None to keep the size. ``mean`` and ``std`` are for
+    pixels in [0, 1].
     """
 
     matrix: np.ndarray | None = None
@@ -22,9 +23,10 @@ class ImageTransform:
     std: float = 1.0
 
     def apply(self, x: Any, to_tensor: Callable[[np.ndarray], Any]) -> Any:
-        """Pixels of a batch, a float32 tensor of any framework (B, H, W), to (B, S, S).
+        """Return the transformed batch, float32 (B, S, S).
 
-        ``to_tensor`` makes such a tensor of an array, on the same device.
+        ``x`` is a float32 tensor (B, H, W) of any framework, with pixels from 0 to 255. ``to_tensor`` turns
+        an array into a tensor of the same framework on the same device.
         """
         x = x / 255  # (B, H, W), in [0, 1]
         if self.matrix is not None:
@@ -34,12 +36,13 @@ class ImageTransform:
 
 @lru_cache(maxsize=8)
 def resize_matrix(size_out: int, size_in: int) -> np.ndarray:
-    """Bilinear interpolation with half-pixel centres along one axis: float32 (size_out, size_in).
+    """Return the matrix R of bilinear interpolation along one axis: float32 (size_out, size_in).
 
-    A square image ``x`` is resized by ``R @ x @ R.T``. This is ``align_corners=False`` in PyTorch
-    and MXNet, ``tf.image.resize``, and ``align_mode=0`` in Paddle. No smoothing when shrinking.
+    ``R @ x @ R.T`` resizes a square image ``x``, with half-pixel centres. This equals
+    ``align_corners=False`` in PyTorch and MXNet, ``tf.image.resize``, and ``align_mode=0`` in Paddle.
+    Shrinking does not smooth the image.
 
-    The two weights of a row add up to one exactly, so values in [0, 1] stay there.
+    The two weights of a row add up to exactly one, so values in [0, 1] stay in [0, 1].
 
     >>> resize_matrix(4, 2)
     array([[1.  , 0.  ],
@@ -48,16 +51,16 @@ def resize_matrix(size_out: int, size_in: int) -> np.ndarray:
            [0.  , 1.  ]], dtype=float32)
     """
     centres = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
-    centres = centres.clip(0, size_in - 1)  # beyond the outermost pixels, their own values
+    centres = centres.clip(0, size_in - 1)  # outside the outermost centres, use the edge pixel
     left = np.floor(centres).astype(int)
     right = np.minimum(left + 1, size_in - 1)
-    share = centres - left  # of the right pixel
-    # Round the larger weight to float32; one minus it is then exact, and so is their sum.
-    larger = np.maximum(share, 1 - share).astype(np.float32)
+    right_weight = centres - left
+    # Round the larger weight to float32. Then 1 - larger is exact, and larger + smaller is exactly 1.
+    larger = np.maximum(right_weight, 1 - right_weight).astype(np.float32)
     smaller = np.float32(1) - larger
     rows = np.arange(size_out)
     matrix = np.zeros((size_out, size_in), np.float32)
-    np.add.at(matrix, (rows, left), np.where(share > 0.5, smaller, larger))
-    np.add.at(matrix, (rows, right), np.where(share > 0.5, larger, smaller))
-    matrix.flags.writeable = False  # it is shared
+    np.add.at(matrix, (rows, left), np.where(right_weight > 0.5, smaller, larger))
+    np.add.at(matrix, (rows, right), np.where(right_weight > 0.5, larger, smaller))
+    matrix.flags.writeable = False  # the cache returns the same array to all callers
     return matrix

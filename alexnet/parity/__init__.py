@@ -1,1 +1,1 @@
-"""Same net, same numbers: what every backend computes, compared with the reference."""
+"""Parity: checks that every backend computes the same numbers as the NumPy reference."""

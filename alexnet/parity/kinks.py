@@ -1,9 +1,9 @@
 """Finds inputs so close to a kink of ReLU or max-pooling that float32 rounding flips the gradient.
 
-ReLU has a kink at zero, max-pooling where the two largest values of a window are equal. Close to a kink,
-rounding decides which branch a unit takes, and its gradient is then a different one. A net with millions
-of units has a few such units for every image. So gradients in single precision are compared on images that
-stay away from all kinks.
+ReLU has a kink at zero. Max-pooling has a kink where the two largest values of a window are equal. Close
+to a kink, rounding decides which branch a unit takes, and the two branches have different gradients. A net
+with millions of units has a few such units for every image. So float32 gradients are compared on images
+that are not close to any kink.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ import numpy as np
 from alexnet.backends.reference import MaxPool, ReLU, Sequential
 
 WIDTH = 1e-5
-"""Width of a kink, over the root mean square of a layer's input. Few float32 sums are off by more."""
+"""Distance to a kink that counts as close, relative to the root mean square of a layer's input.
+
+Few float32 sums have a larger rounding error.
+"""
 
 PATCH = 0.1
-"""Side of the square that is marked around a kink, over the side of the image."""
+"""Side of the square that is marked around a unit's place, relative to the side of the image."""
 
 
 def near_kinks(net: Sequential, X: np.ndarray) -> np.ndarray:
-    """The parts of images (B, C, H, W) on which a net of the reference stands on a kink, in training.
+    """Return a mask of the pixels that put a unit of ``net`` close to a kink in training.
 
-    bool (B, H, W), true around the place of each unit that does; another draw of those pixels moves it
-    away, and leaves most others as they are. Units without a place mark their whole image; for vectors
-    it is bool (B,). Values that are exactly zero or equal do not count: dropout and padding make them
-    so in any precision.
+    ``net`` is a net of the NumPy reference. For images (B, C, H, W) the mask is bool (B, H, W), true in a
+    square around the place of each such unit. New values for these pixels move the unit away from its
+    kink and leave most other units unchanged. A unit without a place marks the whole image. For vectors
+    (B, N) the mask is bool (B,). Exact zeros and ties do not count, because dropout and padding cause
+    them in any precision.
 
     >>> from alexnet import Net, build, spec
     >>> net = build(Net("tiny", (2,), (spec.ReLU(),)), backend="numpy")
@@ -35,9 +39,9 @@ def near_kinks(net: Sequential, X: np.ndarray) -> np.ndarray:
     found = np.zeros((len(X), *X.shape[2:]), bool)
     for layer in net.layers:
         if isinstance(layer, ReLU):
-            _mark(found, _near_zero(X, X))
+            _mark_squares(found, _near_zero(X, X))
         elif isinstance(layer, MaxPool):
-            _mark(found, _near_zero(_lead(layer, X), X))
+            _mark_squares(found, _near_zero(_margin(layer, X), X))
         X = layer.forward(X, True, net.rng)
     return found
 
@@ -46,8 +50,8 @@ def _near_zero(values: np.ndarray, X: np.ndarray) -> np.ndarray:
     return (np.abs(values) < WIDTH * np.sqrt(np.mean(X**2))) & (values != 0)
 
 
-def _lead(layer: MaxPool, X: np.ndarray) -> np.ndarray:
-    """By how much the largest value of each window exceeds the next: (B, C, H', W')."""
+def _margin(layer: MaxPool, X: np.ndarray) -> np.ndarray:
+    """Return the largest minus the second largest value of each window: (B, C, H', W')."""
     first = second = np.full((), -np.inf)
     for window_slice in layer.window_slices(X):
         second = np.maximum(second, np.minimum(first, window_slice))
@@ -55,8 +59,8 @@ def _lead(layer: MaxPool, X: np.ndarray) -> np.ndarray:
     return np.subtract(first, second, where=np.isfinite(second), out=np.full(first.shape, np.inf))
 
 
-def _mark(found: np.ndarray, near: np.ndarray) -> None:
-    """Set ``found`` (B, H, W) to true around the places of the units in ``near`` (B, C, H', W')."""
+def _mark_squares(found: np.ndarray, near: np.ndarray) -> None:
+    """Set ``found`` (B, H, W) to true in a square around each unit in ``near`` (B, C, H', W')."""
     if near.ndim < 4 or found.ndim < 3:
         found[near.reshape(len(near), -1).any(axis=1)] = True
         return

@@ -1,4 +1,4 @@
-"""Random nets that are valid: small, and awkward where frameworks differ."""
+"""Small, valid, random nets with the unusual settings in which frameworks differ."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from alexnet.spec import (
 )
 
 NORM = BatchNorm(momentum=0.25, epsilon=2**-10)
-"""With constants that are the same number in every precision: some frameworks keep them in float32."""
+"""Batch normalisation whose constants are exact in float32, in which some frameworks keep them."""
 
 
 def random_net(source: random.Random) -> Net:
-    """A valid net that is drawn from a source of random numbers.
+    """Return a valid net. ``source`` makes all random choices.
 
-    Odd and oblong images, one channel and several, groups, strides that do not divide, pools that
-    overlap or leave gaps, padding, every kind of layer; at the end a few classes.
+    The nets cover odd and non-square images, one or more channels, groups, padding, strides that do not
+    divide the size, pools that overlap or leave gaps, and every kind of layer. They end in 2 to 5 classes.
 
     >>> net = random_net(random.Random(3))
     >>> len(net.resolve().output_shape)
@@ -41,7 +41,7 @@ def random_net(source: random.Random) -> Net:
     layers: list[Layer] = []
     for _ in range(source.randint(0, 4)):
         channels = Net("random", shape, (*layers, ReLU())).resolve().output_shape[0]
-        _append(layers, shape, _image_layer(source, channels))
+        _append_if_valid(layers, shape, _image_layer(source, channels))
     if source.random() < 0.2:
         layers.append(GlobalAvgPool())
     layers.append(Flatten())
@@ -54,8 +54,8 @@ def random_net(source: random.Random) -> Net:
     return Net("random", shape, tuple(layers))
 
 
-def _append(layers: list[Layer], shape: tuple[int, ...], layer: Layer) -> None:
-    """Add a layer unless the image is too small for it."""
+def _append_if_valid(layers: list[Layer], shape: tuple[int, ...], layer: Layer) -> None:
+    """Append ``layer`` unless the image is too small for this layer."""
     try:
         Net("random", shape, (*layers, layer)).resolve()
     except SpecError:

@@ -1,4 +1,4 @@
-"""Differences from the reference as a table."""
+"""Differences from the NumPy reference as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alexnet.views.tables import LAYOUT
 
 
 def parity_table(differences: Sequence[Differences], dtype: str) -> Table:
-    """A row for each backend: its largest differences from the reference, and where the largest is."""
+    """Return a table of each backend's largest differences. A backend that does not agree is red."""
     table = Table(**LAYOUT)
     table.add_column("backend", no_wrap=True)
     for name in ("logits", "loss", "gradients", "weights"):

@@ -1,8 +1,7 @@
-"""The framework-neutral table of layers: what a net is before any framework renders it.
+"""Nets as framework-neutral tables of layers. Each backend builds its own net from such a table.
 
-A `Net` is a name, an input shape and a tuple of layers. `Net.resolve` walks the layers and gives, for
-each one, its shapes, parameters and costs. Every check of a spec lives here, so that the backends
-can render without looking.
+A `Net` is a name, an input shape and a tuple of layers. `Net.resolve` computes the shapes, parameters
+and costs of each layer. All checks of nets are in this package, so backends do not repeat them.
 
 Shapes leave out the batch axis: images are ``(channels, height, width)``, vectors ``(features,)``.
 

@@ -1,4 +1,4 @@
-"""The layers: what each one is called with, what it makes of a shape, and what it owns.
+"""The layers: their arguments, output shapes, parameters and costs.
 
 Shapes leave out the batch axis: images are ``(channels, height, width)``, vectors ``(features,)``.
 
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 
 def shape_text(shape: Shape) -> str:
-    """A shape as one reads it.
+    """Return a shape as readable text.
 
     >>> shape_text((96, 54, 54))
     '96×54×54'
@@ -30,16 +30,19 @@ def shape_text(shape: Shape) -> str:
 
 
 LAYERS: dict[str, type[Layer]] = {}
-"""Every layer by name, in the order of this file."""
+"""Every layer class by name, in the order of this file."""
 
 
 class TooSmall(SpecError):
-    """A window that does not fit: the one error for which a larger image is the answer."""
+    """A window that is larger than its input. A larger image avoids this error."""
 
 
 @dataclass_transform(frozen_default=True)
-def _layer(cls: type[L]) -> type[L]:
-    """Make a frozen dataclass whose constructor refuses wrong arguments with a SpecError; list it."""
+def _register(cls: type[L]) -> type[L]:
+    """Make ``cls`` a frozen dataclass and add it to `LAYERS`.
+
+    Its constructor raises SpecError for missing or unexpected arguments.
+    """
     cls = dataclass(frozen=True, repr=False)(cls)
     dataclass_init, signature = cls.__init__, inspect.signature(cls)
 
@@ -58,24 +61,28 @@ def _layer(cls: type[L]) -> type[L]:
 
 @dataclass(frozen=True, repr=False)
 class Layer:
-    """One row of the table. Subclasses say how shapes, parameters and arithmetic follow."""
+    """One row of a net's table: the base class of all layers.
+
+    Subclasses define the output shape, the parameters and the cost. Constructors raise SpecError for
+    wrong arguments.
+    """
 
     needs_image: ClassVar[bool] = False
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape that leaves the layer when ``shape`` goes in."""
+        """Return the output shape for an input of ``shape``. Raises SpecError if the input does not fit."""
         return shape
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
-        """Shapes of the arrays that the layer owns, in the neutral layout, by their short names."""
+        """Return the shapes of the layer's arrays by short name (``"weight"``), in the neutral layout."""
         return {}
 
     def macs(self, shape: Shape) -> int:
-        """Multiply-accumulates of one example's forward pass (convolutions and dense layers)."""
+        """Return the multiply-accumulates of one example's forward pass (0 except for Conv and Dense)."""
         return 0
 
     def to_dict(self) -> dict[str, int | float | str | None]:
-        """The layer's kind and all its arguments, in plain types.
+        """Return the layer's class name and all its arguments, in plain types.
 
         >>> Dropout(0.5).to_dict()
         {'layer': 'Dropout', 'rate': 0.5}
@@ -87,7 +94,9 @@ class Layer:
         }
 
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
-        """How one would call it: sizes and rates by position, others by name where not the default.
+        """Return the positional and the named arguments that make this layer.
+
+        Sizes and rates are positional. Other arguments are named, and left out if they have the default.
 
         >>> Conv(96, 11, stride=4, padding=1).arguments()
         ([96, 11], {'stride': 4, 'padding': 1})
@@ -103,7 +112,7 @@ class Layer:
         return positional, named
 
     def __repr__(self) -> str:
-        """As one would write it.
+        """Return the call that makes this layer.
 
         >>> Conv(96, 11, stride=4, padding=1)
         Conv(96, 11, stride=4, padding=1)
@@ -112,26 +121,26 @@ class Layer:
         parts = [*map(repr, positional), *(f"{name}={value!r}" for name, value in named.items())]
         return f"{type(self).__name__}({', '.join(parts)})"
 
-    def _refuse(self, rule: str) -> SpecError:
+    def _error(self, rule: str) -> SpecError:
         return SpecError(f"{self!r}: {rule}")
 
     def _require_integer(self, name: str, least: int) -> None:
         value = getattr(self, name)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise self._refuse(f"{name} must be a whole number of at least {least}, not {value!r}")
+            raise self._error(f"{name} must be a whole number of at least {least}, got {value!r}")
 
     def _require_number(self, name: str, least: float, *, strict: bool = False) -> None:
         value = getattr(self, name)
-        good = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
-        if not good or value < least or (strict and value == least):
+        is_number = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
+        if not is_number or value < least or (strict and value == least):
             bound = f"above {least}" if strict else f"of at least {least}"
-            raise self._refuse(f"{name} must be a finite number {bound}, not {value!r}")
+            raise self._error(f"{name} must be a finite number {bound}, got {value!r}")
 
 
 def _is_finite(value: Real) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
+    except OverflowError:  # an int that is too large for a float
         return False
 
 
@@ -140,26 +149,28 @@ L = TypeVar("L", bound=Layer)
 
 @dataclass(frozen=True, repr=False)
 class _Windowed(Layer):
-    """What convolutions and poolings share: a square window that slides over an image."""
+    """A layer with a square window that slides over an image: the base of convolution and pooling."""
 
     needs_image: ClassVar[bool] = True
 
-    def _slide(self, shape: Shape, kernel_size: int, stride: int, padding: int) -> tuple[int, int]:
-        """Rows and columns of window positions, rounded down as in all the seeds' frameworks."""
+    def _positions(
+        self, shape: Shape, kernel_size: int, stride: int, padding: int
+    ) -> tuple[int, int]:
+        """Return the numbers of window positions (rows, columns), rounded down as in all frameworks."""
         height, width = (size + 2 * padding for size in shape[1:])
         if min(height, width) < kernel_size:
             padded = f" padded to {(shape[0], height, width)}" if padding else ""
-            raise TooSmall(f"input {shape}{padded} is smaller than its window")
+            raise TooSmall(f"input {shape}{padded} is smaller than the window")
         return (height - kernel_size) // stride + 1, (width - kernel_size) // stride + 1
 
 
-@_layer
+@_register
 class Conv(_Windowed):
     """2-D convolution (cross-correlation) with bias.
 
-    Weight ``(out_channels, in_channels / groups, kernel_size, kernel_size)``, bias
-    ``(out_channels,)``. ``padding`` zeros are added on all four sides; positions are rounded down.
-    With ``groups`` the channels are split into that many convolutions side by side, as in the
+    The weight is ``(out_channels, in_channels / groups, kernel_size, kernel_size)``, the bias
+    ``(out_channels,)``. ``padding`` zeros are added on all four sides. The number of window positions
+    is rounded down. ``groups`` splits the channels into that many separate convolutions, as in the
     two-GPU AlexNet (Krizhevsky et al., 2012).
 
     >>> Conv(96, 11, stride=4, padding=1).output_shape((1, 224, 224))
@@ -177,14 +188,18 @@ class Conv(_Windowed):
             self._require_integer(name, 1)
         self._require_integer("padding", 0)
         if self.out_channels % self.groups:
-            raise self._refuse(
-                f"out_channels {self.out_channels} is not a multiple of groups {self.groups}"
+            raise self._error(
+                f"out_channels must be a multiple of groups ({self.groups}), got {self.out_channels}"
             )
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape[0] % self.groups:
-            raise SpecError(f"{shape[0]} input channels are not a multiple of groups {self.groups}")
-        return self.out_channels, *self._slide(shape, self.kernel_size, self.stride, self.padding)
+            raise SpecError(
+                f"input channels must be a multiple of groups ({self.groups}), got {shape[0]}"
+            )
+        return self.out_channels, *self._positions(
+            shape, self.kernel_size, self.stride, self.padding
+        )
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
         k = self.kernel_size
@@ -199,7 +214,7 @@ class Conv(_Windowed):
 
 @dataclass(frozen=True, repr=False)
 class _Pool(_Windowed):
-    """A window without parameters. ``stride=None`` means the window's size, as in the book."""
+    """A window without parameters. ``stride=None`` means ``stride=kernel_size``, as in the book."""
 
     kernel_size: int
     stride: int | None = None
@@ -211,40 +226,40 @@ class _Pool(_Windowed):
             self._require_integer("stride", 1)
         self._require_integer("padding", 0)
         if self.padding > self.kernel_size // 2:
-            raise self._refuse(
-                f"padding {self.padding} is more than half of kernel_size {self.kernel_size}"
+            raise self._error(
+                f"padding must be at most half of kernel_size ({self.kernel_size}), got {self.padding}"
             )
 
     @property
     def step(self) -> int:
-        """The stride in pixels, with None filled in."""
+        """The stride in pixels: ``kernel_size`` if ``stride`` is None."""
         return self.stride if self.stride is not None else self.kernel_size
 
     def output_shape(self, shape: Shape) -> Shape:
-        return shape[0], *self._slide(shape, self.kernel_size, self.step, self.padding)
+        return shape[0], *self._positions(shape, self.kernel_size, self.step, self.padding)
 
 
-@_layer
+@_register
 class MaxPool(_Pool):
-    """The largest value of each window; padding never wins. Overlaps where stride < kernel_size.
+    """The largest value of each window. Padding never wins. Windows overlap if stride < kernel_size.
 
     >>> MaxPool(3, stride=2).output_shape((96, 54, 54))
     (96, 26, 26)
     """
 
 
-@_layer
+@_register
 class AvgPool(_Pool):
-    """The mean of each window. Padding counts as zeros, as in PyTorch's and MXNet's default.
+    """The mean of each window. Padding counts as zeros, the default in PyTorch and MXNet.
 
     >>> AvgPool(2).output_shape((6, 28, 28))
     (6, 14, 14)
     """
 
 
-@_layer
+@_register
 class GlobalAvgPool(Layer):
-    """The mean of each channel, kept as an image of one pixel: ``(C, H, W)`` to ``(C, 1, 1)``."""
+    """The mean of each channel as an image of one pixel: ``(C, H, W)`` to ``(C, 1, 1)``."""
 
     needs_image: ClassVar[bool] = True
 
@@ -252,7 +267,7 @@ class GlobalAvgPool(Layer):
         return shape[0], 1, 1
 
 
-@_layer
+@_register
 class Dense(Layer):
     """Fully connected layer with bias: weight ``(out_features, in_features)``, bias ``(out_features,)``.
 
@@ -267,7 +282,7 @@ class Dense(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1:
-            raise SpecError(f"input {shape} is not a vector; put a Flatten() before it")
+            raise SpecError(f"input {shape} is not a vector; add Flatten() before this layer")
         return (self.out_features,)
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
@@ -277,14 +292,14 @@ class Dense(Layer):
         return shape[0] * self.out_features
 
 
-@_layer
+@_register
 class ReLU(Layer):
     """``max(x, 0)``."""
 
 
-@_layer
+@_register
 class LeakyReLU(Layer):
-    """``max(x, slope * x)`` for a slope from 0 to 1. Maas, Hannun & Ng, 2013.
+    """``max(x, slope * x)`` for a slope from 0 to 1 (Maas, Hannun & Ng, 2013).
 
     >>> LeakyReLU(0.2)
     LeakyReLU(slope=0.2)
@@ -295,45 +310,49 @@ class LeakyReLU(Layer):
     def __post_init__(self) -> None:
         self._require_number("slope", 0.0)
         if self.slope > 1:
-            raise self._refuse(f"slope must be at most 1, not {self.slope!r}")
+            raise self._error(f"slope must be at most 1, got {self.slope!r}")
 
 
-@_layer
+@_register
 class Sigmoid(Layer):
     """``1 / (1 + exp(-x))``."""
 
 
-@_layer
+@_register
 class Tanh(Layer):
     """``tanh(x)``."""
 
 
-@_layer
+@_register
 class Flatten(Layer):
-    """``(C, H, W)`` to ``(C*H*W,)``, channels slowest, in every backend."""
+    """``(C, H, W)`` to ``(C*H*W,)``: all of channel 0, then all of channel 1, …, in every backend."""
 
     def output_shape(self, shape: Shape) -> Shape:
         return (math.prod(shape),)
 
 
-@_layer
+@_register
 class Dropout(Layer):
-    """In training, zero each value with probability ``rate`` and scale the rest by 1/(1-rate)."""
+    """Dropout: training sets each value to 0 with probability ``rate`` and divides the others by 1-rate.
+
+    In prediction, dropout is a no-op.
+    """
 
     rate: float = 0.5
 
     def __post_init__(self) -> None:
         self._require_number("rate", 0.0)
         if self.rate >= 1:
-            raise self._refuse(f"rate must be below 1, not {self.rate!r}")
+            raise self._error(f"rate must be below 1, got {self.rate!r}")
 
 
-@_layer
+@_register
 class LocalResponseNorm(Layer):
-    """Each value over ``(k + alpha * sum of squares over size neighbouring channels) ** beta``.
+    """Each value divided by ``(k + alpha * s) ** beta``, where ``s`` sums squares over nearby channels.
 
-    As in Krizhevsky et al. (2012), section 3.3: the sum, not the mean, of the squares, in a window of
-    ``size`` channels centred on the value's own and cut at the ends. The defaults are the paper's.
+    ``s`` is the sum, not the mean, over ``size`` channels at the same pixel. The value's channel is in
+    the middle; the window is cut off at the first and last channel. The formula and the default values
+    are from Krizhevsky et al. (2012), section 3.3.
     """
 
     needs_image: ClassVar[bool] = True
@@ -345,18 +364,19 @@ class LocalResponseNorm(Layer):
     def __post_init__(self) -> None:
         self._require_integer("size", 1)
         if self.size % 2 == 0:
-            raise self._refuse(f"size must be odd, to have a centre, not {self.size}")
+            raise self._error(f"size must be odd, so that the window has a centre, got {self.size}")
         self._require_number("alpha", 0.0)
         self._require_number("beta", 0.0, strict=True)
         self._require_number("k", 0.0, strict=True)
 
 
-@_layer
+@_register
 class BatchNorm(Layer):
-    """Normalise each channel (or feature) over the batch, then scale by weight and shift by bias.
+    """Batch normalisation of each channel (or feature), then scale by weight and shift by bias.
 
-    In training by the batch's own mean and (biased) variance; otherwise by the running ones, which
-    move by ``momentum`` (the share of the new value) at each step. Ioffe & Szegedy, 2015.
+    Training uses the mean and the biased variance of the mini-batch. Each training step also updates
+    the running mean and variance: ``running += momentum * (batch - running)``. Prediction uses the
+    running values. Source: Ioffe & Szegedy, 2015.
     """
 
     momentum: float = 0.1
@@ -365,7 +385,7 @@ class BatchNorm(Layer):
     def __post_init__(self) -> None:
         self._require_number("momentum", 0.0)
         if self.momentum > 1:
-            raise self._refuse(f"momentum must be at most 1, not {self.momentum!r}")
+            raise self._error(f"momentum must be at most 1, got {self.momentum!r}")
         self._require_number("epsilon", 0.0, strict=True)
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
@@ -373,4 +393,4 @@ class BatchNorm(Layer):
 
 
 STATISTICS = ("running_mean", "running_var")
-"""Short names of arrays that a layer keeps but does not learn."""
+"""Short names of the arrays that a layer updates in training but does not learn."""

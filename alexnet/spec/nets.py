@@ -1,4 +1,4 @@
-"""A net: layers in a row, and what each of them is at a given input shape."""
+"""A net as a sequence of layers, and its shapes, parameters and costs at a given input shape."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 from alexnet.errors import SpecError
 from alexnet.spec.layers import LAYERS, STATISTICS, Layer, Shape, TooSmall
 
-LARGEST_IMAGE_TRIED = 1024  # pixels a side; bounds the search for the smallest image that fits
+LARGEST_IMAGE_TRIED = 1024  # pixels per side; limits the search for the smallest image that fits
 
 
 @dataclass(frozen=True)
 class ResolvedLayer:
-    """One layer at a given input shape. ``parameters`` maps ``"<index>.<name>"`` to its shape."""
+    """One layer at a given input shape. ``parameters`` maps ``"<index>.<name>"`` to the array's shape."""
 
     index: int
     layer: Layer
@@ -29,19 +29,19 @@ class ResolvedLayer:
 
     @property
     def parameter_count(self) -> int:
-        """Numbers that the layer learns (running statistics are not learned)."""
+        """The number of learned values. Running means and variances are not learned."""
         learned = (s for key, s in self.parameters.items() if not key.endswith(STATISTICS))
         return sum(math.prod(shape) for shape in learned)
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of the layer's output for one example in float32."""
+        """The size in bytes of the layer's output for one example in float32."""
         return 4 * math.prod(self.output_shape)
 
 
 @dataclass(frozen=True)
 class ResolvedNet:
-    """A net at a given input shape, ready to be rendered by a backend."""
+    """A net at a given input shape. Backends build their nets from it."""
 
     name: str
     input_shape: Shape
@@ -49,34 +49,41 @@ class ResolvedNet:
 
     @property
     def net(self) -> Net:
-        """The net, written for this input shape."""
+        """The `Net` of these layers, with this input shape as its default."""
         return Net(self.name, self.input_shape, tuple(row.layer for row in self.rows))
 
     @property
     def output_shape(self) -> Shape:
+        """The shape of the last layer's output."""
         return self.rows[-1].output_shape
 
     @cached_property
     def parameters(self) -> Mapping[str, Shape]:
-        """Every array of the net, in the order of the layers: ``"0.weight"``, ``"0.bias"``, …"""
+        """The shape of every array by key, in layer order: ``"0.weight"``, ``"0.bias"``, …"""
         return MappingProxyType({k: s for row in self.rows for k, s in row.parameters.items()})
 
     @property
     def parameter_count(self) -> int:
+        """The number of learned values in the net."""
         return sum(row.parameter_count for row in self.rows)
 
     @property
     def macs(self) -> int:
+        """The multiply-accumulates of one example's forward pass."""
         return sum(row.macs for row in self.rows)
 
     @property
     def activation_bytes(self) -> int:
+        """The size in bytes of all layers' outputs for one example in float32."""
         return sum(row.activation_bytes for row in self.rows)
 
 
 @dataclass(frozen=True)
 class Net:
-    """A named table of layers with the input shape ``(C, H, W)`` that it is written for."""
+    """A name, the default input shape ``(C, H, W)`` or ``(features,)``, and the layers in order.
+
+    Raises SpecError for a wrong name or shape, for no layers, or for an object that is not a layer.
+    """
 
     name: str
     input_shape: Shape
@@ -84,26 +91,26 @@ class Net:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise SpecError(f"a net's name must be text, not {self.name!r}")
+            raise SpecError(f"a net's name must be a string, got {self.name!r}")
         if isinstance(self.layers, Layer):
             raise SpecError(
-                f"{self.name}: layers must be a sequence of layers, not {self.layers!r}"
+                f"{self.name}: layers must be a sequence of layers, got {self.layers!r}"
             )
         layers = tuple(self.layers)
         if not layers:
-            raise SpecError(f"{self.name}: a net needs at least one layer")
+            raise SpecError(f"{self.name}: a net must have at least one layer")
         for index, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise SpecError(
                     f"{self.name}, layer {index}: {layer!r} is not a layer of alexnet.spec"
                 )
         object.__setattr__(self, "layers", layers)
-        object.__setattr__(self, "input_shape", self._checked(self.input_shape))
+        object.__setattr__(self, "input_shape", self._check_shape(self.input_shape))
 
     def to_dict(self) -> dict[str, Any]:
-        """Name, input shape and layers in plain types, as they stand in a checkpoint.
+        """Return name, input shape and layers in plain types. Checkpoints store a net in this form.
 
-        Raises SpecError for a layer that is not in `alexnet.spec`: it could not be read again.
+        Raises SpecError for a layer class outside `alexnet.spec`, since `from_dict` cannot restore it.
 
         >>> from alexnet.spec.zoo import LENET
         >>> LENET.to_dict()["layers"][1:3]
@@ -113,7 +120,7 @@ class Net:
             if type(layer) not in LAYERS.values():
                 kind = type(layer).__name__
                 raise SpecError(
-                    f"{self.name}, layer {index}: a {kind} cannot be written down; the layers that can are "
+                    f"{self.name}, layer {index}: a {kind} cannot be saved; layers that can be saved: "
                     f"{', '.join(LAYERS)}"
                 )
         return {
@@ -124,33 +131,35 @@ class Net:
 
     @classmethod
     def from_dict(cls, plain: Any) -> Net:
-        """The reverse of `to_dict`. Raises SpecError for anything else.
+        """Return the net that `to_dict` turned into ``plain``. Raises SpecError for any other value.
 
         >>> Net.from_dict({"name": "a", "input_shape": [4], "layers": [{"layer": "Dens"}]})
         Traceback (most recent call last):
         ...
-        alexnet.errors.SpecError: a, layer 0: there is no layer 'Dens'
+        alexnet.errors.SpecError: a, layer 0: unknown layer 'Dens'
         """
         if not isinstance(plain, dict) or plain.keys() != {"name", "input_shape", "layers"}:
             raise SpecError(
-                f"a net is written as name, input_shape and layers, not as {plain!r:.60}"
+                f"a net must be a dict of name, input_shape and layers, got {plain!r:.60}"
             )
         name, rows = plain["name"], plain["layers"]
         if not isinstance(name, str) or not isinstance(rows, list):
-            raise SpecError(f"a net has a name and a list of layers, not {name!r} and {rows!r:.60}")
+            raise SpecError(
+                f"a net must have a name and a list of layers, got {name!r} and {rows!r:.60}"
+            )
         layers = []
         for index, row in enumerate(rows):
             arguments = dict(row) if isinstance(row, dict) else {}
             kind = arguments.pop("layer", None)
             if not isinstance(kind, str) or kind not in LAYERS:
-                raise SpecError(f"{name}, layer {index}: there is no layer {kind!r}")
+                raise SpecError(f"{name}, layer {index}: unknown layer {kind!r}")
             try:
                 layers.append(LAYERS[kind](**arguments))
-            except (SpecError, TypeError) as error:  # the latter: an argument called self
+            except (SpecError, TypeError) as error:  # TypeError: an argument named "self"
                 raise SpecError(f"{name}, layer {index}: {error}") from None
         return cls(name, plain["input_shape"], tuple(layers))
 
-    def _checked(self, shape: Shape) -> Shape:
+    def _check_shape(self, shape: Shape) -> Shape:
         try:
             sizes = tuple(shape)
         except TypeError:
@@ -160,14 +169,14 @@ class Net:
         ):
             raise SpecError(
                 f"{self.name}: input shape must be (channels, height, width) or (features,), "
-                f"whole numbers of at least 1, not {shape!r}"
+                f"whole numbers of at least 1, got {shape!r}"
             )
         return tuple(int(s) for s in sizes)
 
     def resolve(self, input_shape: Shape | None = None) -> ResolvedNet:
-        """Shapes, parameters and costs of every layer for ``input_shape`` (default: the net's own).
+        """Return shapes, parameters and costs of every layer for ``input_shape`` (default: the net's).
 
-        Raises SpecError, naming the layer, if the shape cannot pass through it.
+        Raises SpecError with the layer and its index if an input does not fit the layer.
 
         >>> from alexnet.spec.zoo import ALEXNET
         >>> ALEXNET.resolve().parameter_count, ALEXNET.resolve().macs
@@ -176,11 +185,11 @@ class Net:
         Traceback (most recent call last):
         ...
         alexnet.errors.SpecError: alexnet, layer 12 MaxPool(3, stride=2): input (256, 2, 2) is smaller
-        than its window; the smallest image that fits is 65×65
+        than the window; the smallest image that fits is 65×65
         """
         try:
             return self._resolve(
-                self.input_shape if input_shape is None else self._checked(input_shape)
+                self.input_shape if input_shape is None else self._check_shape(input_shape)
             )
         except TooSmall as error:
             smallest = self._smallest_image()
@@ -193,7 +202,7 @@ class Net:
         for index, layer in enumerate(self.layers):
             try:
                 if layer.needs_image and len(shape) != 3:
-                    raise SpecError(f"input {shape} is not an image of (channels, height, width)")
+                    raise SpecError(f"input {shape} is not an image (channels, height, width)")
                 output = layer.output_shape(shape)
             except SpecError as error:
                 raise type(error)(f"{self.name}, layer {index} {layer!r}: {error}") from None
@@ -207,13 +216,13 @@ class Net:
         return ResolvedNet(self.name, first, tuple(rows))
 
     def _smallest_image(self) -> int | None:
-        """Side of the smallest square image that passes every window, by trying them in turn."""
+        """Return the side of the smallest square image that every window fits into, or None."""
         for side in range(1, LARGEST_IMAGE_TRIED + 1):
             try:
                 self._resolve((self.input_shape[0], side, side))
             except TooSmall:
                 continue
-            except SpecError:  # something else is wrong with the net: no size helps
+            except SpecError:  # an error that a larger image cannot avoid
                 return None
             return side
         return None

@@ -1,4 +1,4 @@
-"""The tables: LeNet, and AlexNet as the paper, the book and others have it, each written once.
+"""The named nets: LeNet, and the versions of AlexNet in the paper, the book and elsewhere.
 
 >>> get("alexnet") is ALEXNET
 True
@@ -34,8 +34,8 @@ from alexnet.spec import (
 )
 
 
-def _book(padding: int) -> tuple[Layer, ...]:
-    """The book's AlexNet, whose first convolution has padding in two of its four columns."""
+def _book_layers(padding: int) -> tuple[Layer, ...]:
+    """Return the layers of the book's AlexNet. Two of its four frameworks pad the first convolution."""
     return (
         Conv(96, 11, stride=4, padding=padding),  # 96×54×54
         ReLU(),
@@ -61,15 +61,20 @@ def _book(padding: int) -> tuple[Layer, ...]:
     )
 
 
-ALEXNET = Net("alexnet", (1, 224, 224), _book(padding=1))
-"""AlexNet as *Dive into Deep Learning* has it (section 7.1, the PyTorch and Paddle columns)."""
+ALEXNET = Net("alexnet", (1, 224, 224), _book_layers(padding=1))
+"""AlexNet from *Dive into Deep Learning*, section 7.1, as in its PyTorch and Paddle code."""
 
-ALEXNET_UNPADDED = Net("alexnet-unpadded", (1, 224, 224), _book(padding=0))
-"""AlexNet as the book's MXNet and TensorFlow columns have it: the same shapes at 224, not at 225."""
+ALEXNET_UNPADDED = Net("alexnet-unpadded", (1, 224, 224), _book_layers(padding=0))
+"""AlexNet as in the book's MXNet and TensorFlow code, without padding in the first convolution.
+
+Its output shapes equal ALEXNET's for 224×224 images, but not for 225×225.
+"""
 
 
-def _paper(groups: int, norm: tuple[Layer, ...], dropout: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The paper's AlexNet. On two GPUs, three convolutions see the channels of their own GPU only."""
+def _paper_layers(
+    groups: int, norm: tuple[Layer, ...], dropout: tuple[Layer, ...]
+) -> tuple[Layer, ...]:
+    """Return the layers of the paper's AlexNet. With two groups, three convolutions see one GPU only."""
     return (
         Conv(96, 11, stride=4, padding=3),  # 96×55×55
         ReLU(),
@@ -98,20 +103,22 @@ def _paper(groups: int, norm: tuple[Layer, ...], dropout: tuple[Layer, ...]) -> 
 
 
 ALEXNET_2012 = Net(
-    "alexnet-2012", (3, 224, 224), _paper(1, (LocalResponseNorm(),), (Dropout(0.5),))
+    "alexnet-2012", (3, 224, 224), _paper_layers(1, (LocalResponseNorm(),), (Dropout(0.5),))
 )
 """The paper's AlexNet on one GPU: Krizhevsky, Sutskever & Hinton (2012), section 3.
 
-Normalisation stands before pooling, as in the paper. The paper's 55×55 needs a padding of 3 at 224.
+Normalisation comes before pooling, as in the paper. Padding 3 maps 224×224 to the paper's 55×55.
 """
 
 ALEXNET_2012_TWO_GPUS = Net(
-    "alexnet-2012-two-gpus", (3, 224, 224), _paper(2, (LocalResponseNorm(),), (Dropout(0.5),))
+    "alexnet-2012-two-gpus",
+    (3, 224, 224),
+    _paper_layers(2, (LocalResponseNorm(),), (Dropout(0.5),)),
 )
-"""The paper's AlexNet as it was trained: the second, fourth and fifth convolution in two groups."""
+"""The paper's AlexNet as trained on two GPUs: the second, fourth and fifth convolution have two groups."""
 
-ALEXNET_2012_PLAIN = Net("alexnet-2012-plain", (3, 224, 224), _paper(1, (), ()))
-"""The paper's windows and widths without normalisation and dropout, a common class in PyTorch."""
+ALEXNET_2012_PLAIN = Net("alexnet-2012-plain", (3, 224, 224), _paper_layers(1, (), ()))
+"""The paper's window sizes and widths without normalisation and dropout, common in PyTorch code."""
 
 ALEXNET_TORCHVISION = Net(
     "alexnet-torchvision",
@@ -142,7 +149,7 @@ ALEXNET_TORCHVISION = Net(
 )
 """``torchvision.models.alexnet``: Krizhevsky (2014), One weird trick, https://arxiv.org/abs/1404.5997.
 
-torchvision's adaptive pooling to 6×6 does nothing to images of 224, and is left out.
+The table leaves out torchvision's adaptive pooling to 6×6, which is a no-op for 224×224 images.
 """
 
 ALEXNET_MNIST = Net(
@@ -165,7 +172,7 @@ ALEXNET_MNIST = Net(
         Dense(10),
     ),
 )
-"""A small AlexNet for MNIST. Its first dense layer takes 192×5×5 values, so images of 95 to 110."""
+"""A small AlexNet for MNIST. Images of 95×95 to 110×110 give its first dense layer 192×5×5 values."""
 
 LENET = Net(
     "lenet",
@@ -185,7 +192,7 @@ LENET = Net(
         Dense(10),
     ),
 )
-"""LeNet as *Dive into Deep Learning* has it (section 6.6): sigmoids and average pooling."""
+"""LeNet from *Dive into Deep Learning*, section 6.6, with sigmoids and average pooling."""
 
 ZOO: dict[str, Net] = {
     net.name: net
@@ -200,15 +207,15 @@ ZOO: dict[str, Net] = {
         LENET,
     )
 }
-"""Every net that can be asked for by name."""
+"""Every named net."""
 
 
 def get(model: str | Net) -> Net:
-    """The net of that name; a `Net` is handed back as it is. Raises SpecError, listing the names."""
+    """Return the net named ``model``; return a `Net` unchanged. Raises SpecError for an unknown name."""
     if isinstance(model, Net):
         return model
     if not isinstance(model, str) or model not in ZOO:
         close = difflib.get_close_matches(str(model), ZOO, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise SpecError(f"unknown model {model!r}{hint}; the models are {', '.join(ZOO)}")
+        raise SpecError(f"unknown model {model!r}{hint}; known models: {', '.join(ZOO)}")
     return ZOO[model]

@@ -1,1 +1,1 @@
-"""What a training run is: its recipe, its history, who is told of it, and how it is kept."""
+"""Training runs: recipes, the training loop, histories, callbacks and checkpoints."""

@@ -10,26 +10,26 @@ from alexnet.training.history import History
 
 
 class Callback(Protocol):
-    """Methods that a training run calls. Their time does not count as training."""
+    """The methods that a training run calls. Their time does not count as training time."""
 
     def begin(self, history: History, steps: int | None) -> None:
-        """Before the first step; ``steps`` of all epochs, None if unknown."""
+        """Handle the start of a run. ``steps``: the steps of all epochs together, None if unknown."""
 
     def step(self, history: History) -> None:
-        """After each step."""
+        """Handle the end of a training step."""
 
     def test(self, history: History) -> None:
-        """After each batch of an evaluation."""
+        """Handle the end of a test batch."""
 
     def epoch(self, history: History) -> None:
-        """After each epoch and its evaluation."""
+        """Handle the end of an epoch, after its evaluation."""
 
     def end(self, history: History) -> None:
-        """After the last epoch, and also when the run breaks off."""
+        """Handle the end of the run, also if an error or Ctrl-C interrupts it."""
 
 
 class ProgressBar:
-    """A tqdm bar on stderr, where that is a terminal; the two closing lines on stdout."""
+    """A tqdm progress bar on stderr, only in a terminal. At the end it prints the summary to stdout."""
 
     def begin(self, history: History, steps: int | None) -> None:
         from tqdm import tqdm
@@ -61,7 +61,7 @@ class ProgressBar:
 
 
 class LivePlot:
-    """The chapter's picture, drawn again about once a second while the run goes on."""
+    """The chapter's plot in a notebook, redrawn about once a second. At the end it prints the summary."""
 
     INTERVAL = 1.0  # seconds
 
@@ -96,13 +96,14 @@ class LivePlot:
 
 
 def default_callback() -> Callback:
-    """A live plot in a Jupyter notebook, a bar anywhere else."""
+    """Return a live plot in a Jupyter notebook, and a progress bar elsewhere."""
     return LivePlot() if in_notebook() else ProgressBar()
 
 
 def in_notebook() -> bool:
-    """Whether this runs in a kernel that shows pictures: Jupyter's, or one that descends from it."""
+    """Return whether the code runs in a Jupyter kernel (Colab included), which can show figures."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    kinds = [cls.__name__ for cls in type(shell).__mro__]  # Colab's shell descends from Jupyter's
+    # Look at all base classes: Colab's shell is a subclass of Jupyter's.
+    kinds = [cls.__name__ for cls in type(shell).__mro__]
     return "ZMQInteractiveShell" in kinds

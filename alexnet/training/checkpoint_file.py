@@ -1,9 +1,9 @@
-"""The file of a checkpoint: a net, its weights and where its training stood, for all frameworks.
+"""The checkpoint file: a net, its weights and the state of its training, for all frameworks.
 
-A checkpoint is a safetensors file. It holds the weights in the neutral layout, by their keys
-(``"0.weight"``), and the momentum buffers as ``"velocity.0.weight"``. Its metadata has, under
-``"alexnet"``, the SHA-256 of a JSON text, a space and the text: the version of the format, the net, the
-training, and the SHA-256 of every array. Nothing is unpickled.
+A checkpoint is a safetensors file. It stores the weights in the neutral layout, under keys such as
+``"0.weight"``, and the momentum buffers under keys such as ``"velocity.0.weight"``. The metadata entry
+``"alexnet"`` is the SHA-256 of a JSON text, a space, and the JSON text. The JSON text holds the version of
+the format, the net, the training run and the SHA-256 of every array. Reading never unpickles anything.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from alexnet.spec.weights import Weights, check_weights
 from alexnet.training.history import History
 
 VERSION = 2
-UNCHECKED = 1  # the version of files without checksums
-METADATA = "alexnet"  # the key under which a file says what it is
-VELOCITY = "velocity."
+WITHOUT_CHECKSUMS = 1  # the first version of the format
+METADATA = "alexnet"  # key of the metadata entry
+VELOCITY = "velocity."  # prefix of the keys of momentum buffers
 DTYPES = ("float32", "float64")
 
 
 @dataclass
 class Checkpoint:
-    """What a file holds. Made by `train_ch6(checkpoint=…)` and `save`, and read by `load`.
+    """The contents of a file. `train_ch6(checkpoint=…)` and `save` write it, and `load` reads it.
 
-    ``velocity`` is momentum's running sum of gradients times ``velocity_scale`` (frameworks keep it
-    differently), empty without momentum; ``history`` is None where the net was not trained here.
+    ``history`` is None if `save` wrote the file. ``velocity`` holds the momentum buffers as the framework
+    keeps them: a decaying sum of gradients, times ``velocity_scale``. It is empty without momentum.
     """
 
     net: ResolvedNet
@@ -50,9 +50,10 @@ class Checkpoint:
     velocity_scale: float = 1.0
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the file. An old file is replaced when the new one is complete.
+        """Write the file. An existing file is replaced only when the new file is complete.
 
-        Raises CheckpointError if a value is not finite, or the file cannot be written.
+        Raises CheckpointError if the arrays do not fit the net, if a value is not finite, or if the file
+        cannot be written.
         """
         self.check(str(path))
         training = self.history and {
@@ -60,13 +61,13 @@ class Checkpoint:
             "velocity_scale": self.velocity_scale,
         }
         tensors = self.weights | {VELOCITY + key: v for key, v in self.velocity.items()}
-        about = {
+        metadata = {
             "version": VERSION,
             "net": self.net.net.to_dict(),
             "training": training,
             "sha256": {key: _checksum(array) for key, array in tensors.items()},
         }
-        text = json.dumps(about, allow_nan=False)
+        text = json.dumps(metadata, allow_nan=False)
         try:
             with replacing(Path(path)) as new:
                 save_file(tensors, new, {METADATA: f"{sha256(text)} {text}"})
@@ -79,11 +80,11 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Checkpoint:
-        """Read a file. Raises CheckpointError, in one sentence, if anything about it is wrong."""
-        about, tensors = _open(Path(path))
+        """Read a file. Raises CheckpointError if the file is missing, damaged or not a checkpoint."""
+        metadata, tensors = _read_file(Path(path))
         try:
-            table = Net.from_dict(about.get("net")).resolve()
-            history, scale = _training(about.get("training"))
+            table = Net.from_dict(metadata.get("net")).resolve()
+            history, scale = _read_training(metadata.get("training"))
         except (SpecError, DataError) as error:
             raise CheckpointError(f"{path}: {error}") from None
         velocity = {
@@ -91,18 +92,21 @@ class Checkpoint:
             for key in list(tensors)
             if key.startswith(VELOCITY)
         }
-        by_layer = {key: tensors[key] for key in table.parameters if key in tensors}
-        found = cls(table, by_layer | tensors, history, velocity, scale)
-        found.check(str(path))
-        return found
+        in_order = {key: tensors[key] for key in table.parameters if key in tensors}
+        checkpoint = cls(table, in_order | tensors, history, velocity, scale)
+        checkpoint.check(str(path))
+        return checkpoint
 
     @property
     def dtype(self) -> str:
-        """float32 or float64."""
+        """The dtype of the weights: float32 or float64."""
         return str(next(iter(self.weights.values())).dtype) if self.weights else DTYPES[0]
 
     def check(self, where: str) -> None:
-        """Raise CheckpointError unless the arrays are the net's, finite, and of one dtype."""
+        """Raise CheckpointError unless the arrays fit the net, are finite and have one dtype.
+
+        ``where`` is the start of the message: the path of the file, or the name of the net.
+        """
         learned = {k: s for k, s in self.net.parameters.items() if not k.endswith(STATISTICS)}
         try:
             check_weights(self.weights, self.net.parameters, where)
@@ -117,28 +121,26 @@ class Checkpoint:
                 )
 
 
-def _training(plain: Any) -> tuple[History | None, float]:
-    """The history and the scale of the velocities. Raises DataError if they are something else."""
+def _read_training(plain: Any) -> tuple[History | None, float]:
+    """Return the history and the velocity scale from plain values. Raises DataError if they are invalid."""
     if plain is None:
         return None, 1.0
     if not isinstance(plain, dict) or plain.keys() != {"history", "velocity_scale"}:
         raise DataError(
-            f"a training is written as history and velocity_scale, not as {plain!r:.60}"
+            f"training must be a dict with the keys history and velocity_scale, got {plain!r:.60}"
         )
     scale = plain["velocity_scale"]
     if type(scale) is not float or not math.isfinite(scale) or scale == 0:
-        raise DataError(
-            f"velocity_scale must be a finite number other than zero, not {scale!r:.60}"
-        )
+        raise DataError(f"velocity_scale must be a finite float other than zero, got {scale!r:.60}")
     return History.from_dict(plain["history"]), scale
 
 
-def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
-    """The description in a file, and its arrays."""
+def _read_file(path: Path) -> tuple[Mapping[str, Any], Weights]:
+    """Return the metadata and the arrays of a file. Raises CheckpointError if it cannot be read."""
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
-    except (OSError, ValueError) as error:  # the latter: a path that no file can have
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a path
         why = error.strerror if isinstance(error, OSError) else error
         raise CheckpointError(f"{path}: cannot be read ({why})") from None
     try:
@@ -146,66 +148,63 @@ def _open(path: Path) -> tuple[Mapping[str, Any], Weights]:
             text = (file.metadata() or {}).get(METADATA)
             if text is None:
                 raise CheckpointError(
-                    f"{path}: holds tensors, but no net (its metadata has no {METADATA!r}); "
-                    "alexnet.save writes files that do"
+                    f"{path}: has tensors, but no net (its metadata has no key {METADATA!r}); "
+                    "use a file that alexnet.save wrote"
                 )
-            about = _about(path, text)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no dict)
+            metadata = _read_metadata(path, text)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, OSError) as error:
         if _is_pickle(beginning):
             raise CheckpointError(
-                f"{path}: is a pickle or a zip file, which are not opened here; "
-                "checkpoints are safetensors files"
+                f"{path}: is a pickle or a zip file, which alexnet does not open; "
+                "a checkpoint must be a safetensors file"
             ) from None
         raise CheckpointError(
             f"{path}: is truncated or is not a safetensors file ({error})"
         ) from None
-    except (
-        TypeError,
-        AttributeError,
-    ) as error:  # a dtype that NumPy does not have, such as bfloat16
+    except (TypeError, AttributeError) as error:  # a dtype that NumPy does not have
         raise CheckpointError(f"{path}: has tensors that NumPy cannot read ({error})") from None
-    if about["version"] != UNCHECKED:
-        found = {key: _checksum(array) for key, array in tensors.items()}
-        damaged = sorted(set(found.items()) ^ set(about["sha256"].items()))
+    if metadata["version"] != WITHOUT_CHECKSUMS:
+        checksums = {key: _checksum(array) for key, array in tensors.items()}
+        damaged = sorted(set(checksums.items()) ^ set(metadata["sha256"].items()))
         if damaged:
             raise CheckpointError(
-                f"{path}: is damaged ({damaged[0][0]} does not have its checksum)"
+                f"{path}: is damaged (the checksum of {damaged[0][0]} does not match)"
             )
-    return about, tensors
+    return metadata, tensors
 
 
 def _is_pickle(beginning: bytes) -> bool:
-    """Whether a file's first 8 bytes are a pickle's, or those of a zip file, as PyTorch writes.
+    """Return whether the first 8 bytes of a file belong to a pickle or a zip file (PyTorch writes both).
 
-    A safetensors file begins with a length, most of whose bytes are zero.
+    A safetensors file begins with a length in 8 bytes. Most of these bytes are zero.
     """
     protocol = beginning[:1] == b"\x80" and beginning[1:2] in (b"\2", b"\3", b"\4", b"\5")
     return (protocol and any(beginning[3:])) or beginning.startswith(b"PK\x03\x04")
 
 
 def _checksum(array: np.ndarray) -> str:
-    """SHA-256 of an array's dtype, shape and values, in hexadecimal."""
+    """Return the SHA-256 of an array's dtype, shape and values, in hexadecimal."""
     kind = f"{array.dtype} {array.shape}".encode()
     return hashlib.sha256(kind + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _about(path: Path, text: str) -> Mapping[str, Any]:
-    """The description in a file. Raises CheckpointError if it is damaged or of another version."""
-    checksum, _, checked = text.partition(" ")
+def _read_metadata(path: Path, text: str) -> Mapping[str, Any]:
+    """Return the metadata. Raises CheckpointError if it is damaged or has an unknown version."""
+    checksum, _, rest = text.partition(" ")
     has_checksum = not text.startswith(("{", "["))
-    text = checked if has_checksum else text
+    text = rest if has_checksum else text
     if has_checksum and checksum != sha256(text):
-        raise CheckpointError(f"{path}: is damaged (its metadata does not have its checksum)")
+        raise CheckpointError(f"{path}: is damaged (the checksum of its metadata does not match)")
     try:
-        about = json.loads(text)
+        metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata is not JSON ({error})") from None
-    version = about.get("version") if isinstance(about, dict) else None
-    if type(version) is not int or version not in (UNCHECKED, VERSION):
+    version = metadata.get("version") if isinstance(metadata, dict) else None
+    if type(version) is not int or version not in (WITHOUT_CHECKSUMS, VERSION):
         raise CheckpointError(
-            f"{path}: is of version {version!r}; this version of alexnet reads up to {VERSION}"
+            f"{path}: has format version {version!r}; this alexnet reads versions up to {VERSION}"
         )
-    if version != UNCHECKED and not has_checksum:
-        raise CheckpointError(f"{path}: is damaged (it lacks the checksum of its metadata)")
-    return about
+    if version != WITHOUT_CHECKSUMS and not has_checksum:
+        raise CheckpointError(f"{path}: is damaged (the checksum of its metadata is missing)")
+    return metadata

@@ -1,4 +1,4 @@
-"""What a training run was and what came of it."""
+"""The record of a training run: its settings, steps, epochs and speed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,20 @@ FORMAT = 2
 
 @dataclass
 class Epoch:
-    """One epoch. Loss and training accuracy are means over its examples, from before each step."""
+    """The results of one epoch.
+
+    ``loss`` and ``train_accuracy`` are means over the examples, each measured just before its step.
+    """
 
     loss: float
     train_accuracy: float  # in [0, 1]
-    test_accuracy: float  # in [0, 1], after the epoch
-    seconds: float  # of the training loop, data included; evaluation and drawing excluded
+    test_accuracy: float  # in [0, 1], measured after the epoch
+    seconds: float  # in the training loop; includes data loading, excludes evaluation and callbacks
 
 
 @dataclass
 class History:
-    """A training run: its settings, its steps and epochs, its speed.
+    """The record of a training run: its settings, steps, epochs and speed.
 
     >>> history = History("lenet", "numpy", "1.26.4", "cpu", {"lr": 0.9}, {})
     >>> history.record_step(examples=4, loss_sum=8.0, correct=1, seconds=0.5)
@@ -44,18 +47,19 @@ class History:
 
     model: str
     backend: str
-    version: str
+    version: str  # of the framework
     device: str
     settings: dict[str, Any]
-    versions: dict[str, str]
+    versions: dict[str, str]  # of alexnet, Python, NumPy and the framework
     epochs: list[Epoch] = field(default_factory=list)
-    steps: list[dict[str, float]] = field(default_factory=list)  # loss and accuracy: before each
-    warmup_seconds: float = 0.0  # the first step, in which frameworks compile and allocate
-    timed_examples: int = 0  # without the first step's
-    timed_seconds: float = 0.0
+    steps: list[dict[str, float]] = field(default_factory=list)  # loss, accuracy: before the step
+    warmup_seconds: float = 0.0  # time of the first step, which compiles and allocates
+    timed_examples: int = 0  # without the first step
+    timed_seconds: float = 0.0  # without the first step
     net: Any = field(default=None, repr=False, compare=False)  # the trained net; not saved
 
     def record_step(self, examples: int, loss_sum: float, correct: int, seconds: float) -> None:
+        """Append one step. ``loss_sum`` and ``correct`` are sums over its examples."""
         self.steps.append(
             {
                 "examples": examples,
@@ -67,10 +71,9 @@ class History:
 
     @property
     def examples_per_sec(self) -> float:
-        """Training examples in a second of the training loop, without the first step.
+        """Training examples per second of the training loop, without the first step.
 
-        A run of one single step has nothing else, so there the first step counts. Not a number before
-        the first step.
+        If the run has only one step, this step counts. NaN if the run has no step yet.
         """
         if not self.steps:
             return math.nan
@@ -80,10 +83,11 @@ class History:
 
     @property
     def last(self) -> Epoch:
+        """The last finished epoch."""
         return self.epochs[-1]
 
     def summary(self) -> str:
-        """The chapter's two closing lines."""
+        """Return the two lines that the chapter prints after training."""
         e = self.last
         return (
             f"loss {e.loss:.3f}, train acc {e.train_accuracy:.3f}, test acc {e.test_accuracy:.3f}\n"
@@ -91,16 +95,16 @@ class History:
         )
 
     def plot(self) -> Figure:
-        """Loss and accuracy over the epochs, as a matplotlib figure."""
+        """Return a matplotlib figure of loss and accuracy over the epochs."""
         return plot_curves([[self.curve()]])
 
     def curve(self, label: str | None = None) -> Curve:
-        """The run as plain numbers, under a label (default: its backend's name), to be drawn."""
+        """Return the run's numbers for a plot. ``label``: default is the backend's name."""
 
         def column(name: str) -> np.ndarray:
             return np.array([step[name] for step in self.steps])
 
-        seen = sum(step["examples"] for step in self.steps)
+        total = sum(step["examples"] for step in self.steps)
         return Curve(
             net=self.model,
             backend=self.backend,
@@ -109,13 +113,13 @@ class History:
             loss=column("loss"),
             accuracy=column("accuracy"),
             seconds=column("seconds"),
-            epoch_examples=self.settings.get("train_examples") or seen / max(len(self.epochs), 1),
+            epoch_examples=self.settings.get("train_examples") or total / max(len(self.epochs), 1),
             epoch_seconds=np.array([epoch.seconds for epoch in self.epochs]),
             test_accuracy=np.array([epoch.test_accuracy for epoch in self.epochs]),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the net, in plain types; numbers that are not finite become None."""
+        """Return all fields except ``net`` in plain types. Numbers that are not finite become None."""
         fields = {k: v for k, v in vars(self).items() if k != "net"}
         fields["epochs"] = [asdict(e) for e in self.epochs]
         speed = {"examples_per_sec": self.examples_per_sec}
@@ -123,45 +127,45 @@ class History:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> History:
-        """The reverse of `to_dict`. Raises DataError for another format, and for what is not a history."""
+        """Return the history that `to_dict` wrote. Raises DataError for anything else."""
         if not isinstance(saved, dict):
-            raise DataError(f"a history is a table of names and values, not {saved!r:.60}")
+            raise DataError(f"a history must be a dict, got {saved!r:.60}")
         if saved.get("format") != FORMAT:
             raise DataError(
-                f"a history of format {saved.get('format')!r}; this version reads {FORMAT}"
+                f"a history must have format {FORMAT}, got format {saved.get('format')!r}"
             )
         derived = ("format", "examples_per_sec")
         fields = {k: v for k, v in saved.items() if k not in derived}
-        if fields.keys() != KINDS.keys():
-            wrong = sorted(fields.keys() ^ KINDS.keys())
+        if fields.keys() != FIELDS.keys():
+            wrong = sorted(fields.keys() ^ FIELDS.keys())
             raise DataError(
-                f"a history has {', '.join(KINDS)}; wrong or missing: {', '.join(wrong)}"
+                f"a history must have {', '.join(FIELDS)}; wrong or missing: {', '.join(wrong)}"
             )
-        for name, kind in KINDS.items():
+        for name, kind in FIELDS.items():
             value = fields[name]
-            large = isinstance(value, int | float) and not abs(value) < LARGEST
-            if not isinstance(value, kind) or isinstance(value, bool) or large:
+            too_large = isinstance(value, int | float) and not abs(value) < LARGEST
+            if not isinstance(value, kind) or isinstance(value, bool) or too_large:
                 raise DataError(f"a history's {name} cannot be {value!r:.60}")
-        epochs = [Epoch(**e) for e in _numbers("epochs", saved["epochs"], EPOCH)]
+        epochs = [Epoch(**e) for e in _numeric_rows("epochs", saved["epochs"], EPOCH_FIELDS)]
         steps = steps_from(saved["steps"])
         return cls(**{**fields, "epochs": epochs, "steps": steps})
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the history as JSON."""
+        """Write the history to a JSON file. An existing file is replaced."""
         with replacing(Path(path)) as new:
             text = json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False)
             new.write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
-        """Read what `save` wrote. Raises DataError if it is not such a file."""
+        """Read a file that `save` wrote. Raises DataError if it is missing, damaged or not a history."""
         try:
             return cls.from_dict(unsealed(json.loads(Path(path).read_text(encoding="utf-8"))))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: cannot be read as a history ({error})") from None
 
 
-KINDS: dict[str, Any] = {
+FIELDS: dict[str, Any] = {
     "model": str,
     "backend": str,
     "version": str,
@@ -174,23 +178,25 @@ KINDS: dict[str, Any] = {
     "timed_examples": int,
     "timed_seconds": int | float,
 }
-EPOCH = ("loss", "train_accuracy", "test_accuracy", "seconds")
-LARGEST = 1e300  # JSON has whole numbers beyond what a float can be
-STEP = ("examples", "loss", "accuracy", "seconds")
+EPOCH_FIELDS = ("loss", "train_accuracy", "test_accuracy", "seconds")
+LARGEST = 1e300  # JSON allows integers that are too large for a float
+STEP_FIELDS = ("examples", "loss", "accuracy", "seconds")
 
 
 def steps_from(saved: list[Any]) -> list[dict[str, float]]:
-    """Steps of a history from plain types. Raises DataError for anything else."""
-    return _numbers("steps", saved, STEP)
+    """Return the steps of a history from plain types. Raises DataError for anything else."""
+    return _numeric_rows("steps", saved, STEP_FIELDS)
 
 
-def _numbers(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Rows of numbers by these names; None stands for a number that was not finite."""
+def _numeric_rows(what: str, rows: list[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return rows with a number for each name; None becomes NaN. Raises DataError for other rows."""
     for row in rows:
         if not isinstance(row, dict) or row.keys() != set(names):
-            raise DataError(f"a history's {what} have {', '.join(names)} each, not {row!r:.60}")
+            raise DataError(
+                f"a history's {what} must each have {', '.join(names)}, got {row!r:.60}"
+            )
         if not all(
             v is None or (type(v) in (int, float) and abs(v) < LARGEST) for v in row.values()
         ):
-            raise DataError(f"a history's {what} are numbers, not {row!r:.60}")
+            raise DataError(f"a history's {what} must be numbers, got {row!r:.60}")
     return [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]

@@ -1,4 +1,4 @@
-"""Training: steps, epochs, and the clock that measures them."""
+"""The training loop: steps, epochs, and their timing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NO_BATCHES = "the {} set gives no batches (a generator can be iterated only once
 
 
 class Run:
-    """The loop over steps and epochs, and its clock."""
+    """The training loop of one run, which also measures the time of each step."""
 
     def __init__(self, net: BoundNet, trainer: Stepper, history: History) -> None:
         self.net, self.trainer, self.history = net, trainer, history
-        self.seconds = 0.0  # of training, in total
+        self.seconds = 0.0  # training time in total
 
     def epochs(
         self,
@@ -33,9 +33,10 @@ class Run:
         callback: Callback,
         keep: Callable[[History], None] | None = None,
     ) -> None:
-        """For each epoch that the history does not have yet: train, then test.
+        """Train and test for each epoch that the history does not have yet.
 
-        ``train`` and ``test`` take the number of the epoch. ``keep`` is called after each.
+        ``train(n)`` returns the batches of epoch n, counted from 0. ``test(n)`` returns the test accuracy
+        after it. ``keep(history)`` is called after each epoch.
         """
         history = self.history
         callback.begin(history, num_epochs * batches_per_epoch if batches_per_epoch else None)
@@ -54,16 +55,19 @@ class Run:
     def train_on(
         self, batches: Iterator[tuple[Any, Any]], callback: Callback | None = None
     ) -> tuple[float, float]:
-        """Train on these batches. Returns the mean loss and accuracy of their examples."""
+        """Train on these batches. Returns the mean loss and accuracy of the examples.
+
+        Raises DataError if there are no batches.
+        """
         history = self.history
-        begun = len(history.steps)
-        clock = time.perf_counter()
+        first = len(history.steps)
+        started = time.perf_counter()
         for X, y in batches:
             loss_sum, correct = self.trainer.step(X, y)
             self.net.backend.synchronize(self.net.device)
-            seconds = time.perf_counter() - clock
+            seconds = time.perf_counter() - started
             history.record_step(len(y), float(loss_sum), int(correct), seconds)
-            if not self.seconds:  # warm-up of this part; the speed counts from the next step
+            if not self.seconds:  # first step since start or resume: warm-up
                 history.warmup_seconds = seconds
                 history.timed_examples, history.timed_seconds = 0, 0.0
             else:
@@ -72,30 +76,30 @@ class Run:
             self.seconds += seconds
             if callback is not None:
                 callback.step(history)
-            clock = time.perf_counter()
-        steps = history.steps[begun:]
+            started = time.perf_counter()
+        steps = history.steps[first:]
         if not steps:
             raise DataError(NO_BATCHES.format("training"))
         examples = sum(s["examples"] for s in steps)
-        loss, right = (sum(s[k] * s["examples"] for s in steps) for k in ("loss", "accuracy"))
-        return loss / examples, right / examples
+        loss, accuracy = (sum(s[k] * s["examples"] for s in steps) for k in ("loss", "accuracy"))
+        return loss / examples, accuracy / examples
 
 
 def num_batches(batches: Batches) -> int | None:
-    """The number of batches in an epoch, or None if it is not known."""
+    """Return the number of batches in an epoch, or None if it is unknown."""
     try:
         return len(batches) if isinstance(batches, Sized) else None
-    except TypeError:  # a tf.data.Dataset that cannot tell
+    except TypeError:  # a tf.data.Dataset of unknown length
         return None
 
 
 def fraction_right(predict: Callable[[Any], Any], batches: Batches) -> float:
-    """The fraction of correct predictions, in [0, 1]."""
-    right = total = 0
+    """Return the fraction of correct predictions, in [0, 1]. Raises DataError if there are no batches."""
+    correct = total = 0
     for X, y in batches:
-        logits, labels = (backends.to_numpy(t) for t in (predict(X), y))
-        right += int((logits.argmax(axis=1) == labels.reshape(-1)).sum())
+        logits, labels = (backends.to_numpy(t) for t in (predict(X), y))  # (B, classes), (B,)
+        correct += int((logits.argmax(axis=1) == labels.reshape(-1)).sum())
         total += len(labels)
     if not total:
         raise DataError(NO_BATCHES.format("test"))
-    return right / total
+    return correct / total

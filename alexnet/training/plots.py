@@ -1,4 +1,4 @@
-"""Pictures of one or more training runs."""
+"""Plots of one or more training runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def plot_histories(histories: Sequence[History]) -> Figure:
-    """Loss and accuracy of one or more runs over the epochs, laid over each other.
+    """Return a figure of loss and accuracy over the epochs, with all runs in the same axes.
 
-    Each framework has its own colour; for several nets there is `plot_by_net`. Lines are training figures,
-    a running mean over an eighth of an epoch; markers are the test accuracy after each epoch. Raises
-    DataError if there is no history.
+    Each framework has its own colour. Lines show training loss and accuracy, as running means over an
+    eighth of an epoch. Markers show the test accuracy after each epoch. For runs of several nets, use
+    `plot_by_net`. Raises DataError if there is no history.
     """
     return plot_curves([[history.curve() for history in histories]])
 
 
 def plot_by_net(histories: Sequence[History]) -> Figure:
-    """As `plot_histories`, but with a row of pictures for the runs of each net."""
+    """Return a figure like that of `plot_histories`, with one row of plots for each net."""
     models = dict.fromkeys(history.model for history in histories)
     return plot_curves([[h.curve() for h in histories if h.model == model] for model in models])

@@ -1,4 +1,4 @@
-"""How a net is trained from the command line: the book's recipe, and a quick one for a CPU."""
+"""Recipes of the command line: the book's settings, and quick settings for a CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alexnet.spec import ResolvedNet, zoo
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run but the net, the framework, the seed and the data's place."""
+    """All settings of a run except the net, the framework, the seed and the data folder."""
 
     train_examples: int
     test_examples: int
@@ -18,15 +18,15 @@ class Recipe:
     lr: float
     momentum: float = 0.0
     normalize: bool = False
-    resize: int | None = None  # pixels a side; None keeps 28
-    numpy_batches: int | None = None  # NumPy, the slowest, stops there in every epoch
+    resize: int | None = None  # height and width in pixels; None keeps 28
+    numpy_batches: int | None = None  # batches per epoch on NumPy, the slowest; None: all
 
 
 FULL = {
     "alexnet": Recipe(60_000, 10_000, 10, 128, 0.01, resize=224),
     "lenet": Recipe(60_000, 10_000, 10, 256, 0.9),
 }
-"""The book's recipes, sections 7.1 and 6.6."""
+"""The book's settings: section 7.1 (AlexNet) and section 6.6 (LeNet)."""
 
 QUICK = {
     "alexnet": Recipe(
@@ -34,16 +34,19 @@ QUICK = {
     ),
     "lenet": Recipe(4_096, 1_000, 5, 16, 0.5, normalize=True),
 }
-"""Recipes that visibly learn within minutes on two cores."""
+"""Settings that show learning within minutes on two CPU cores."""
 
 
 def net_for(model: str, recipe: Recipe) -> ResolvedNet:
-    """A net of the zoo for its recipe's images, which are grey. Raises SpecError if they do not fit."""
+    """Return a net of the zoo at the size of the recipe's images (1, S, S).
+
+    Raises SpecError for an unknown name, and if the images are too small for the net.
+    """
     size = recipe.resize or 28
     return zoo.get(model).resolve((1, size, size))
 
 
 def recipe_for(model: str, full: bool) -> Recipe:
-    """The recipe of a net of the zoo; for one that has none of its own, AlexNet's at the net's size."""
+    """Return the recipe of a net of the zoo. A net without one gets AlexNet's, at its own image size."""
     table = FULL if full else QUICK
     return table.get(model) or replace(table["alexnet"], resize=zoo.get(model).input_shape[1])

@@ -1,1 +1,1 @@
-"""Curves, images and tables from plain data: for a terminal, a notebook or a file."""
+"""Curves, images and tables of plain data, for a terminal, a notebook or a file."""

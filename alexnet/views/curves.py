@@ -1,4 +1,4 @@
-"""Curves of training runs, drawn from plain numbers by matplotlib."""
+"""Curves of training runs, drawn with matplotlib from plain numbers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-UNKNOWN = {"color": "black", "linestyle": "-", "marker": "o"}  # style of an unknown backend's curve
+UNKNOWN = {"color": "black", "linestyle": "-", "marker": "o"}  # curve style of an unknown backend
 
-POINTS_PER_EPOCH = 40  # of a smoothed curve, at most
-RAW_POINTS = 600  # of the curve behind it, at most
-CLOCK = 1e-6  # seconds; less than any step, more than what is lost in adding them up
+POINTS_PER_EPOCH = 40  # approximate number in a smoothed curve
+RAW_POINTS = 600  # most points in the unsmoothed curve behind it
+CLOCK = 1e-6  # seconds: shorter than any step, larger than the rounding error of a sum
 
 UNITS = {
     "step": "step",
@@ -27,76 +27,79 @@ UNITS = {
     "second": "seconds of training",
     "example": "training images",
 }
-"""What a run can be measured in."""
+"""The units of the horizontal axis, with their labels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A training run as plain numbers: what each step and each epoch brought."""
+    """A training run as plain numbers, per step and per epoch."""
 
     net: str
-    backend: str  # which decides the colour
+    backend: str  # selects the colour
     label: str
-    examples: np.ndarray  # (steps,), of each step, as are the next three
-    loss: np.ndarray
-    accuracy: np.ndarray
-    seconds: np.ndarray
-    epoch_examples: float  # the images of a whole epoch, also where a run stops before its end
+    examples: np.ndarray  # (steps,), images in each step
+    loss: np.ndarray  # (steps,)
+    accuracy: np.ndarray  # (steps,)
+    seconds: np.ndarray  # (steps,)
+    epoch_examples: float  # images in a complete epoch, even if the run stops earlier
     epoch_seconds: np.ndarray  # (epochs,)
     test_accuracy: np.ndarray  # (epochs,), after each epoch
 
     @property
     def style(self) -> Mapping[str, Any]:
-        """Color, linestyle and marker, as matplotlib has them."""
+        """The matplotlib values of ``color``, ``linestyle`` and ``marker``."""
         entry = FRAMEWORKS.get(self.backend)
         return entry.style if entry is not None else UNKNOWN
 
     def positions(self, unit: str) -> np.ndarray:
-        """Where the run stood after each step, in one of `UNITS`: float64 (steps,)."""
+        """Return the position of the run after each step, in one of `UNITS`: float64 (steps,)."""
         if unit == "step":
             return np.arange(1.0, len(self.examples) + 1)
-        gone = np.cumsum(self.seconds if unit == "second" else self.examples, dtype=float)
-        return gone / self.epoch_examples if unit == "epoch" else gone
+        total = np.cumsum(self.seconds if unit == "second" else self.examples, dtype=float)
+        return total / self.epoch_examples if unit == "epoch" else total
 
     def last_steps(self) -> np.ndarray:
-        """The index of each epoch's last step, found by the clock: int64 (epochs,)."""
+        """Return the index of each epoch's last step, found by comparing times: int64 (epochs,)."""
         ends = np.cumsum(self.epoch_seconds)
-        found = np.searchsorted(np.cumsum(self.seconds), ends - CLOCK)
-        return np.minimum(found, len(self.seconds) - 1)
+        indices = np.searchsorted(np.cumsum(self.seconds), ends - CLOCK)
+        return np.minimum(indices, len(self.seconds) - 1)
 
     def smoothed(self, figure: str) -> tuple[np.ndarray, np.ndarray]:
-        """The steps that a thinned curve has, and the running mean of loss or accuracy there."""
+        """Return the indices of the steps to draw, and the running mean of ``figure`` at these steps.
+
+        ``figure`` is ``"loss"`` or ``"accuracy"``.
+        """
         examples = self.examples.astype(float)
         per_epoch = self.epoch_examples / examples.max()  # batches
         window = max(1, int(per_epoch // 8))
         thin = max(1, int(per_epoch // POINTS_PER_EPOCH))
         kept = np.arange(len(examples) - 1, min(window, len(examples)) - 2, -thin)[::-1]
-        sums = _running(examples * getattr(self, figure), window)
-        return kept, (sums / _running(examples, window))[kept]
+        sums = _running_sum(examples * getattr(self, figure), window)
+        return kept, (sums / _running_sum(examples, window))[kept]
 
 
-def _running(values: np.ndarray, window: int) -> np.ndarray:
-    """Sums over the last ``window`` values (fewer at the start)."""
+def _running_sum(values: np.ndarray, window: int) -> np.ndarray:
+    """Return the sums over the last ``window`` values (fewer at the start)."""
     return np.convolve(values, np.ones(window))[: len(values)]
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, that a notebook shows where it is a cell's last value."""
+    """Return an empty figure, sized in inches. A notebook shows the figure if a cell ends with it."""
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(width, height), layout="constrained")
-    plt.close(figure)  # pyplot tells the notebook how to show figures; it must not show this one
+    plt.close(figure)  # pyplot enables display in notebooks; closing prevents a second display
     return figure
 
 
 def plot_curves(groups: Sequence[Sequence[Curve]]) -> Figure:
-    """Loss and accuracy over the epochs, one row of pictures for each group of curves.
+    """Draw loss and accuracy over the epochs, one row of plots per group of curves.
 
-    Lines are training figures, a running mean over an eighth of an epoch; markers are the test accuracy
-    after each epoch. Raises DataError if there is nothing to draw.
+    Lines show training values, as a running mean over an eighth of an epoch. Markers show the test
+    accuracy after each epoch. Raises DataError if there are no curves.
     """
     if not groups or not groups[0]:
-        raise DataError("there is no history to plot")
+        raise DataError("a plot needs at least one history")
     figure = new_figure(10, 4 * len(groups))
     rows = figure.subplots(len(groups), 2, squeeze=False)
     for group, (loss_axes, accuracy_axes) in zip(groups, rows, strict=True):
@@ -106,22 +109,22 @@ def plot_curves(groups: Sequence[Sequence[Curve]]) -> Figure:
             for axes in (loss_axes, accuracy_axes):
                 axes.set_title(f"{group[0].net}: {axes.get_title()}")
     nets = {curve.net for group in groups for curve in group}
-    if len(nets) == 1:  # nets that were given as such go by the names of their classes
+    if len(nets) == 1:  # models given as net objects have their class names here
         figure.suptitle(nets.pop())
     return figure
 
 
 def draw_loss(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> None:
-    """The training loss of runs over one of `UNITS`."""
+    """Draw the training loss of runs over one of `UNITS`."""
     for curve in curves:
         _draw_line(axes, curve, "loss", unit, curve.label)
     _label_axes(axes, "training loss", unit)
     axes.set_ylim(bottom=0)
-    axes.legend(title="training", loc="lower left")  # where a falling loss comes last
+    axes.legend(title="training", loc="lower left")  # a falling loss reaches this corner last
 
 
 def draw_accuracy(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> None:
-    """The training accuracy of runs, and the test accuracy after each epoch."""
+    """Draw the training accuracy of runs, and the test accuracy after each epoch, over one of `UNITS`."""
     for curve in curves:
         _draw_line(axes, curve, "accuracy", unit)
         if len(curve.examples) and len(curve.test_accuracy):
@@ -143,7 +146,7 @@ def draw_accuracy(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> N
 
 
 def _draw_line(axes: Axes, curve: Curve, figure: str, unit: str, label: str | None = None) -> None:
-    """A smoothed line; behind it the values of single batches, where steps are the unit."""
+    """Draw a smoothed line. If the unit is steps, draw the values of single batches behind the line."""
     if not len(curve.examples):
         return
     style, where = curve.style, curve.positions(unit)

@@ -1,4 +1,4 @@
-"""Images with their titles, drawn by matplotlib."""
+"""Images with titles, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def show_images(
     images: Any, titles: Sequence[str] | None = None, columns: int = 8, scale: float = 1.5
 ) -> Figure:
-    """Images in rows, with a title above each: a matplotlib figure, which a notebook shows.
+    """Draw images in rows, with titles above. Return a matplotlib figure, which a notebook shows.
 
-    ``images``: an array or a tensor of any framework, (N, H, W), (N, 1, H, W) or (N, H, W, 1);
-    ``scale`` in inches an image.
+    ``images`` is an array or a tensor of any framework: (N, H, W), (N, 1, H, W) or (N, H, W, 1).
+    ``titles`` has one title per image. ``columns`` is the number of images per row. ``scale`` is the size
+    of an image in inches. Raises DataError for another shape or a wrong number of titles.
 
     >>> from alexnet import label_names, load_fashion_mnist
     >>> _, test_iter = load_fashion_mnist(16, resize=None, source="sample")
@@ -34,7 +35,7 @@ def show_images(
         pictures = pictures.squeeze(1 if pictures.shape[1] == 1 else 3)
     if pictures.ndim != 3 or not len(pictures):
         raise DataError(
-            f"images must be (N, H, W), (N, 1, H, W) or (N, H, W, 1), not {np.shape(images)}"
+            f"images must be (N, H, W), (N, 1, H, W) or (N, H, W, 1), got {np.shape(images)}"
         )
     if titles is not None and len(titles) != len(pictures):
         raise DataError(f"{len(pictures)} images but {len(titles)} titles")
@@ -52,7 +53,7 @@ def draw_images(
     columns: int,
     titles: Sequence[str] | None,
 ) -> None:
-    """Put images (H, W) or (H, W, 3) into a figure, row by row, with a title above each."""
+    """Draw images (H, W) or (H, W, 3) into a figure, row by row, with a title above each."""
     for i, picture in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(picture, cmap="gray")

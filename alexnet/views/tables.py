@@ -1,4 +1,4 @@
-"""Tables made with rich, for a terminal, a file or a notebook."""
+"""Tables made with rich for a terminal, a file or a notebook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from alexnet.spec import ResolvedNet, shape_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A line under the head and above the foot, one space between columns: AlexNet's fit 80 characters.
+# Lines under the header and above the footer; one space between columns, so AlexNet fits 80 characters.
 LAYOUT: dict[str, Any] = {"box": rich.box.SIMPLE, "padding": 0, "show_edge": False}
 
 GAP = 2  # characters between programs side by side
@@ -26,9 +26,9 @@ PRE = '<pre style="line-height:1.2;font-family:monospace;overflow-x:auto">{code}
 
 
 def summary_table(net: ResolvedNet) -> Table:
-    """The layers of a net with their shapes, parameters and costs, and the totals.
+    """Return a table of a net's layers with their output shapes, parameters and costs, and the totals.
 
-    Multiply-adds and memory (of the outputs, float32) are for one example's forward pass.
+    Costs are for the forward pass of one example. "kB" is the size of the outputs in float32.
     """
     title = f"{net.name}, input {shape_text(net.input_shape)}"
     table = Table(title=title, show_footer=True, **LAYOUT)
@@ -56,7 +56,7 @@ def summary_table(net: ResolvedNet) -> Table:
 
 
 def side_by_side(programs: Mapping[str, str], width: int) -> Table:
-    """Programs under their titles, as many beside each other as there is room for."""
+    """Return programs under their titles, as many side by side as fit into ``width`` characters."""
     longest = max(len(line) for code in programs.values() for line in code.splitlines())
     columns = max(1, (width + GAP) // (longest + GAP))
     grid = Table.grid(padding=(0, GAP, 1, 0))
@@ -73,7 +73,7 @@ def side_by_side(programs: Mapping[str, str], width: int) -> Table:
 
 
 def as_text(parts: Iterable[object], width: int = 120) -> str:
-    """Lines and tables as plain text, for a file."""
+    """Return lines and tables as plain text, for a file."""
     console = _console(width=width, color_system=None)
     for part in parts:
         console.print(part)
@@ -82,17 +82,19 @@ def as_text(parts: Iterable[object], width: int = 120) -> str:
 
 
 def as_html(parts: Iterable[object], figures: Iterable[Figure] = ()) -> str:
-    """Lines and tables, then figures, as HTML for a notebook."""
+    """Return lines and tables, then figures, as HTML for a notebook. Closes the figures."""
     console = _console(width=110, record=True)
     for part in parts:
         console.print(part)
-    return console.export_html(code_format=PRE, inline_styles=True) + "".join(map(_image, figures))
+    return console.export_html(code_format=PRE, inline_styles=True) + "".join(
+        map(_figure_html, figures)
+    )
 
 
 def _console(**options: Any) -> Console:
     return Console(
         file=io.StringIO(),
-        force_jupyter=False,  # it would show by itself what is printed
+        force_jupyter=False,  # otherwise a notebook shows the output at once
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -100,11 +102,11 @@ def _console(**options: Any) -> Console:
     )
 
 
-def _image(figure: Figure) -> str:
+def _figure_html(figure: Figure) -> str:
     import matplotlib.pyplot as plt
 
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=100)
-    plt.close(figure)  # or a notebook shows it once more, by itself
+    plt.close(figure)  # otherwise a notebook shows the figure again
     data = base64.b64encode(png.getvalue()).decode()
     return f'<img alt="loss and accuracy over the epochs" src="data:image/png;base64,{data}">'

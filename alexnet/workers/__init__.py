@@ -1,1 +1,1 @@
-"""Worker processes: each does one job with one framework, and sends events."""
+"""Worker processes. Each worker does one job with one framework, and sends events."""

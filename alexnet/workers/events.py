@@ -1,4 +1,4 @@
-"""What a worker sends: one JSON object a line, with its kind under ``"event"``."""
+"""The events that a worker sends: one JSON object per line, with its kind under ``"event"``."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ EVENTS: dict[str, dict[str, Any]] = {
     "error": {"message": str},
     "examined": {"finding": dict, "traps": list},
 }
-"""Each kind of event that a worker may send, with its fields."""
+"""Every kind of event that a worker may send, with the types of its fields."""
 
 
 def parse_event(line: str) -> dict[str, Any] | None:
-    """The event in a line that a worker sent; None if it is not one of `EVENTS`."""
+    """Return the event in a line that a worker sent, or None if the line is not one of `EVENTS`."""
     with suppress(ValueError, RecursionError):
         event = json.loads(line)
-        if "\\ud" in line.lower():  # half a character can be written so, and no file would take it
+        if "\\ud" in line.lower():  # refuse a lone surrogate: UTF-8 cannot encode it
             json.dumps(event, ensure_ascii=False).encode()
         kind = event.get("event") if isinstance(event, dict) else None
         fields = EVENTS.get(kind) if isinstance(kind, str) else None

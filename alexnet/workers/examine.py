@@ -1,4 +1,4 @@
-"""What a worker finds out about its framework: version, GPUs, threads, traps, and a self-test."""
+"""Examines a worker's framework: version, GPUs, threads, known problems, and a self-test."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from alexnet.parity.check import SELF_TEST, TOLERANCE, parity
 
 
 def examine(name: str) -> dict[str, Any]:
-    """The fields of an ``examined`` event."""
+    """Examine a framework, and return the fields of an ``examined`` event."""
     backend = backends.load(name)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     (found,) = parity("lenet", [name], SELF_TEST)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     finding = {
         "backend": name,
         "version": backend.version(),
         "python": f"{sys.executable} ({platform.python_version()}, NumPy {np.__version__})",
         "gpu": _gpu(backend),
-        "threads": f"{os.environ.get('OMP_NUM_THREADS', 'its own choice')} of {usable_cores()} cores",
+        "threads": f"{os.environ.get('OMP_NUM_THREADS', 'default number')} on {usable_cores()} cores",
     }
     if found.agrees(SELF_TEST.dtype):
         finding["self_test"] = (
@@ -36,25 +36,27 @@ def examine(name: str) -> dict[str, Any]:
     else:
         limit = TOLERANCE[SELF_TEST.dtype]
         why = found.problem or f"{found.worst} differs by {found.largest:.1e}, more than {limit:g}"
-        finding["problem"] = f"a training step is not the reference's: {why}"
+        finding["problem"] = f"a training step disagrees with the reference: {why}"
     return {"finding": finding, "traps": _traps(name, backend)}
 
 
 def _gpu(backend: Backend) -> str:
-    """The GPUs that a framework sees; or why it sees none."""
+    """Return the GPUs that a framework can use, or the reason why it cannot use any."""
     found, build = backend.gpus(), backend.gpu_build()
     if found:
         return f"{', '.join(map(str, found))} ({build})"
     if build is None:
-        return "none: this is a build for CPUs"
+        return "none: this framework is built for CPUs only"
     if not backends.gpu_hardware():
-        return f"none: a build for {build}, but this machine has no GPU, or no driver for it"
-    return f"none: a build for {build}, and a GPU's driver is there, but the two do not go together"
+        return f"none: built for {build}, but this machine has no GPU or no GPU driver"
+    return f"none: built for {build}, but it cannot use the GPU or the driver of this machine"
 
 
 def _traps(name: str, backend: Backend) -> list[str]:
-    """The known problems on this machine, and what is done about them."""
+    """Return the known problems on this machine, each with what alexnet does about it."""
     found = backends.framework(name).traps()
     if backend.gpu_build() is not None and not backends.gpu_hardware():
-        found.append("a CUDA build without a driver: it runs on the CPU, and takes more disk")
+        found.append(
+            "a GPU build without a GPU driver: it runs on the CPU, and a CPU build needs less disk space"
+        )
     return found

@@ -1,4 +1,4 @@
-"""The job that a worker gets."""
+"""The job of a worker: what to train or examine, and with which framework."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from alexnet.backends import BoundNet
 from alexnet.data import load_fashion_mnist
 from alexnet.training.recipes import Recipe
 
-PROBED_IMAGES = 32  # of the test set, whose logits are compared before training
+PROBED_IMAGES = 32  # test images (at most) whose logits are compared before training
 
 
 @dataclass(frozen=True)
 class Job:
-    """The job of a worker."""
+    """The job of one worker, in types that JSON can hold."""
 
     model: str
     backend: str
     recipe: Recipe
     seed: int
-    root: str | None  # folder of the four files; None: the sample
+    root: str | None  # folder of the four data files; None: the sample
     device: str | None = None
-    kind: str = "train"  # or "report" the device, or "examine" the framework
-    checkpoint: str | None = None  # the file to keep the run in
-    resume: bool = False  # go on from that file, if it is there
+    kind: str = "train"  # or "report" (only the device) or "examine" (the framework)
+    checkpoint: str | None = None  # the run's checkpoint file
+    resume: bool = False  # resume from the checkpoint, if it exists
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -38,7 +38,7 @@ class Job:
         return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
 
     def load_data(self, **options: Any) -> Any:
-        """The loaders, the same for every backend of a comparison."""
+        """Return the training and test loaders. They are the same for every backend of a comparison."""
         r = self.recipe
         return load_fashion_mnist(
             r.batch_size,
@@ -53,8 +53,8 @@ class Job:
 
 
 def initial_logits(job: Job, net: BoundNet) -> np.ndarray:
-    """Logits (PROBED_IMAGES or fewer, classes) of the first test images."""
+    """Return the logits of the first `PROBED_IMAGES` test images, or of all if there are fewer."""
     _, test_iter = job.load_data()
     pixels = test_iter.pixels[:PROBED_IMAGES]
     X = net.backend.images(pixels, test_iter.transform, net.device)
-    return net.backend.to_numpy(net.backend.predict(net.native, X))
+    return net.backend.to_numpy(net.backend.predict(net.native, X))  # (B, classes)

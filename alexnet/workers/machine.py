@@ -1,4 +1,4 @@
-"""The machine that a run was made on, in one line."""
+"""Describes the machine of a run in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from alexnet.backends.mxnet_startup import usable_cores
 
 
 def describe() -> str:
-    """Its processor, the cores that this process may use, memory, NVIDIA's GPUs, and system.
+    """Return the processor, cores that this process may use, memory, NVIDIA GPUs and operating system.
 
     >>> import re
     >>> bool(re.search(r", [0-9]+ of [0-9]+ cores, ", describe()))
@@ -31,11 +31,11 @@ def describe() -> str:
 
 
 def _memory() -> int | None:
-    """Bytes of memory of this machine, or None if the system does not say."""
+    """Return the memory of this machine in bytes, or None if it is unknown."""
     if hasattr(os, "sysconf"):  # not on Windows
         with suppress(OSError, ValueError):
             return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(ImportError):  # a worker's interpreter need not have it
+    with suppress(ImportError):  # psutil may be missing in a worker's environment
         import psutil
 
         return psutil.virtual_memory().total
@@ -43,7 +43,7 @@ def _memory() -> int | None:
 
 
 def _gpus() -> list[str]:
-    """The names of NVIDIA's GPUs, from the driver; empty without a driver."""
+    """Return the names of the NVIDIA GPUs, from the driver. The list is empty without a driver."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -56,7 +56,7 @@ def _gpus() -> list[str]:
 
 
 def _processor() -> str:
-    """The name of the processor."""
+    """Return the name of the processor."""
     with suppress(OSError):
         if sys.platform == "darwin":
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]

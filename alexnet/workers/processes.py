@@ -1,8 +1,8 @@
-"""Starts worker processes, reads what they send, and always ends them.
+"""Starts worker processes, reads their events, and always ends them.
 
-A worker that fails costs only its own row: it may be killed, crash, run out of memory, fall silent or send
-lines that are not events. It runs in a session of its own, so that Ctrl-C reaches this process alone. It
-ends by itself when this process is gone.
+A worker may crash, be killed, run out of memory, hang, or send lines that are not events. Such a worker
+fails alone: the other workers continue. Each worker runs in its own session, so Ctrl-C reaches only this
+process. A worker exits automatically when this process exits.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.workers.events import parse_event
 from alexnet.workers.job import Job
 
-LOG_LINES, LOG_LINE, LOG_TAIL = 3, 200, 10_000  # of a worker that died: lines, characters, bytes
-LINES_AHEAD, LONGEST_LINE = 1000, 2**26  # that are read before they are needed; characters of one
+LOG_LINES, LOG_LINE_LENGTH = 3, 200  # shown from the log of a failed worker; length in characters
+LOG_TAIL = 10_000  # bytes at the end of the log that are read for these lines
+QUEUE_SIZE, LONGEST_LINE = 1000, 2**26  # lines that are read ahead; characters in a line
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
-# Another environment has its own NumPy, so of this one's folders it gets to see this package only.
+# A worker may run in another environment, with its own NumPy. So it loads only this package from here,
+# by its path. No folder of this environment is added to sys.path.
 LAUNCH = """
 import sys
-sys.path[:] = [folder for folder in sys.path if folder]  # the working directory's files are no modules
+sys.path[:] = [folder for folder in sys.path if folder]  # import nothing from the working directory
 if sys.version_info < (3, 11):
-    message = f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 is needed"
+    message = f"{sys.executable} must be Python 3.11 or newer, got Python {sys.version.split()[0]}"
     print(json.dumps({"event": "error", "message": message}))
     sys.exit(1)
 from importlib.util import module_from_spec, spec_from_file_location
@@ -50,7 +52,7 @@ sys.exit(main())
 
 @dataclass(frozen=True)
 class Task:
-    """A job, the interpreter that does it, and the file for its log."""
+    """A job, the Python interpreter that runs it, and the file for its log."""
 
     job: Job
     python: str
@@ -60,18 +62,18 @@ class Task:
 def run(
     tasks: Sequence[Task], timeout: float, parallel: int = 1
 ) -> Generator[tuple[Task, dict[str, Any]]]:
-    """Do tasks, ``parallel`` of them at a time, and give each with its events as they come.
+    """Run tasks, ``parallel`` of them at a time. Yields each event with its task as soon as it arrives.
 
-    A task's first event is ``start``, its last ``end``, whose ``problem`` says how it died, if it did,
-    and whose ``said`` are the last lines of its log. Each worker gets its share of the cores as
-    threads, unless the user has set them; and where several run, a GPU of its own, unless the job
-    names a device. A worker that says nothing for ``timeout`` seconds is ended. Close the generator,
-    and no worker is left.
+    The first event of a task is ``start`` and the last is ``end``. In ``end``, ``problem`` is the reason
+    why the worker failed (empty if it did not), and ``said`` is the list of the last lines of its log.
+    The workers share the cores: each gets an equal number of threads, unless the user has set the number.
+    If several workers run at a time, each gets its own GPU, unless its job names a device. A worker that
+    sends nothing for ``timeout`` seconds is killed. Closing the generator kills all workers.
     """
     waiting, running = list(tasks), list[_Worker]()
-    lines: Queue[tuple[_Worker, str]] = Queue(LINES_AHEAD)
+    lines: Queue[tuple[_Worker, str]] = Queue(QUEUE_SIZE)
     threads = max(1, usable_cores() // max(1, min(parallel, len(tasks))))
-    gpus = set(range(parallel))  # that no worker has
+    gpus = set(range(parallel))  # GPU numbers; this machine may have fewer GPUs
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
@@ -81,7 +83,7 @@ def run(
                 try:
                     running.append(_Worker(task, threads, gpu, parallel > 1, lines))
                 except OSError as error:
-                    problem = f"{task.python} or {task.log} cannot be opened ({error.strerror})"
+                    problem = f"cannot run {task.python} or open {task.log} ({error.strerror})"
                     yield task, _end(problem, [])
             for worker, event in _next_events(running, lines, timeout):
                 if event["event"] == "end":
@@ -89,13 +91,13 @@ def run(
                 yield worker.task, event
     finally:
         for worker in running:
-            worker.end("broken off")
+            worker.end("interrupted")
 
 
 def _next_events(
     running: list[_Worker], lines: Queue[tuple[_Worker, str]], timeout: float
 ) -> Iterator[tuple[_Worker, dict[str, Any]]]:
-    """Wait for the next line of any worker, at most ``timeout`` seconds for each."""
+    """Yield the event in the next line of any worker, or ``end`` if a worker failed or timed out."""
     if not running:
         return
     longest_silent = min(running, key=lambda worker: worker.last_line_at)
@@ -103,18 +105,18 @@ def _next_events(
     try:
         try:
             worker, line = lines.get(timeout=max(0.0, left))
-        except Empty:  # if this process was itself stopped for a while, there may be something now
+        except Empty:  # this process may have been suspended: wait for late lines
             worker, line = lines.get(timeout=1.0)
     except Empty:
         yield (
             longest_silent,
             _end(
-                longest_silent.end(f"said nothing for {timeout:g} s"),
+                longest_silent.end(f"sent nothing for {timeout:g} s"),
                 longest_silent.last_log_lines(),
             ),
         )
         return
-    if worker not in running:  # ended meanwhile
+    if worker not in running:  # it has ended; this line is late
         return
     worker.last_line_at = time.monotonic()
     event = parse_event(line)
@@ -123,7 +125,7 @@ def _next_events(
         return
     if line.endswith("\n") or len(line) >= LONGEST_LINE:
         problem = worker.end(f"sent a line that is not an event: {line.strip()[:60]!r}")
-    else:  # it has closed its side, perhaps within a line
+    else:  # end of output, perhaps in the middle of a line
         problem = worker.end()
     yield worker, _end(problem, worker.last_log_lines())
 
@@ -133,7 +135,7 @@ def _end(problem: str, said: list[str]) -> dict[str, Any]:
 
 
 class _Worker:
-    """A running process."""
+    """A running worker process."""
 
     def __init__(
         self,
@@ -148,7 +150,7 @@ class _Worker:
         if shared and job.device is None:
             job = replace(job, device=TRY_GPU.format(gpu))
         with (task.log or Path(os.devnull)).open("a") as log:
-            self.log_before = log.tell()  # of an earlier attempt
+            self.log_start = log.tell()  # an earlier attempt wrote the part before
             self.process = subprocess.Popen(
                 [task.python, "-c", LAUNCH, str(Path(__file__).parent.parent)],
                 stdin=subprocess.PIPE,
@@ -159,48 +161,49 @@ class _Worker:
                 env={**dict.fromkeys(THREADS, str(threads)), **_users_environment()},
                 start_new_session=True,
             )
-        with suppress(BrokenPipeError):  # it died at once; its exit status will say how
+        with suppress(BrokenPipeError):  # the worker has exited; `end` reports its status
             assert self.process.stdin is not None
             self.process.stdin.write(job.to_json() + "\n")
-            self.process.stdin.flush()  # and left open: when it closes, the worker ends
+            self.process.stdin.flush()  # stays open: the worker exits when it closes
         threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
 
     def _listen(self, lines: Queue[tuple[_Worker, str]]) -> None:
+        """Put each line of output into the queue, then an empty string."""
         assert self.process.stdout is not None
         while line := self.process.stdout.readline(LONGEST_LINE):
             lines.put((self, line))
         lines.put((self, ""))
 
     def end(self, problem: str | None = None) -> str:
-        """End it and all that it has started. Returns what went wrong, by default how it died."""
-        if problem is None:  # it is about to exit by itself
+        """Kill the worker and its child processes. Returns ``problem``; default: from the exit status."""
+        if problem is None:  # its output is closed, so it is about to exit
             try:
                 self.process.wait(EXIT_SECONDS)
             except subprocess.TimeoutExpired:
-                problem = "closed its output and did not end"
+                problem = "closed its output but did not exit"
         _kill_tree(self.process)
         status = self.process.wait()
         with suppress(BrokenPipeError):
             assert self.process.stdin is not None
             self.process.stdin.close()
-        return _cause_of_death(status) if problem is None else problem
+        return _describe_exit(status) if problem is None else problem
 
     def last_log_lines(self) -> list[str]:
-        """The last lines of its log, cut to a length that fits a table."""
+        """Return the last lines of the worker's log, shortened to fit in a table."""
         if self.task.log is None:
             return []
         with suppress(OSError), self.task.log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(self.log_before, size - LOG_TAIL))
-            said = file.read().decode(errors="replace").splitlines()
-            printable = ("".join(c for c in line if c.isprintable()).strip() for line in said)
-            return [line[:LOG_LINE] for line in printable if line][-LOG_LINES:]
+            file.seek(max(self.log_start, size - LOG_TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+            printable = ("".join(c for c in line if c.isprintable()).strip() for line in lines)
+            return [line[:LOG_LINE_LENGTH] for line in printable if line][-LOG_LINES:]
         return []
 
 
 def _kill_tree(process: subprocess.Popen[str]) -> None:
-    """End a worker and all that it has started."""
-    if hasattr(os, "killpg"):  # it leads a session of its own, which may outlive it
+    """Kill a worker and its child processes."""
+    if hasattr(os, "killpg"):  # kill the worker's session, which may outlive the worker
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         return
@@ -208,25 +211,26 @@ def _kill_tree(process: subprocess.Popen[str]) -> None:
 
     with suppress(psutil.NoSuchProcess):
         worker = psutil.Process(process.pid)
-        for started in [*worker.children(recursive=True), worker]:
+        for target in [*worker.children(recursive=True), worker]:
             with suppress(psutil.NoSuchProcess):
-                started.terminate()  # on Windows this cannot be refused
+                target.terminate()  # on Windows a process cannot ignore this
 
 
 def _users_environment() -> dict[str, str]:
-    """The environment without the thread variables that this library has set for itself."""
+    """Return the environment without the thread variables that alexnet set for this process."""
     return {k: v for k, v in os.environ.items() if k not in THREADS or k not in backends.SET_HERE}
 
 
-EXIT_SECONDS = 10  # for a worker that has closed its output; frameworks tidy up
+EXIT_SECONDS = 10  # time to exit after a worker closed its output; frameworks clean up
 
 
-def _cause_of_death(status: int) -> str:
+def _describe_exit(status: int) -> str:
+    """Return why a worker with this exit status failed, or an empty text for status 0."""
     if status == 0:
         return ""
     if status > 0:
         return f"ended with exit status {status}"
     names = {s.value: s.name for s in signal.Signals}
     name = names.get(-status, f"signal {-status}")
-    hint = " (as when memory runs out)" if name == "SIGKILL" else ""
+    hint = " (perhaps out of memory)" if name == "SIGKILL" else ""
     return f"killed by {name}{hint}"

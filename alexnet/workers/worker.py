@@ -1,8 +1,8 @@
-"""One backend's part of a comparison, in a process of its own, started by `alexnet.workers.processes`.
+"""The program of a worker process, which `alexnet.workers.processes` starts.
 
-Reads a `Job` as a line of JSON from standard input and writes events to standard output, one JSON object
-a line, each with its kind under ``"event"``. Whatever a framework prints goes to standard error. It ends
-when its input is closed. It needs NumPy, safetensors and its framework, and nothing else.
+A worker reads a `Job` as one line of JSON from standard input. It writes events to standard output, one
+JSON object per line (see `alexnet.workers.events`). Everything that a framework prints goes to standard
+error. The worker exits when its input is closed. It needs only NumPy, safetensors and its framework.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from alexnet.workers.examine import examine
 from alexnet.workers.job import Job, initial_logits
 from alexnet.workers.machine import describe
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
-PR_SET_PDEATHSIG, SIGKILL = 1, 9  # of prctl(2) and signal(7), on Linux
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # parameters of mallopt(3)
+PR_SET_PDEATHSIG, SIGKILL = 1, 9  # from prctl(2) and signal(7), Linux
 
 
 class EventCallback:
-    """Sends a run's progress as events, at most every ``INTERVAL`` seconds."""
+    """A callback that sends the progress of a run as events, at most one per ``INTERVAL`` seconds."""
 
-    INTERVAL = 0.25
+    INTERVAL = 0.25  # seconds
 
     def __init__(self, send: Any) -> None:
         self.send = send
-        self.sent = 0.0
+        self.sent = 0.0  # time of the last event
 
     def begin(self, history: History, steps: int | None) -> None:
-        self.steps, self.before = steps, len(history.steps)
-        self.told = len(history.steps)
+        self.steps, self.before = steps, len(history.steps)  # in total, before a resume
+        self.told = len(history.steps)  # steps already sent
         self.send("begin", steps=steps, history=history.to_dict())
 
     def step(self, history: History) -> None:
@@ -60,7 +60,7 @@ class EventCallback:
         if time.monotonic() - self.sent < self.INTERVAL and done != self.steps:
             return
         self.sent = time.monotonic()
-        timed = done - self.before - 1  # steps; the first is not typical
+        timed = done - self.before - 1  # steps without the first, which is slower
         left = history.timed_seconds / timed * (self.steps - done) if timed and self.steps else None
         self.send(
             "step",
@@ -85,7 +85,7 @@ class EventCallback:
 
 
 def run(job: Job, send: Any) -> None:
-    """Do the job, sending events."""
+    """Do the job and send its events. ``send(kind, **fields)`` sends one event."""
     if job.kind == "examine":
         send("examined", **examine(job.backend))
         return
@@ -108,7 +108,7 @@ def run(job: Job, send: Any) -> None:
         train_iter = replace(train_iter, first=job.recipe.numpy_batches)
     net = build(job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=device)
     send("initial_logits", logits=initial_logits(job, BoundNet.of(net)).tolist())
-    del net  # train_ch6 makes its own from the same seed
+    del net  # train_ch6 builds the same net again from the seed
     callback = EventCallback(send)
     history = train_ch6(
         job.model,
@@ -137,27 +137,30 @@ def run(job: Job, send: Any) -> None:
 def answers(
     net: Any, test_iter: ImageLoader, tell: Callable[[], None]
 ) -> tuple[list[int], list[float]]:
-    """The predicted class of each test image, and its probability in [0, 1]."""
+    """Return the predicted class of each test image, and the probability of this class in [0, 1].
+
+    ``tell()`` is called after each batch.
+    """
     backend = backends.backend_of(net)
     classes, probabilities = [], []
     for X, _ in test_iter:
         logits = backend.to_numpy(backend.predict(net, X)).astype(np.float64)  # (B, classes)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        softmax = np.exp(logits - logits.max(axis=1, keepdims=True))
+        softmax /= softmax.sum(axis=1, keepdims=True)
         classes += logits.argmax(axis=1).tolist()
-        probabilities += shares.max(axis=1).round(4).tolist()
+        probabilities += softmax.max(axis=1).round(4).tolist()
         tell()
     return classes, probabilities
 
 
 def peak_host_memory() -> int | None:
-    """Most bytes of memory that this process has held; None if that cannot be found out."""
+    """Return the peak memory of this process in bytes, or None if it is unknown."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux: rusage would begin with what the parent held when it forked
+    if status.exists():  # Linux: ru_maxrss would include the parent's memory at the fork
         line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     if sys.platform == "win32":
-        with suppress(ImportError):  # a worker's interpreter need not have it
+        with suppress(ImportError):  # psutil may be missing in a worker's environment
             import psutil
 
             return psutil.Process().memory_info().peak_wset
@@ -168,18 +171,18 @@ def peak_host_memory() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _claim_stdout() -> TextIO:
-    """Keep standard output for events; everything else that is printed goes to standard error."""
+def _reserve_stdout() -> TextIO:
+    """Return standard output for events only. Everything else that is printed goes to standard error."""
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return events
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next step, unless the user has tuned it.
+    """Make glibc keep freed memory for the next step, unless the user has tuned glibc's allocator.
 
-    By default it hands large blocks back to the system. Every step of AlexNet then gets its 187 MB of
-    gradients as fresh pages that must be cleared. What that costs: benchmarks/settings.py.
+    By default glibc returns large blocks to the system. Then every step of AlexNet gets its 187 MB of
+    gradients as new pages, which the system must clear. benchmarks/settings.py measures the cost.
     """
     tuned = any(variable.startswith(("MALLOC_", "GLIBC_TUNABLES")) for variable in os.environ)
     if platform.libc_ver()[0] == "glibc" and not tuned:
@@ -188,20 +191,21 @@ def keep_freed_memory() -> None:
             mallopt(parameter, value)
 
 
-def _end_with_the_parent() -> None:
-    """Exit when standard input is closed, as it is when the parent process ends, killed or not."""
+def _exit_when_input_closes() -> None:
+    """Wait until standard input is closed, then exit. It is closed when the parent process ends."""
     while os.read(0, 1):
         pass
     os._exit(1)
 
 
 def main() -> int:
+    """Do the job that standard input gives. Returns the exit status: 0, or 1 after an error."""
     job = sys.stdin.readline()
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    if sys.platform == "linux":  # also while Python cannot run that thread
+    threading.Thread(target=_exit_when_input_closes, daemon=True).start()
+    if sys.platform == "linux":  # exit with the parent even while Python cannot run the thread
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
     keep_freed_memory()
-    events = _claim_stdout()
+    events = _reserve_stdout()
 
     def send(event: str, **fields: Any) -> None:
         events.write(json.dumps({"event": event, **fields}) + "\n")
@@ -211,10 +215,10 @@ def main() -> int:
     except Exception as error:
         if isinstance(error, AlexNetError):
             message = str(error)
-        else:  # a framework's own: its last line for the row, the rest for the log
+        else:  # an error of a framework: send only its last line; the log gets the traceback
             traceback.print_exc()
             message = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-        # It may quote the name of a file, which need not be text.
+        # The message may have a file name with bytes that are not UTF-8.
         send("error", message=message.encode(errors="backslashreplace").decode())
         return 1
     return 0

@@ -1,7 +1,7 @@
-"""The registry: every framework that this library knows, one file for each.
+"""The registry: one file for each framework that alexnet supports.
 
-An entry says what must be known before the framework is imported, and how its layers are written.
-Nothing here imports a framework.
+An entry holds what must be known before the framework is imported, and how the code of its layers is
+written. Nothing here imports a framework.
 
 >>> framework("torch").title
 'PyTorch'
@@ -20,28 +20,28 @@ FRAMEWORKS: dict[str, Framework] = {
     entry.name: entry
     for entry in (numpy.ENTRY, torch.ENTRY, mxnet.ENTRY, tensorflow.ENTRY, paddle.ENTRY)
 }
-"""Every backend by name, in the order in which they are shown."""
+"""All backends by name, in the order in which tables and plots show them."""
 
 REFERENCE = numpy.ENTRY.name
-"""The backend that the others are compared with. It needs no framework."""
+"""The backend that all others are compared with. It needs only NumPy."""
 
 DEFAULT = torch.ENTRY.name
-"""The backend that `alexnet.build` and ``alexnet train`` take where none is named."""
+"""The default backend of `alexnet.build` and ``alexnet train``."""
 
 
 def framework(name: str) -> Framework:
-    """The entry of that name. Raises BackendError, listing the names."""
+    """Return the entry of a backend. Raises BackendError for an unknown name."""
     if not isinstance(name, str) or name not in FRAMEWORKS:
         close = difflib.get_close_matches(str(name), FRAMEWORKS, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise BackendError(
-            f"unknown backend {name!r}{hint}; the backends are {', '.join(FRAMEWORKS)}"
+            f"unknown backend {name!r}{hint}; known backends: {', '.join(FRAMEWORKS)}"
         )
     return FRAMEWORKS[name]
 
 
 def import_order() -> list[str]:
-    """An order in which all of them can be loaded into one process.
+    """Return an order in which one process can import all frameworks.
 
     >>> import_order()
     ['numpy', 'torch', 'mxnet', 'paddle', 'tensorflow']

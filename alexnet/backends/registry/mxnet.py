@@ -1,4 +1,4 @@
-"""MXNet's Gluon."""
+"""The registry entry of MXNet (Gluon)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from alexnet.spec import ResolvedLayer, ResolvedNet
 
 
 def calls(row: ResolvedLayer) -> Iterator[Call]:
+    """Yield the calls that make the layer of a row. Yields nothing for an unknown layer."""
     match row.layer:
         case spec.Conv(out, kernel, stride, padding, groups):
             yield Call(
@@ -45,21 +46,23 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.Dropout(rate):
             yield Call("nn.Dropout", rate)
         case spec.LocalResponseNorm(size, alpha, beta, k):
-            alpha = tidy_float(alpha * size)  # MXNet divides it by size
+            alpha = tidy_float(alpha * size)  # MXNet divides alpha by size
             yield Call("LocalResponseNorm", size, alpha=alpha, beta=beta, knorm=k)
         case spec.BatchNorm(momentum, epsilon):
-            share = tidy_float(1 - momentum)  # weight of the old value
-            options = {"momentum": omit_default(share, 0.9), "epsilon": omit_default(epsilon, 1e-5)}
+            decay = tidy_float(1 - momentum)  # weight of the old mean and variance
+            options = {"momentum": omit_default(decay, 0.9), "epsilon": omit_default(epsilon, 1e-5)}
             yield Call("nn.BatchNorm", **options)
 
 
 def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    """Return the source code of a whole net, without imports, from the lines of its layers."""
     return "\n".join(
         ["net = nn.HybridSequential()", block("net.add(", lines, ")"), "net.initialize()"]
     )
 
 
 def imports(code: str) -> list[str]:
+    """Return the import statements that some code needs."""
     lines = {
         "mx": "import mxnet as mx",
         "mnp": "from mxnet import np as mnp",
@@ -70,11 +73,12 @@ def imports(code: str) -> list[str]:
 
 
 def traps() -> list[str]:
+    """Return the known problems on this machine, each with what alexnet does about it."""
     import numpy
 
     return [
-        f"NumPy {numpy.__version__} against MXNet, which asks for names that NumPy 1.24 took out: "
-        "put back when it is imported"
+        f"NumPy {numpy.__version__}: MXNet uses np.bool, which NumPy 1.24 removed; "
+        "alexnet restores np.bool before MXNet is imported"
     ]
 
 

@@ -1,4 +1,4 @@
-"""NumPy: the table itself, which this library's reference computes."""
+"""The registry entry of NumPy, the reference. Its code for a net is the net's table."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from alexnet.backends.entry import Framework
 from alexnet.spec import ResolvedLayer, ResolvedNet
 from alexnet.spec.layers import LAYERS
 
-LINE = 88  # characters, as formatters have it
+LINE = 88  # characters, the default of Black and Ruff
 
 
 def calls(row: ResolvedLayer) -> Iterator[Call]:
+    """Yield the calls that make the layer of a row. Yields nothing for an unknown layer."""
     kind = type(row.layer).__name__
     if hasattr(reference, kind):
         positional, named = row.layer.arguments()
@@ -23,12 +24,14 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
 
 
 def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    """Return the source code of a whole net, without imports, from the lines of its layers."""
     head = [f"{json.dumps(net.name)},", f"{net.input_shape!r},"]
     table = indent(block("Net(", [*head, block("(", lines, "),")], "),"), "    ")
     return f'net = build(\n{table}\n    backend="numpy",\n)'
 
 
 def imports(code: str) -> list[str]:
+    """Return the import statements that some code needs."""
     kinds = sorted(kind for kind in LAYERS if f" {kind}(" in code)
     line = f"from alexnet.spec import {', '.join(kinds)}"
     if len(line) > LINE:

@@ -1,4 +1,4 @@
-"""Paddle."""
+"""The registry entry of Paddle."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from alexnet.spec import ResolvedLayer, ResolvedNet
 
 
 def calls(row: ResolvedLayer) -> Iterator[Call]:
+    """Yield the calls that make the layer of a row. Yields nothing for an unknown layer."""
     shape = row.input_shape  # (C, H, W) or (features,)
     match row.layer:
         case spec.Conv(out, kernel, stride, padding, groups):
@@ -32,7 +33,8 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
             yield Call("nn.MaxPool2D", kernel_size=kernel, **options)
         case spec.AvgPool(kernel, _, padding) as pool:
             options = {"stride": pool.step, "padding": omit_default(padding, 0)}
-            options["exclusive"] = False if padding else None  # padding counts, as elsewhere
+            # exclusive=False counts the padding in the mean, as the other frameworks do.
+            options["exclusive"] = False if padding else None
             yield Call("nn.AvgPool2D", kernel_size=kernel, **options)
         case spec.GlobalAvgPool():
             yield Call("nn.AdaptiveAvgPool2D", 1)
@@ -51,34 +53,37 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.Dropout(rate):
             yield Call("nn.Dropout", p=rate)
         case spec.LocalResponseNorm(size, alpha, beta, k):
-            alpha = tidy_float(alpha * size)  # Paddle divides it by size
+            alpha = tidy_float(alpha * size)  # Paddle divides alpha by size
             yield Call("nn.LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
         case spec.BatchNorm(momentum, epsilon):
             kind = "nn.BatchNorm2D" if len(shape) == 3 else "nn.BatchNorm1D"
-            share = tidy_float(1 - momentum)  # weight of the old value
-            options = {"momentum": omit_default(share, 0.9), "epsilon": omit_default(epsilon, 1e-5)}
+            decay = tidy_float(1 - momentum)  # weight of the old mean and variance
+            options = {"momentum": omit_default(decay, 0.9), "epsilon": omit_default(epsilon, 1e-5)}
             yield Call(kind, shape[0], **options)
 
 
 def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    """Return the source code of a whole net, without imports, from the lines of its layers."""
     return block("net = nn.Sequential(", lines, ")")
 
 
 def imports(code: str) -> list[str]:
+    """Return the import statements that some code needs."""
     return ["from paddle import nn"]
 
 
 def before_import() -> None:
-    """Refuse an import that would kill Python, and choose the faster kernels of MKL.
+    """Prepare this process for the import of Paddle.
 
-    Paddle's matrix library (MKL of 2019) takes its slowest code on processors that are not Intel's
-    unless it is told that they have AVX2: with it, AlexNet's step takes less than half the time.
+    Raises BackendError if TensorFlow was imported before, because Python would crash. Makes MKL faster:
+    Paddle uses MKL from 2019, which runs its slowest code on AMD processors. MKL_DEBUG_CPU_TYPE=5 makes MKL
+    use AVX2 there. Then AlexNet's training step takes less than half the time.
     """
     if "paddle" in sys.modules:
         return
     if "tensorflow" in sys.modules:
         raise BackendError(
-            "Paddle cannot be loaded after TensorFlow in one process (it would crash Python); "
+            "Paddle cannot be loaded after TensorFlow in one process (Python would crash); "
             "load Paddle first, or use one process for each"
         )
     if _is_amd_with_avx2():
@@ -86,7 +91,7 @@ def before_import() -> None:
 
 
 def _is_amd_with_avx2() -> bool:
-    """Whether Linux says so of this machine's processor."""
+    """Return whether this machine has an AMD processor with AVX2. False if the system is not Linux."""
     try:
         cpu = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -95,18 +100,21 @@ def _is_amd_with_avx2() -> bool:
 
 
 def import_order_trap() -> list[str]:
+    """Return the known problems on this machine, each with what alexnet does about it."""
     if not (has_module("tensorflow") and has_module("paddle")):
         return []
     return [
-        "import order: Paddle after TensorFlow in one process kills Python; refused with a sentence"
+        "import order: importing Paddle after TensorFlow crashes Python; "
+        "alexnet raises BackendError instead"
     ]
 
 
 def traps() -> list[str]:
+    """Return the known problems on this machine, each with what alexnet does about it."""
     found = import_order_trap()
     if os.environ.get("MKL_DEBUG_CPU_TYPE") == "5":
         found.append(
-            "Paddle's matrix library is slow on AMD's processors; MKL_DEBUG_CPU_TYPE=5 is set"
+            "Paddle's matrix library is slow on AMD processors, so MKL_DEBUG_CPU_TYPE=5 is set"
         )
     return found
 

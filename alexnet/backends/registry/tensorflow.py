@@ -1,4 +1,4 @@
-"""TensorFlow's Keras 3, channels last."""
+"""The registry entry of TensorFlow (Keras 3, channels last)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from alexnet.spec import ResolvedLayer, ResolvedNet
 
 
 def calls(row: ResolvedLayer) -> Iterator[Call]:
+    """Yield the calls that make the layer of a row. Yields nothing for an unknown layer."""
     match row.layer:
         case spec.Conv(out, kernel, stride, padding, groups):
-            # "same" is this padding only for an odd window moved by one; else Keras pads one side more
+            # padding="same" is symmetric only for an odd kernel and stride 1.
             same = padding > 0 and stride == 1 and kernel == 2 * padding + 1
             if padding and not same:
                 yield Call("layers.ZeroPadding2D", padding)
@@ -57,15 +58,16 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.LocalResponseNorm(size, alpha, beta, k):
             yield Call("LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
         case spec.BatchNorm(momentum, epsilon):
-            share = tidy_float(1 - momentum)  # weight of the old value
+            decay = tidy_float(1 - momentum)  # weight of the old mean and variance
             options = {
-                "momentum": omit_default(share, 0.99),
+                "momentum": omit_default(decay, 0.99),
                 "epsilon": omit_default(epsilon, 1e-3),
             }
             yield Call("layers.BatchNormalization", **options)
 
 
 def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    """Return the source code of a whole net, without imports, from the lines of its layers."""
     shape = net.input_shape
     channels_last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
     rows = block("[", [f"{Call('keras.Input', channels_last)},", *lines], "]")
@@ -73,6 +75,7 @@ def program(net: ResolvedNet, lines: Sequence[str]) -> str:
 
 
 def imports(code: str) -> list[str]:
+    """Return the import statements that some code needs."""
     lines = {
         "keras": "import keras",
         "np": "import numpy as np",
@@ -83,11 +86,14 @@ def imports(code: str) -> list[str]:
 
 
 def before_import() -> None:
+    """Prepare this process for the import of TensorFlow.
+
+    Raises BackendError if KERAS_BACKEND names another framework, because Keras would use that one.
+    """
     chosen = os.environ.get("KERAS_BACKEND", "tensorflow")
     if chosen != "tensorflow":
         raise BackendError(
-            f"Keras is told by KERAS_BACKEND to run on {chosen}; "
-            "the tensorflow backend needs it to be unset or tensorflow"
+            f"KERAS_BACKEND must be unset or tensorflow for the tensorflow backend, got {chosen}"
         )
     guard_triton()
 
@@ -108,5 +114,5 @@ ENTRY = Framework(
     loads_after=("paddle",),
     before_import=before_import,
     traps=lambda: [*import_order_trap(), *triton_trap()],
-    caveat="or is a model class of Keras, whose order of features after a Flatten is unknown",
+    caveat="or is a subclassed Keras model, whose order of features after a Flatten is unknown",
 )

@@ -1,4 +1,4 @@
-"""PyTorch."""
+"""The registry entry of PyTorch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from alexnet.spec import ResolvedLayer, ResolvedNet
 
 
 def calls(row: ResolvedLayer) -> Iterator[Call]:
+    """Yield the calls that make the layer of a row. Yields nothing for an unknown layer."""
     shape = row.input_shape  # (C, H, W) or (features,)
     match row.layer:
         case spec.Conv(out, kernel, stride, padding, groups):
@@ -49,40 +50,47 @@ def calls(row: ResolvedLayer) -> Iterator[Call]:
         case spec.Dropout(rate):
             yield Call("nn.Dropout", p=rate)
         case spec.LocalResponseNorm(size, alpha, beta, k):
-            alpha = tidy_float(alpha * size)  # PyTorch divides it by size
+            alpha = tidy_float(alpha * size)  # PyTorch divides alpha by size
             yield Call("nn.LocalResponseNorm", size, alpha=alpha, beta=beta, k=k)
         case spec.BatchNorm(momentum, epsilon):
-            # without nn.: this library's own, in alexnet/backends/torch.py
+            # Without nn.: these two classes are in alexnet/backends/torch.py.
             kind = "BatchNorm2d" if len(shape) == 3 else "BatchNorm1d"
             options = {"eps": omit_default(epsilon, 1e-5), "momentum": omit_default(momentum, 0.1)}
             yield Call(kind, shape[0], **options)
 
 
 def program(net: ResolvedNet, lines: Sequence[str]) -> str:
+    """Return the source code of a whole net, without imports, from the lines of its layers."""
     return block("net = nn.Sequential(", lines, ")")
 
 
 def imports(code: str) -> list[str]:
+    """Return the import statements that some code needs."""
     return imports_for(code, {"torch": "import torch", "nn": "from torch import nn"})
 
 
 def guard_triton() -> None:
-    """Import Triton before TensorFlow, or keep it out of a process where TensorFlow came first.
+    """Prepare this process for the import of PyTorch or TensorFlow.
 
-    Triton comes with PyTorch's CUDA builds. PyTorch imports it when the first optimizer is made, and it
-    kills Python if TensorFlow was imported before it. Only ``torch.compile`` needs it.
+    Triton comes with PyTorch's CUDA builds. PyTorch imports Triton when the first optimizer is made. This
+    import crashes Python if TensorFlow was imported before. So this function imports Triton first. If
+    TensorFlow is already imported, it blocks Triton, which only ``torch.compile`` needs.
     """
     if "triton" not in sys.modules:
         if "tensorflow" in sys.modules:
-            sys.modules["triton"] = cast(Any, None)  # an import of it now raises ImportError
+            sys.modules["triton"] = cast(Any, None)  # importing Triton now raises ImportError
         elif has_module("triton"):
             importlib.import_module("triton")
 
 
 def triton_trap() -> list[str]:
+    """Return the known problems on this machine, each with what alexnet does about it."""
     if not has_module("triton"):
         return []
-    return ["Triton: PyTorch's first optimizer after TensorFlow's import kills Python; handled"]
+    return [
+        "import order: importing Triton (for PyTorch's first optimizer) after TensorFlow crashes Python; "
+        "alexnet imports Triton first, or blocks it"
+    ]
 
 
 ENTRY = Framework(

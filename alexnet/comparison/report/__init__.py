@@ -1,4 +1,4 @@
-"""The report of one or more comparisons: a page that stands by itself, with no script and no request."""
+"""The report of one or more comparisons: one HTML file that loads nothing and has no scripts."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ REPORT = "report.html"  # in a run's folder
 
 
 def keep_report(comparison: Comparison) -> str:
-    """Write a run's report into its folder. Returns what went wrong, for the run is worth more."""
+    """Write a run's report to its folder. Return what went wrong, or an empty string.
+
+    It raises nothing, because an error in the report must not lose the run.
+    """
     try:
         write_report([comparison], comparison.folder / REPORT)
-    except Exception as error:  # matplotlib's own among them, of its user's settings
-        return f"its report could not be made ({last_line(error)})"
+    except Exception as error:  # for example matplotlib's errors about the user's settings
+        return f"cannot write its report ({last_line(error)})"
     return ""
 
 
 def write_report(comparisons: Sequence[Comparison], path: str | os.PathLike[str]) -> Path:
     """Write the report of these runs to a file, and return its path.
 
-    One HTML file that needs nothing else: results, curves, the answers on which the frameworks
-    disagree, parity, each framework's source, layers, settings. Of several runs, such as those of two
-    machines, all stand side by side. The test images are looked for where the runs had them, among
-    the data sets on this machine, and in the sample; nothing is downloaded.
+    The HTML file needs no other files. It shows results, curves, the answers on which the frameworks
+    disagree, parity, each framework's source, layers and settings. Several runs, such as runs on two
+    machines, are shown side by side. The test images come from the folders that the runs used, the data
+    sets on this machine, or the sample. Nothing is downloaded.
 
     Raises RunError if the file cannot be written, or if a run is given twice.
 
@@ -64,12 +67,12 @@ def write_report(comparisons: Sequence[Comparison], path: str | os.PathLike[str]
         with replacing(path) as new:
             new.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{path}: the report cannot be written there ({error.strerror})") from None
+        raise RunError(f"{path}: cannot write the report ({error.strerror})") from None
     return path
 
 
 def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """What the template names."""
+    """Return the variables of the template."""
     runs = _names_of_runs(comparisons)
     entries = entries_of(runs)
     fastest: dict[str, float] = {}
@@ -95,20 +98,20 @@ def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def _names_of_runs(comparisons: Sequence[Comparison]) -> dict[str, Comparison]:
-    """Runs by the names of their folders, or by their whole paths where those are alike."""
+    """Return the runs by folder name, or by full path if two folders have the same name."""
     folders = [comparison.folder.absolute() for comparison in comparisons]
-    alike = len({folder.name for folder in folders}) < len(folders)
+    same_names = len({folder.name for folder in folders}) < len(folders)
     runs = {
-        str(folder) if alike else folder.name: comparison
+        str(folder) if same_names else folder.name: comparison
         for folder, comparison in zip(folders, comparisons, strict=True)
     }
     if len(runs) < len(folders):
-        raise RunError(f"a run is given twice: {', '.join(map(str, folders))}")
+        raise RunError(f"every run must be given only once, got {', '.join(map(str, folders))}")
     return runs
 
 
 def _settings(runs: dict[str, Comparison]) -> list[tuple[str, list[str]]]:
-    """The names of the settings, and what each run had, one line for each in which they can differ."""
+    """Return the rows of the table of settings: a name, and its value in each run."""
     several = len({model for c in runs.values() for model in c.models}) > 1
     lines: dict[str, list[str]] = {}
     for number, comparison in enumerate(runs.values()):
@@ -120,15 +123,15 @@ def _settings(runs: dict[str, Comparison]) -> list[tuple[str, list[str]]]:
 def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, str]]:
     plan = comparison.plan
     found = [
-        ("begun", comparison.begun.replace("T", " ")),
-        ("version of alexnet", comparison.version),
+        ("start time", comparison.begun.replace("T", " ")),
+        ("alexnet version", comparison.version),
         ("machine", "\n".join(dict.fromkeys(r.machine for r in comparison.rows if r.machine))),
         ("images", comparison.data),
         ("seed", str(comparison.seed)),
-        ("device asked for", comparison.device or "a GPU, else the CPU"),
-        ("at a time", str(plan.parallel)),
+        ("requested device", comparison.device or "a GPU if there is one, else the CPU"),
+        ("parallel workers", str(plan.parallel)),
         (
-            "threads of each",
+            "threads per worker",
             ", ".join(dict.fromkeys(r.threads for r in comparison.rows if r.threads)),
         ),
         *((f"interpreter of {name}", python) for name, python in plan.pythons.items()),
@@ -144,6 +147,6 @@ def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, 
             (f"{prefix}batch size", str(recipe.batch_size)),
             (f"{prefix}learning rate", f"{recipe.lr:g}"),
             (f"{prefix}momentum", f"{recipe.momentum:g}"),
-            (f"{prefix}pixels", "normalised" if recipe.normalize else "in [0, 1]"),
+            (f"{prefix}pixel values", "normalised" if recipe.normalize else "in [0, 1]"),
         ]
     return found

@@ -1,4 +1,4 @@
-"""What the trained nets of a report say of the test images, the most disputed first."""
+"""The trained nets' predictions for the test images, with the most disputed images first."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ if TYPE_CHECKING:
     from alexnet.comparison.report.entries import Entry
     from alexnet.comparison.rows import Answers
 
-SHOWN = 24  # images
+SHOWN = 24  # images at most
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One net's answer for one image."""
+    """One net's prediction for one image."""
 
-    who: str
-    says: str
-    probability: float | None
+    who: str  # the framework, and the run if there are several
+    says: str  # the name of the predicted class
+    probability: float | None  # of that class, in [0, 1]; None: the net has diverged
     right: bool
 
 
 @dataclass(frozen=True)
 class Question:
-    """A test image, what it shows, and what every net says."""
+    """A test image, its label, and every net's prediction."""
 
-    number: int
-    image: str  # a data URI
+    number: int  # its place in the test set, from 0
+    image: str  # as a data URI
     label: str
     answers: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
 class Quiz:
-    """The answers of one net's frameworks that were asked the same test images.
+    """The predictions of one net in several frameworks for the same test images.
 
-    ``who`` are their names; ``different[a][b]`` counts the images on which two of them differ.
+    ``who`` names the frameworks. ``different[a][b]`` is the number of images on which a and b differ.
     """
 
     net: str
-    asked: int
-    agreed: int  # images on which all but the partial gave the same answer
+    asked: int  # the number of test images
+    agreed: int  # images on which all except ``partial`` give the same answer
     who: tuple[str, ...]
-    partial: tuple[str, ...]  # that saw fewer training images
+    partial: tuple[str, ...]  # the nets in ``who`` that saw fewer training images
     different: tuple[tuple[int, ...], ...]
-    questions: tuple[Question, ...]  # the most disputed first; empty where the images are not found
+    questions: tuple[Question, ...]  # the most disputed first; empty if the images are not found
 
 
 def quizzes(entries: Sequence[Entry]) -> list[Quiz]:
-    """A quiz for each net and set of test images of which there are answers."""
+    """Return a quiz for each net and each set of test images that has predictions."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for e in entries:
         if e.row.history is not None and e.row.answers is not None:
@@ -91,7 +91,7 @@ def _quiz(entries: Sequence[Entry], crc: str, several_runs: bool) -> Quiz:
 
 
 def _fully_trained(entries: Sequence[Entry]) -> np.ndarray:
-    """Which of them have seen as many training images as any: bool (nets,)."""
+    """Return which nets have seen the most training images: bool (nets,)."""
     seen = [sum(s["examples"] for s in e.row.history.steps) for e in entries if e.row.history]
     return np.array(seen) == max(seen)
 
@@ -99,14 +99,17 @@ def _fully_trained(entries: Sequence[Entry]) -> np.ndarray:
 def _test_images(
     entries: Sequence[Entry], asked: int, crc: str
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The test images of a run, uint8 (N, 28, 28), and their labels; None if they are not found here."""
+    """Return the test images with checksum ``crc``, uint8 (N, 28, 28), and their labels (N,).
+
+    Return None if no data set on this machine has them.
+    """
     roots = dict.fromkeys(e.comparison.plan.root for e in entries)
     folders = [Path(root) for root in roots if root is not None]
     named = os.environ.get(ENVIRONMENT)
     folders += [Path(named).expanduser()] if named else []
     places = [(FASHION_MNIST, f) for f in (*folders, find(FASHION_MNIST)) if f and not missing(f)]
     for dataset, folder in [*places, (SAMPLE, sample_folder())]:
-        with suppress(DataError):  # another place may have them
+        with suppress(DataError):  # try the next place
             _, _, images, labels = read(dataset, folder)
             images, labels = images[:asked], labels[:asked]
             if checksum(images, labels) == crc:
@@ -121,6 +124,7 @@ def _questions(
     answers: Sequence[Answers],
     images: tuple[np.ndarray, np.ndarray],
 ) -> tuple[Question, ...]:
+    """Return the most disputed images with all predictions for them."""
     pixels, labels = images
     found = []
     for number in most_disputed(said[full], labels)[:SHOWN]:
@@ -139,19 +143,24 @@ def _questions(
 
 
 def most_disputed(said: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The numbers of the images: first those with the most different answers, then the most wrong ones."""
+    """Return the indices of the images, the most disputed first: int64 (images,).
+
+    Sorts by the number of different answers, then by the number of wrong answers, largest first.
+    ``said``: int (nets, images), the predicted labels; ``labels``: int (images,).
+    """
     distinct = 1 + (np.diff(np.sort(said, axis=0), axis=0) != 0).sum(axis=0)  # (images,)
     wrong = (said != labels).sum(axis=0)
     return np.lexsort((-wrong, -distinct))
 
 
 def _label(number: int) -> str:
-    """A class by its name; nets made for other images have more classes than these."""
+    """Return the name of a class. Nets for other images may have more classes than Fashion-MNIST."""
     names = FASHION_MNIST.labels
     return names[number] if number < len(names) else f"class {number}"
 
 
 def _png(pixels: np.ndarray) -> str:
+    """Return an image, uint8 (28, 28), as a data URI."""
     from matplotlib.image import imsave
 
     file = io.BytesIO()

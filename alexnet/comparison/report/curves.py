@@ -1,4 +1,4 @@
-"""The curves of a report, drawn by matplotlib for a light page and for a dark one."""
+"""The curves of a report, drawn by matplotlib for a light page and a dark page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from alexnet.comparison.report.entries import Entry
 
-SIZE = (5.0, 3.5)  # inches; a phone shows them one below the other
-# Of the figure. A layout that is found by drawing would take as long again as the picture.
+SIZE = (5.0, 3.5)  # inches; on a phone, the two pictures of a pair are below each other
+# Fixed margins, as fractions of the figure: an automatic layout would draw every picture twice.
 MARGINS = {"left": 0.09, "right": 0.98, "bottom": 0.14, "top": 0.92}
-LIGHT, DARK = ("#1f2328", "#ffffff"), ("#e6e8eb", "#1b1f24")  # ink and paper, as in style.css
+LIGHT, DARK = ("#1f2328", "#ffffff"), ("#e6e8eb", "#1b1f24")  # text and background, as in style.css
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as data URIs, and what it shows."""
+    """A picture as data URIs, for a light page and a dark page, with a description."""
 
     light: str
     dark: str
@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Panel:
-    """The curves of one net in one run, over one unit. The title is empty if there is only one."""
+    """The curves of one net in one run, over one unit. If it is the only one, its title is empty."""
 
     title: str
     loss: Picture
@@ -42,7 +42,7 @@ class Panel:
 
 
 def curves(entries: Sequence[Entry]) -> dict[str, list[Panel]]:
-    """Panels by the unit of their x axes. Runs of one net are drawn to the same scale."""
+    """Return panels by the unit of their x axes. All runs of a net have the same scale."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for e in entries:
         if e.row.history is not None:
@@ -52,9 +52,11 @@ def curves(entries: Sequence[Entry]) -> dict[str, list[Panel]]:
     found: dict[str, list[Panel]] = {unit: [] for unit in UNITS} if groups else {}
     for unit, panels in found.items():
         for (net, run), group in groups.items():
-            alike = [curve for (name, _), there in drawn.items() if name == net for curve in there]
+            same_net = [
+                c for (name, _), its_curves in drawn.items() if name == net for c in its_curves
+            ]
             title = f"{net}, {run}" if several_runs else net if len(groups) > 1 else ""
-            panels.append(Panel(title, *_pair(group, drawn[net, run], alike, unit)))
+            panels.append(Panel(title, *_pair(group, drawn[net, run], same_net, unit)))
     return found
 
 
@@ -64,11 +66,11 @@ def _curve(e: Entry) -> Curve:
 
 
 def _pair(
-    entries: Sequence[Entry], drawn: Sequence[Curve], alike: Sequence[Curve], unit: str
+    entries: Sequence[Entry], drawn: Sequence[Curve], same_net: Sequence[Curve], unit: str
 ) -> tuple[Picture, Picture]:
-    """Loss and accuracy of some runs, to the scale of all that are alike."""
-    end = max(curve.positions(unit)[-1] for curve in alike)
-    worst = max(np.nanmax(curve.smoothed("loss")[1], initial=0.0) for curve in alike)
+    """Draw loss and accuracy of one run. The axes fit all curves of the same net."""
+    end = max(curve.positions(unit)[-1] for curve in same_net)
+    worst = max(np.nanmax(curve.smoothed("loss")[1], initial=0.0) for curve in same_net)
 
     def loss(axes: Axes) -> None:
         draw_loss(axes, drawn, unit)
@@ -82,27 +84,29 @@ def _pair(
     losses = ", ".join(f"{title} {last.loss:.3f}" for title, last in ends)
     tests = ", ".join(f"{title} {last.test_accuracy:.3f}" for title, last in ends)
     return (
-        picture(loss, f"training loss over {UNITS[unit]}; in the last epoch: {losses}"),
-        picture(accuracy, f"accuracy over {UNITS[unit]}; test accuracy at the end: {tests}"),
+        picture(loss, f"training loss by {UNITS[unit]}; loss in the last epoch: {losses}"),
+        picture(
+            accuracy, f"accuracy by {UNITS[unit]}; test accuracy after the last epoch: {tests}"
+        ),
     )
 
 
 def picture(draw: Callable[[Axes], None], description: str) -> Picture:
-    """What ``draw`` draws, as SVG in the colours of a light page and of a dark one."""
+    """Return the picture that ``draw`` makes, as SVG for a light page and a dark page."""
     from matplotlib.figure import Figure
     from matplotlib.style import context
 
     ink, paper = LIGHT
-    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    colours: dict[Any, Any] = {**dict.fromkeys(inked, ink), "legend.facecolor": paper}
+    ink_settings = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    colours: dict[Any, Any] = {**dict.fromkeys(ink_settings, ink), "legend.facecolor": paper}
     file = io.StringIO()
-    with context(["default", colours]):  # and none of what a notebook has set for its own pictures
+    with context(["default", colours]):  # ignore the user's own matplotlib settings
         figure = Figure(figsize=SIZE)
         figure.subplots_adjust(**MARGINS)
         draw(figure.subplots())
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     light = file.getvalue()
-    # Drawing it again would take as long again, and ink and paper are all that is different.
+    # Only two colours differ, so replace them instead of drawing the picture again.
     dark = light.replace(ink, DARK[0]).replace(paper, DARK[1])
     return Picture(_uri(light), _uri(dark), description)
 

@@ -1,4 +1,4 @@
-"""The rows of a report's runs, and what they are called among each other."""
+"""The rows of a report's runs, with names that tell them apart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alexnet.training.recipes import net_for
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a run. ``net`` says its size too, where nets of that name come in several."""
+    """A row of a run. ``net`` includes the input size if the report has that net in several sizes."""
 
     run: str
     net: str
@@ -28,7 +28,7 @@ class Entry:
 
 
 def entries_of(runs: Mapping[str, Comparison]) -> list[Entry]:
-    """The rows of these runs, in their order."""
+    """Return the rows of these runs, in order."""
     tables = {
         (run, model): net_for(model, recipe)
         for run, comparison in runs.items()
@@ -38,12 +38,12 @@ def entries_of(runs: Mapping[str, Comparison]) -> list[Entry]:
     for table in tables.values():
         shapes.setdefault(table.name, set()).add(shape_text(table.input_shape))
 
-    def called(table: ResolvedNet) -> str:
+    def name_of(table: ResolvedNet) -> str:
         several = len(shapes[table.name]) > 1
         return f"{table.name} at {shape_text(table.input_shape)}" if several else table.name
 
     return [
-        Entry(run, called(tables[run, row.model]), comparison, row, tables[run, row.model])
+        Entry(run, name_of(tables[run, row.model]), comparison, row, tables[run, row.model])
         for run, comparison in runs.items()
         for row in comparison.rows
     ]

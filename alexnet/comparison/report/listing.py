@@ -1,4 +1,4 @@
-"""The source of a report's nets in each framework, highlighted by Pygments."""
+"""The source code of a report's nets in each framework, highlighted by Pygments."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 LIGHT, DARK = (HtmlFormatter(style=style) for style in ("default", "github-dark"))
 CODE_STYLES = {"light": Markup(LIGHT.get_style_defs()), "dark": Markup(DARK.get_style_defs())}
-"""Style sheets for what `listings` gives, for a light page and a dark one."""
+"""Style sheets for the HTML of `listings`, for a light page and a dark page."""
 
 
 def listings(entries: Sequence[Entry]) -> dict[str, dict[str, Markup]]:
-    """By net, then by framework: the program that `alexnet show` prints, as HTML."""
+    """Return, by net and then by framework, the program that `alexnet show` prints, as HTML."""
     found: dict[str, dict[str, Markup]] = {}
     for e in entries:
         programs = found.setdefault(e.net, {})
