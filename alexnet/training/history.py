@@ -73,13 +73,13 @@ class History:
     def examples_per_sec(self) -> float:
         """Training examples per second of the training loop, without the first step.
 
-        If the run has only one step, this step counts. NaN if the run has no step yet.
+        If there is only one step (since the run was resumed), this step counts. NaN without any step.
         """
         if not self.steps:
             return math.nan
         if self.timed_examples:
             return self.timed_examples / self.timed_seconds
-        return sum(s["examples"] for s in self.steps) / self.warmup_seconds
+        return self.steps[-1]["examples"] / self.warmup_seconds
 
     @property
     def last(self) -> Epoch:

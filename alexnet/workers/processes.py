@@ -36,6 +36,7 @@ LAUNCH = """
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]  # import nothing from the working directory
 if sys.version_info < (3, 11):
+    import json
     message = f"{sys.executable} must be Python 3.11 or newer, got Python {sys.version.split()[0]}"
     print(json.dumps({"event": "error", "message": message}))
     sys.exit(1)
