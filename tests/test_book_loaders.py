@@ -62,7 +62,7 @@ def test_images_are_the_same_in_every_column(framework, d2l):
 
 
 def test_a_wrong_batch_size_is_refused(d2l):
-    with pytest.raises(DataError, match="batch_size must be a whole number of at least 1, not 0"):
+    with pytest.raises(DataError, match="batch_size must be a whole number of at least 1, got 0"):
         d2l.load_data_fashion_mnist(0)
 
 

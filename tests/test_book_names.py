@@ -120,6 +120,6 @@ def test_importing_the_column_of_a_missing_framework_names_it():
         "try: from alexnet import paddle as d2l\n"
         "except ImportError as error: print(type(error).__name__, error)"
     )
-    assert found.stdout.startswith("MissingBackendError Paddle is not installed; pip install"), (
-        found.stderr
-    )
+    assert found.stdout.startswith(
+        "MissingBackendError Paddle is not installed; run pip install"
+    ), found.stderr

@@ -50,7 +50,7 @@ def test_an_animator_in_a_script_prints_and_keeps_a_picture(a_folder, backend):
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines() == [
         "epoch 0.5: train loss 1.000, train acc 0.000",
-        "the curves are kept in program-curves.png",
+        "the curves are saved in program-curves.png",
         "epoch 1: test acc 0.000",
         "epoch 1.5: train loss 0.500, train acc 0.250",
         "epoch 2: test acc 0.200",
@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_written_to_costs_the_picture_only(a_folder):
     found = script(LOOP, a_folder)
     assert found.returncode == 0, found.stderr
     assert "epoch 3: test acc 0.400" in found.stdout
-    assert "the curves cannot be kept in" in found.stdout
+    assert "cannot save the curves in" in found.stdout
 
 
 def test_an_animator_keeps_what_it_was_given(name):
@@ -96,9 +96,9 @@ def test_an_animator_keeps_what_it_was_given(name):
     assert animator.X == [[1, 2], [2]]
     assert animator.Y == [[0.5, 0.25], [0.75]]
     assert animator.axes[0].get_legend() is not None
-    with pytest.raises(DataError, match="an Animator was given 3 x for 2 y"):
+    with pytest.raises(DataError, match="Animator: x and y must have the same length, got 3 and 2"):
         animator.add([1, 2, 3], [1, 2])
-    with pytest.raises(DataError, match=r"one number is needed here, not a tensor of shape \(2,\)"):
+    with pytest.raises(DataError, match=r"value must be one number, got a tensor of shape \(2,\)"):
         animator.add(1, [np.zeros(2)])
 
 
@@ -176,9 +176,11 @@ def test_plot_accepts_one_curve_or_several(X, Y, expected):
 
 
 def test_plot_refuses_curves_that_do_not_fit():
-    with pytest.raises(DataError, match="plot was given 3 x for 2 y"):
+    with pytest.raises(DataError, match="plot: x and y must have the same length, got 3 and 2"):
         plot([1, 2, 3], [1, 2])
-    with pytest.raises(DataError, match="plot was given 2 X for 3 Y"):
+    with pytest.raises(
+        DataError, match="plot: X and Y must have the same number of curves, got 2 and 3"
+    ):
         plot([[1, 2], [3, 4]], [[1, 2]] * 3)
 
 
@@ -213,5 +215,5 @@ def test_show_images_accepts_tensors_lists_and_colours(name):
     assert len(show_images([np.zeros((8, 9, 3))] * 4, 1, 2)) == 2  # only as many as fit
     assert len(show_images(pixels[:3], 2, 2, titles=[])) == 4  # the last place stays empty
     assert show_images(np.zeros((2, 1, 5)), 1, 2)[0].images[0].get_array().shape == (1, 5)
-    with pytest.raises(DataError, match="6 images but 2 titles"):
+    with pytest.raises(DataError, match="every image must have a title, got 2 titles for 6 images"):
         show_images(tensor, 2, 3, titles=["a", "b"])

@@ -129,5 +129,5 @@ def test_a_mean_loss_trains_like_a_loss_per_example():
 
 
 def test_a_wrong_number_of_epochs_is_refused(framework, d2l):
-    with pytest.raises(RunError, match="num_epochs must be a whole number of at least 1, not 0"):
+    with pytest.raises(RunError, match="num_epochs must be a whole number of at least 1, got 0"):
         d2l.train_ch3(linear(framework), [], [], None, 0, None)

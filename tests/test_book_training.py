@@ -45,7 +45,7 @@ def test_training_ends_with_the_two_lines(framework, d2l, capsys):
 
 def test_train_ch6_leaves_a_picture_where_there_is_no_notebook(framework, d2l, tmp_path, capsys):
     d2l.train_ch6(made(framework), *d2l.load_data_fashion_mnist(64), 1, 0.1)
-    name = re.search(r"the curves are kept in (\S*curves\S*\.png)", capsys.readouterr().out).group(
+    name = re.search(r"the curves are saved in (\S*curves\S*\.png)", capsys.readouterr().out).group(
         1
     )
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

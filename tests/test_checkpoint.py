@@ -108,11 +108,13 @@ def test_a_net_that_could_not_be_read_back_is_not_written(tmp_path):
         pass
 
     net = alexnet.build(SMALL, backend="numpy")
-    with pytest.raises(CheckpointError, match="input_shape= is for a net that model= names"):
+    with pytest.raises(
+        CheckpointError, match="input_shape= needs model=, the net that the shape is for"
+    ):
         alexnet.save(net, tmp_path / "a", input_shape=(5,))
-    with pytest.raises(SpecError, match="a net's name must be text, not 5"):
+    with pytest.raises(SpecError, match="a net's name must be a string, got 5"):
         Net(5, (4,), (Dense(3),))
-    with pytest.raises(SpecError, match="odd, layer 0: a Mine cannot be written down"):
+    with pytest.raises(SpecError, match="odd, layer 0: a Mine cannot be saved"):
         Net("odd", (4,), (Mine(),)).to_dict()
 
 

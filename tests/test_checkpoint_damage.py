@@ -49,9 +49,9 @@ def trained(history, scale=1.0):
 
 
 CHANGES = {
-    r"missing 2\.bias": lambda a, _: a.pop("2.bias"),
+    r"missing arrays: 2\.bias": lambda a, _: a.pop("2.bias"),
     r"not in the net: 3\.weight": lambda a, _: a.update({"3.weight": np.ones(3, "f")}),
-    r"0\.weight has shape \(4, 3\), the net needs \(3, 4\)": lambda a, _: a.update(
+    r"0\.weight must have shape \(3, 4\), got \(4, 3\)": lambda a, _: a.update(
         {"0.weight": np.ones((4, 3), "f")}
     ),
     r"2\.bias has values that are not finite": lambda a, _: a.update(
@@ -65,12 +65,12 @@ CHANGES = {
     ),
     r"2\.bias is float64; all arrays must": lambda a, _: a.update({"2.bias": np.ones(2)}),
     r"0\.weight is int64": lambda a, _: a.update({k: v.astype("int64") for k, v in a.items()}),
-    r"is of version 3; this version of alexnet reads up to 2": lambda _, about: about.update(
+    r"has format version 3; this alexnet reads versions up to 2": lambda _, about: about.update(
         version=3
     ),
-    "lacks the checksum of its metadata": lambda _, about: about.update(version=2),
-    r"is of version None": lambda _, about: about.pop("version"),
-    r"small, layer 1: there is no layer 'Relu'": lambda _, about: nest(
+    "the checksum of its metadata is missing": lambda _, about: about.update(version=2),
+    r"has format version None": lambda _, about: about.pop("version"),
+    r"small, layer 1: unknown layer 'Relu'": lambda _, about: nest(
         about, "net", "layers", 1, "layer", value="Relu"
     ),
     r"small, layer 0: Dense\(0\): out_features must be": lambda _, about: nest(
@@ -80,40 +80,44 @@ CHANGES = {
         about, "net", "layers", 0, "units", value=3
     ),
     r"input shape must be": lambda _, about: nest(about, "net", "input_shape", value=[4, 4]),
-    r"a net is written as name, input_shape and layers": lambda _, about: about.pop("net"),
-    r"a training is written as history and velocity_scale": lambda _, about: about.update(
-        training=[1]
+    r"a net must be a dict of name, input_shape and layers": lambda _, about: about.pop("net"),
+    r"training must be a dict with the keys history and velocity_scale": lambda _, about: (
+        about.update(training=[1])
     ),
-    r"a history of format 9": lambda _, about: about.update(trained({"format": 9})),
-    r"a history is a table of names and values": lambda _, about: about.update(trained([])),
+    r"a history must have format 2, got format 9": lambda _, about: about.update(
+        trained({"format": 9})
+    ),
+    r"a history must be a dict": lambda _, about: about.update(trained([])),
     r"wrong or missing: lr": lambda _, about: about.update(trained(HISTORY | {"lr": 1})),
     r"a history's settings cannot be 'abc'": lambda _, about: about.update(
         trained(HISTORY | {"settings": "abc"})
     ),
-    r"a history's epochs have loss, train_accuracy": lambda _, about: about.update(
+    r"a history's epochs must each have loss, train_accuracy": lambda _, about: about.update(
         trained(HISTORY | {"epochs": [1]})
     ),
-    r"a history's steps are numbers, not": lambda _, about: about.update(
+    r"a history's steps must be numbers, got": lambda _, about: about.update(
         trained(HISTORY | {"steps": [{"examples": 1, "loss": "a", "accuracy": 0.5, "seconds": 1}]})
     ),
-    r"velocity_scale must be a finite number other than zero, not 0.0": lambda _, about: (
+    r"velocity_scale must be a finite float other than zero, got 0.0": lambda _, about: (
         about.update(trained(HISTORY, 0.0))
     ),
-    r"velocity_scale must be a finite number other than zero, not nan": lambda _, about: (
+    r"velocity_scale must be a finite float other than zero, got nan": lambda _, about: (
         about.update(trained(HISTORY, float("nan")))
     ),
-    r"velocity_scale must be a finite number other than zero, not 1000": lambda _, about: (
+    r"velocity_scale must be a finite float other than zero, got 1000": lambda _, about: (
         about.update(trained(HISTORY, 10**400))
     ),
     r"small, layer 0: .*'self'": lambda _, about: nest(about, "net", "layers", 0, "self", value=1),
     r"small, layer 1: LocalResponseNorm\(.*: alpha must be a finite number": lambda _, about: nest(
         about, "net", "layers", 1, value={"layer": "LocalResponseNorm", "alpha": 10**400}
     ),
-    r"is of version True": lambda _, about: about.update(version=True),
+    r"has format version True": lambda _, about: about.update(version=True),
     r"3\.weight, .* and 2,992 more$": lambda a, _: a.update(
         {f"{n}.weight": np.ones(1, "f") for n in range(3, 3003)}
     ),
-    r"velocity: missing 0\.weight": lambda a, _: a.update({"velocity.0.bias": np.ones(3, "f")}),
+    r"velocity: missing arrays: 0\.weight": lambda a, _: a.update(
+        {"velocity.0.bias": np.ones(3, "f")}
+    ),
 }
 
 
@@ -187,7 +191,7 @@ def test_a_pickle_is_refused_without_being_loaded(tmp_path):
 
 def test_a_file_of_tensors_without_a_net_is_refused(tmp_path):
     save_file({"features.0.weight": np.ones(3)}, tmp_path / "net.safetensors", {"format": "pt"})
-    with pytest.raises(CheckpointError, match="holds tensors, but no net"):
+    with pytest.raises(CheckpointError, match="has tensors, but no net"):
         alexnet.load(tmp_path / "net.safetensors", backend="numpy")
 
 

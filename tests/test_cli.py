@@ -31,7 +31,10 @@ def test_train_prints_the_closing_lines_and_saves(tmp_path):
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     first, *_, loss, speed = found.stdout.splitlines()
-    assert first == "Images: the sample of Fashion-MNIST in this package (5,000 and 1,000 images)"
+    assert (
+        first
+        == "Images: the Fashion-MNIST sample in this package (5,000 training and 1,000 test images)"
+    )
     assert loss.startswith("loss ")
     assert speed.endswith(" examples/sec on cpu")
     assert json.loads((tmp_path / "h.json").read_text())["model"] == "lenet"
@@ -50,30 +53,30 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["summary", "vgg"], "unknown model 'vgg'; the models are alexnet, .*, lenet"),
+        (["summary", "vgg"], "unknown model 'vgg'; known models: alexnet, .*, lenet"),
         (
             ["summary", "alexnet", "--size", "64"],
             "layer 12 MaxPool(3, stride=2): input (256, 2, 2)",
         ),
         (["train", "vgg", "--backend", "numpy"], "unknown model 'vgg'"),
-        (["train", "lenet", "--backend", "jax"], "unknown backend 'jax'; the backends are numpy"),
+        (["train", "lenet", "--backend", "jax"], "unknown backend 'jax'; known backends: numpy"),
         (
             ["train", "lenet", "--batch-size", "0"],
             "batch_size must be a whole number of at least 1",
         ),
-        (["train", "lenet", "--batch-size", "-3"], "batch_size must be .*, not -3"),
+        (["train", "lenet", "--batch-size", "-3"], "batch_size must be .*, got -3"),
         (["train", "alexnet", "--resize", "40"], "the smallest image that fits is 65×65"),
-        (["train", "lenet", "--lr", "0"], "lr must be a finite number above 0, not 0"),
-        (["train", "lenet", "--epochs", "0"], "num_epochs must be .*, not 0"),
+        (["train", "lenet", "--lr", "0"], "lr must be a finite number above 0, got 0"),
+        (["train", "lenet", "--epochs", "0"], "num_epochs must be .*, got 0"),
         (["train", "lenet", "--momentum", "1"], "momentum must be"),
-        (["train", "lenet", "--device", "gpu:7"], "cannot use 'gpu:7'; GPUs that it sees: none"),
-        (["train", "lenet", "--data", "/nonexistent"], "/nonexistent: there is no such folder"),
+        (["train", "lenet", "--device", "gpu:7"], "cannot use 'gpu:7'; available GPUs: none"),
+        (["train", "lenet", "--data", "/nonexistent"], "/nonexistent: the folder does not exist"),
         (["compare", "vgg"], "unknown model 'vgg'"),
         (["compare", "lenet", "--backends", "numpy,jax"], "unknown backend 'jax'"),
         (["compare", "lenet", "--batch-size", "0"], "batch_size must be"),
         (["compare", "lenet", "--lr", "-1"], "lr must be"),
         (["compare", "alexnet", "--resize", "30"], "the smallest image that fits is 65×65"),
-        (["compare", "lenet", "--out", "/dev/null/run"], "the run's folder cannot be made"),
+        (["compare", "lenet", "--out", "/dev/null/run"], "cannot create the run's folder"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
@@ -103,4 +106,4 @@ def test_a_truncated_data_file_is_one_sentence_of_the_command(tmp_path):
     found = alexnet("train", "lenet", "--backend", "numpy", ALEXNET_DATA=str(tmp_path / "data"))
     assert found.returncode == 1
     (line,) = found.stderr.strip().splitlines()
-    assert "train-images-idx3-ubyte.gz: the file is damaged or cut short" in line
+    assert "train-images-idx3-ubyte.gz: the file is damaged or truncated" in line

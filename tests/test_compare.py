@@ -75,8 +75,8 @@ def test_a_step_that_differs_from_the_reference_is_noted(tmp_path, monkeypatch):
     assert launch != processes.LAUNCH
     monkeypatch.setattr(processes, "LAUNCH", launch)
     (row,) = compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run").rows
-    assert row.note == "one step of training is not the reference's: 3.weight by 5.0e-01"
-    assert "one step of training" in (tmp_path / "run" / "table.txt").read_text()
+    assert row.note == "one training step differs from the reference: 3.weight by 5.0e-01"
+    assert "one training step" in (tmp_path / "run" / "table.txt").read_text()
 
 
 @pytest.mark.slow

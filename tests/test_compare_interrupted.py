@@ -27,7 +27,7 @@ def test_a_worker_killed_after_its_result_keeps_its_row(event, tmp_path):
     (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
     assert row.problem == ""
     assert row.history is not None
-    assert row.note.startswith("after its training: killed by SIGKILL")
+    assert row.note.startswith("after training: killed by SIGKILL")
     assert (row.answers is None, row.parity) == (event == "result", None)
     assert Comparison.load(tmp_path / "run").rows == [row]
     again = Watcher()
@@ -52,8 +52,8 @@ def test_an_interrupt_after_a_result_is_noted_and_the_rest_is_added_later(tmp_pa
     (row,) = compare(plan, out=tmp_path / "run", watcher=watcher).rows
     assert row.problem == ""
     assert row.note == (
-        "trained on the first 4 batches of every epoch only; after its training: interrupted; "
-        f"--resume {tmp_path / 'run'} goes on with it"
+        "trained on the first 4 batches of every epoch only; after training: interrupted; "
+        f"use --resume {tmp_path / 'run'} to continue"
     )
     (mended,) = resume(tmp_path / "run").rows
     assert mended.note == "trained on the first 4 batches of every epoch only"
@@ -101,7 +101,7 @@ def test_a_row_reports_its_failure_once(tmp_path, monkeypatch):
     rows = compare(plan, out=tmp_path / "run", watcher=Interrupting()).rows
     missing, row, waiting = rows
     assert missing.problem.startswith("not installed; ")
-    assert row.note == "after its training: no images stand away"
+    assert row.note == "after training: no images stand away"
     assert waiting.problem.startswith("interrupted; ")
 
 

@@ -61,8 +61,8 @@ DAMAGE = {
     r"pythons cannot be \[\]": at(["plan", "pythons"], []),
     "unknown backend 'jax'": at(["plan", "names"], ["jax"]),
     "unknown model 'vgg'": at(["plan", "recipes"], {"vgg": vars(SMALL)}),
-    "its rows are not those of its plan": at(["plan", "recipes"], {}),
-    "rows are not those": at([*ROW, "model"], "alexnet"),
+    "the rows do not match the models and backends of the plan": at(["plan", "recipes"], {}),
+    "the rows do not match the models and backends": at([*ROW, "model"], "alexnet"),
     "peak_memory cannot be 'x'": at([*ROW, "peak_memory"], "x"),
     "logits_difference cannot be 'x'": at([*ROW, "logits_difference"], "x"),
     "answers: wrong or missing: classes, probabilities": at([*ROW, "answers"], {}),
@@ -70,12 +70,14 @@ DAMAGE = {
     "threads cannot be 4": at([*ROW, "threads"], 4),
     r"version cannot be \{\}": at([*ROW, "version"], {}),
     r"backend cannot be \[1\]": at([*ROW, "backend"], [1]),
-    "a history's speed is finite": at([*HISTORY, "timed_seconds"], 0),
-    "a history's steps have an example": at([*HISTORY, "steps", 0, "examples"], 0),
-    "a history's seconds are finite": at([*HISTORY, "steps", 0, "seconds"], None),
-    "has an epoch and a step": at([*HISTORY, "epochs"], []),
-    "an epoch and a step": at([*HISTORY, "steps"], []),
-    "test_crc32 cannot be": at([*HISTORY, "settings", "test_crc32"], []),
+    "the training time in a history must be finite": at([*HISTORY, "timed_seconds"], 0),
+    "every step in a history must have at least 1 example": at(
+        [*HISTORY, "steps", 0, "examples"], 0
+    ),
+    "seconds in a history must be finite": at([*HISTORY, "steps", 0, "seconds"], None),
+    "must have at least one epoch and one step, got 0 epochs": at([*HISTORY, "epochs"], []),
+    "got 2 epochs and 0 steps": at([*HISTORY, "steps"], []),
+    "test_crc32 in a history must be str": at([*HISTORY, "settings", "test_crc32"], []),
     "lr must be a finite number": at(["plan", "recipes", "lenet", "lr"], None),
     "timeout must be above 0": at(["plan", "timeout"], None),
     "parallel must be at least 1": at(["plan", "parallel"], 0),
@@ -85,8 +87,8 @@ DAMAGE = {
     "peak_memory cannot be 1000": at([*ROW, "peak_memory"], 10**400),
     "timed_examples cannot be 1000": at([*HISTORY, "timed_examples"], 10**400),
     "warmup_seconds cannot be None": at([*HISTORY, "warmup_seconds"], None),
-    "steps are numbers": at([*HISTORY, "steps", 0, "examples"], 10**400),
-    "is of format 2; this version reads 3": at(["format"], 2),
+    "steps must be numbers": at([*HISTORY, "steps", 0, "examples"], 10**400),
+    "has format 2; this version of alexnet reads format 3": at(["format"], 2),
 }
 
 
@@ -131,5 +133,5 @@ def test_a_comparison_older_than_0_1_0_loads(tmp_path):
 @pytest.mark.parametrize("text", ["[" * 200_000, "NaN", '{"format": 3, "seed": Infinity}', "3"])
 def test_a_file_that_is_not_a_comparison_is_refused(text, tmp_path):
     (tmp_path / "comparison.json").write_text(text)
-    with pytest.raises(RunError, match="cannot be read as a comparison"):
+    with pytest.raises(RunError, match="cannot read the comparison"):
         Comparison.load(tmp_path)

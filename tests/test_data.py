@@ -90,7 +90,7 @@ def test_the_sample_can_be_named_in_the_environment(monkeypatch):
     monkeypatch.setenv("ALEXNET_DATA", "sample")
     assert load_fashion_mnist(64, resize=None)[0].num_examples == 5000
     assert plan(["lenet"], full=False).root is None
-    with pytest.raises(DataError, match="sample: there is no such folder"):
+    with pytest.raises(DataError, match="sample: the folder does not exist"):
         load_mnist()
 
 
@@ -100,17 +100,26 @@ def test_the_sample_can_be_named_in_the_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncated, "train-images-idx3-ubyte.gz: the file is damaged or cut short"),
-        (truncated_plain, "t10k-images-idx3-ubyte: has 5,000 bytes, its header promises 784,016"),
-        (corrupted, "t10k-labels-idx1-ubyte.gz: is not Fashion-MNIST's .SHA-256"),
-        (mislabelled, "train-images-idx3-ubyte.gz: holds labels, which is not what its name says"),
-        (swapped, "train-images-idx3-ubyte.gz: is not Fashion-MNIST's .SHA-256"),
+        (truncated, "train-images-idx3-ubyte.gz: the file is damaged or truncated"),
+        (
+            truncated_plain,
+            "t10k-images-idx3-ubyte: must have 784,016 bytes according to its header, got 5,000",
+        ),
+        (corrupted, "t10k-labels-idx1-ubyte.gz: is not a file of Fashion-MNIST .SHA-256"),
+        (
+            mislabelled,
+            "train-images-idx3-ubyte.gz: contains labels, which does not match the name of the file",
+        ),
+        (swapped, "train-images-idx3-ubyte.gz: is not a file of Fashion-MNIST .SHA-256"),
         (
             not_idx,
-            "train-labels-idx1-ubyte.gz: is not an IDX file of bytes .it begins with 3c68746d",
+            "train-labels-idx1-ubyte.gz: is not an IDX file of bytes .the file begins with 3c68746d",
         ),
-        (not_gzip, "train-labels-idx1-ubyte.gz: the file is damaged or cut short"),
-        (empty, "train-labels-idx1-ubyte: is not an IDX file of bytes .it begins with nothing"),
+        (not_gzip, "train-labels-idx1-ubyte.gz: the file is damaged or truncated"),
+        (
+            empty,
+            "train-labels-idx1-ubyte: is not an IDX file of bytes .the file begins with nothing",
+        ),
     ],
 )
 def test_a_damaged_file_is_named(sample_as_dataset, sample_copy, damage, message):
@@ -130,7 +139,7 @@ def test_random_bytes_are_refused(magic, rest, name):
 
 
 def test_a_missing_folder_is_refused():
-    with pytest.raises(DataError, match=r"there is no such folder .it was named by root"):
+    with pytest.raises(DataError, match=r"the folder does not exist .named by root"):
         load_fashion_mnist(root="/nonexistent/folder")
 
 
@@ -155,16 +164,16 @@ def test_missing_data_is_refused_not_replaced_by_the_sample(offline):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
-        ({"batch_size": -4}, "batch_size must be a whole number of at least 1, not -4"),
-        ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, not 2.5"),
-        ({"resize": 0}, "resize must be a whole number of at least 1, not 0"),
-        ({"resize": (224, 224)}, r"resize must be a whole number of at least 1, not \(224, 224\)"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
-        ({"subset": (0, 5)}, "subset must be a whole number of at least 1, not 0"),
-        ({"subset": 5}, r"subset must be \(training, test\) examples, not 5"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": -4}, "batch_size must be a whole number of at least 1, got -4"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
+        ({"resize": 0}, "resize must be a whole number of at least 1, got 0"),
+        ({"resize": (224, 224)}, r"resize must be a whole number of at least 1, got \(224, 224\)"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"subset": (0, 5)}, "subset must be a whole number of at least 1, got 0"),
+        ({"subset": 5}, r"subset must be \(training, test\) examples, got 5"),
         ({"source": "web"}, "Fashion-MNIST has no source 'web'"),
-        ({"source": "sample", "root": "/tmp"}, "exclude each other"),
+        ({"source": "sample", "root": "/tmp"}, "cannot be used together"),
         ({"backend": "jax"}, "unknown backend 'jax'"),
     ],
 )

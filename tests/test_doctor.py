@@ -42,7 +42,7 @@ def test_doctor_reports_a_backend_that_computes_something_else(monkeypatch):
     )
     monkeypatch.setattr(parity, "_compute", only_once_right(parity._compute, backend, right))
     said = checkup.examine("numpy")["finding"]
-    assert said["problem"].startswith("a training step is not the reference's: ")
+    assert said["problem"].startswith("a training step disagrees with the reference: ")
     assert "self_test" not in said
 
 
@@ -61,9 +61,9 @@ def only_once_right(compute, backend, right):
 @pytest.mark.parametrize(
     ("gpus", "build", "hardware", "said"),
     [
-        ([], None, False, "none: this is a build for CPUs"),
-        ([], "CUDA 13.0", False, "none: a build for CUDA 13.0, but this machine has no GPU"),
-        ([], "CUDA 13.0", True, "none: a build for CUDA 13.0, and a GPU's driver is there, but"),
+        ([], None, False, "none: this framework is built for CPUs only"),
+        ([], "CUDA 13.0", False, "none: built for CUDA 13.0, but this machine has no GPU"),
+        ([], "CUDA 13.0", True, "none: built for CUDA 13.0, but it cannot use the GPU"),
         (["cuda:0", "cuda:1"], "CUDA 13.0", True, "cuda:0, cuda:1 (CUDA 13.0)"),
     ],
 )
@@ -82,4 +82,4 @@ def test_doctor_reports_an_interpreter_that_cannot_run(tmp_path):
     found = alexnet("doctor", "--backends", "numpy", "--python", f"numpy={script}")
     assert found.returncode == 1
     assert "problem: killed by SIGSEGV" in found.stdout
-    assert found.stderr == "error: numpy cannot be used as it is\n"
+    assert found.stderr == "error: cannot use numpy; the problem is printed above\n"

@@ -128,3 +128,10 @@ def test_show_images_accepts_the_batches_of_loaders(framework):
 def test_show_images_refuses_arrays_that_are_not_grey_images(images):
     with pytest.raises(DataError, match="images must be"):
         alexnet.show_images(images)
+
+
+def test_the_speed_of_one_new_step_counts_that_step():
+    """A resumed run has older steps, whose seconds were spent in another process."""
+    steps = [{"examples": n, "loss": 1.0, "accuracy": 0.5, "seconds": 2.0} for n in (64, 64, 10)]
+    history = History("lenet", "torch", "2", "cpu", {}, {}, steps=steps, warmup_seconds=2.0)
+    assert history.examples_per_sec == 5.0

@@ -72,13 +72,13 @@ def test_the_notebook_view_follows_the_run(monkeypatch):
     torch, mxnet = Row("lenet", "torch"), Row("lenet", "mxnet", problem="not installed")
     watcher.begin([torch, mxnet])
     watcher.event(torch, {"event": "start"})
-    assert "starts" in pages[-1] and "waits" in pages[-1] and "<img" not in pages[-1]
+    assert "starting" in pages[-1] and "waiting" in pages[-1] and "<img" not in pages[-1]
     history = History("lenet", "torch", "2", "cpu", {"train_examples": 64}, {})
     watcher.event(torch, {"event": "begin", "steps": 4, "history": history.to_dict()})
     steps = [{"examples": 16, "loss": 2.25, "accuracy": 0.5, "seconds": 0.5}] * 2
     step = {"event": "step", "done": 2, "loss": 2.25, "examples_per_sec": 31.5, "steps": steps}
     watcher.event(torch, step | {"seconds_left": 75.0})
-    for text in ("2.250", "31.5", "1 min 15 s left", "<img", "waits"):
+    for text in ("2.250", "31.5", "1 min 15 s left", "<img", "waiting"):
         assert text in pages[-1]
     epoch = {"loss": 2.0, "train_accuracy": 0.5, "test_accuracy": 0.625, "seconds": 1.0}
     watcher.event(torch, {"event": "epoch", "done": 1, "epoch": epoch})
@@ -90,5 +90,7 @@ def test_the_notebook_view_follows_the_run(monkeypatch):
 
 
 def test_compare_refuses_an_unknown_recipe_field():
-    with pytest.raises(RunError, match="a recipe has no epochs; it has train_examples, "):
+    with pytest.raises(
+        RunError, match="unknown recipe field epochs; known fields: train_examples, "
+    ):
         alexnet.compare("lenet", ["numpy"], epochs=3)

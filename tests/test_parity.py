@@ -79,8 +79,11 @@ def test_the_small_net_takes_the_sizes_that_its_first_dense_layer_fits():
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({}, "0 arrays, the net needs 2"),
-        ({"a": np.ones((3, 2)), "b": np.ones(2)}, r"a has shape \(3, 2\), 0.weight needs \(2, 3\)"),
+        ({}, "the net needs 2 arrays, got 0"),
+        (
+            {"a": np.ones((3, 2)), "b": np.ones(2)},
+            r"a must have shape \(2, 3\) for 0.weight, got \(3, 2\)",
+        ),
         (
             {"a": np.ones((2, 3)), "b": np.array([1, np.nan])},
             "0.bias has values that are not finite",
@@ -157,7 +160,7 @@ def test_a_backend_that_fails_is_a_row_that_says_so(framework, monkeypatch):
 
 
 def test_a_wrong_dtype_is_refused():
-    with pytest.raises(RunError, match="dtype must be float32 or float64, not 'half'"):
+    with pytest.raises(RunError, match="dtype must be float32 or float64, got 'half'"):
         Settings(dtype="half")
 
 
@@ -288,7 +291,7 @@ def test_the_command_compares_random_nets():
     ("arguments", "message"),
     [
         (["lennet"], "unknown model 'lennet'"),
-        (["lenet", "--dtype", "half"], "dtype must be float32 or float64, not 'half'"),
+        (["lenet", "--dtype", "half"], "dtype must be float32 or float64, got 'half'"),
         (["lenet", "--backends", "jax"], "unknown backend 'jax'"),
     ],
 )

@@ -128,7 +128,7 @@ def test_without_the_test_images_the_report_says_so(tmp_path):
     other = row("torch", labels())
     other.history.settings["test_crc32"] = "00000000"
     said = text_of(page_of(comparison(tmp_path, [other]), path=tmp_path / "report.html"))
-    assert "The test images were not found on the machine on which this report was made." in said
+    assert "The test images were not found on the machine that made this report." in said
 
 
 @pytest.mark.usefixtures("without_curves")
@@ -174,11 +174,11 @@ def test_a_diverged_net_has_a_report(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{run}", "{run}"], "a run is given twice: "),
-        (["{nothing}"], "cannot be read as a comparison (No such file"),
+        (["{run}", "{run}"], "every run must be given only once, got "),
+        (["{nothing}"], "cannot read the comparison (No such file"),
         (
             ["{run}", "--out", "{run}/comparison.json/report.html"],
-            "the report cannot be written there (",
+            "cannot write the report (",
         ),
     ],
 )
@@ -195,7 +195,7 @@ def test_a_run_survives_a_report_that_cannot_be_written(tmp_path):
     """A folder has the name of the report."""
     (tmp_path / "run" / "report.html").mkdir(parents=True)
     small = {"data": "sample", "train_examples": 32, "test_examples": 16, "num_epochs": 1}
-    with pytest.warns(UserWarning, match="its report could not be made"):
+    with pytest.warns(UserWarning, match="cannot write its report"):
         found = alexnet_package.compare("lenet", ["numpy"], out=tmp_path / "run", **small)
     assert found.rows[0].history is not None
 

@@ -59,7 +59,7 @@ def test_the_report_tells_runs_of_different_sizes_apart(tmp_path):
     assert "image size 28×28 32×32" in said
     assert "Within a run, all frameworks of a net" in said
     assert "lenet at 1×32×32, large" in said  # its curves
-    assert "Those that it gets wrong first:" in said
+    assert "Images with a wrong answer first:" in said
 
 
 @pytest.mark.usefixtures("without_curves")

@@ -17,17 +17,29 @@ from alexnet.training.checkpoint_file import Checkpoint
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 6}, "its run has seed 5; this one has seed 6"),
-        ({"momentum": 0.5}, "its run has momentum 0.9; this one has momentum 0.5"),
-        ({"num_epochs": 1}, "has 2 epochs behind it, more than num_epochs 1"),
-        ({"net": WITHOUT_DROPOUT}, "is of dropping at .* this run is of steady at"),
-        ({"data": lambda: images(seed=1)}, "its run has order_seed 0; this one has order_seed 1"),
-        ({"data": lambda: images(normalize=True)}, "its run has pixel_mean 0.0, pixel_std 1.0;"),
-        ({"data": lambda: images(subset=(90, 40))}, "its run has train_examples 100, train_crc32"),
-        ({"data": lambda: images(subset=(100, 30))}, "its run has test_examples 40, test_crc32"),
+        ({"seed": 6}, "was trained with seed 5; this run has seed 6"),
+        ({"momentum": 0.5}, "was trained with momentum 0.9; this run has momentum 0.5"),
+        ({"num_epochs": 1}, "has 2 epochs; num_epochs must be at least 2, got 1"),
+        ({"net": WITHOUT_DROPOUT}, "has the net dropping for .* this run has steady for"),
+        (
+            {"data": lambda: images(seed=1)},
+            "was trained with order_seed 0; this run has order_seed 1",
+        ),
+        (
+            {"data": lambda: images(normalize=True)},
+            "was trained with pixel_mean 0.0, pixel_std 1.0;",
+        ),
+        (
+            {"data": lambda: images(subset=(90, 40))},
+            "was trained with train_examples 100, train_crc32",
+        ),
+        (
+            {"data": lambda: images(subset=(100, 30))},
+            "was trained with test_examples 40, test_crc32",
+        ),
         (
             {"net": Net("dropping", (1, 28, 28), (*NET.layers[:5], Dropout(0.3), *NET.layers[6:]))},
-            r"dropping has another layer 5: .*0\.4.* there, .*0\.3.* in this run",
+            r"layer 5 of dropping is .*0\.4.* in the checkpoint and .*0\.3.* in this run",
         ),
     ],
 )
@@ -46,7 +58,7 @@ def test_the_checkpoint_of_another_run_is_not_resumed(change, message, tmp_path)
 def test_a_checkpoint_without_training_is_not_resumed(tmp_path):
     path = tmp_path / "net.safetensors"
     alexnet.save(alexnet.build(NET, backend="numpy"), path)
-    with pytest.raises(CheckpointError, match="holds a net but no training to go on with"):
+    with pytest.raises(CheckpointError, match="has a net but no training run to resume"):
         train("numpy", path, resume=True)
     with pytest.raises(CheckpointError, match="No such file"):
         train("numpy", tmp_path / "none.safetensors", resume=True)
@@ -63,7 +75,7 @@ def test_the_command_refuses_another_run_in_one_sentence(tmp_path):
     assert alexnet_here("train", *shared).returncode == 0
     refused = alexnet_here("train", *shared, "--resume", "--lr", "0.25")
     assert refused.returncode == 1
-    assert refused.stderr == f"error: {path}: its run has lr 0.5; this one has lr 0.25\n"
+    assert refused.stderr == f"error: {path}: was trained with lr 0.5; this run has lr 0.25\n"
 
 
 def test_no_checkpoint_is_kept_of_a_net_changed_after_it_was_built(framework, tmp_path):
@@ -87,7 +99,7 @@ def test_no_checkpoint_is_kept_of_a_net_without_a_table(tmp_path):
     from torch import nn
 
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    with pytest.raises(CheckpointError, match="this Sequential was not built here"):
+    with pytest.raises(CheckpointError, match="this Sequential was not built by alexnet"):
         train(None, tmp_path / "run.safetensors", net=net)
     assert not list(tmp_path.iterdir())
 

@@ -182,7 +182,7 @@ def test_doctor_examines_it(monkeypatch, capsys):
     said = capsys.readouterr().out
     assert said.startswith("Channels Last 6.0\n")
     assert "self-test: a training step agrees with the reference" in said
-    assert "trap: slow: it turns every image around" in said
+    assert "known problem: slow: it turns every image around" in said
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -195,6 +195,6 @@ def test_a_layer_that_a_backend_does_not_know_is_refused(name, base, listed, mon
     net = Net("new", (3,), (Dense(4), swish()))
     title = backends.framework(name).title
     with pytest.raises(
-        alexnet.BackendError, match=rf"new, layer 1: {title} has no rendering of Swish"
+        alexnet.BackendError, match=rf"new, layer 1: {title} does not support Swish"
     ):
         alexnet.build(net, backend=name)

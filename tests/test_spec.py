@@ -76,7 +76,7 @@ def test_a_window_visits_every_position_that_fits(size, kernel, stride, padding)
     if len(starts):
         assert conv.output_shape((1, size, size + 1))[1] == len(starts)
     else:
-        with pytest.raises(SpecError, match="smaller than its window"):
+        with pytest.raises(SpecError, match="smaller than the window"):
             conv.output_shape((1, size, size))
 
 
@@ -94,7 +94,7 @@ def test_an_image_too_small_names_the_layer():
     with pytest.raises(SpecError) as caught:
         zoo.ALEXNET.resolve((1, 64, 64))
     assert str(caught.value) == (
-        "alexnet, layer 12 MaxPool(3, stride=2): input (256, 2, 2) is smaller than its window; "
+        "alexnet, layer 12 MaxPool(3, stride=2): input (256, 2, 2) is smaller than the window; "
         "the smallest image that fits is 65×65"
     )
 
@@ -103,29 +103,32 @@ def test_an_image_too_small_names_the_layer():
     ("make", "message"),
     [
         (lambda: Conv(0, 3), r"Conv\(0, 3\): out_channels must be a whole number of at least 1"),
-        (lambda: Conv(8, 3, stride=0), "stride must be a whole number of at least 1, not 0"),
-        (lambda: Conv(8, 3, padding=-1), "padding must be a whole number of at least 0, not -1"),
-        (lambda: Conv(8, 2.5), "kernel_size must be a whole number of at least 1, not 2.5"),
-        (lambda: Conv(8, True), "kernel_size must be a whole number of at least 1, not True"),
-        (lambda: Conv(9, 3, groups=2), "out_channels 9 is not a multiple of groups 2"),
+        (lambda: Conv(8, 3, stride=0), "stride must be a whole number of at least 1, got 0"),
+        (lambda: Conv(8, 3, padding=-1), "padding must be a whole number of at least 0, got -1"),
+        (lambda: Conv(8, 2.5), "kernel_size must be a whole number of at least 1, got 2.5"),
+        (lambda: Conv(8, True), "kernel_size must be a whole number of at least 1, got True"),
+        (lambda: Conv(9, 3, groups=2), r"out_channels must be a multiple of groups \(2\), got 9"),
         (lambda: Conv(8, 3, kernel=2), "unexpected keyword argument 'kernel'; its arguments are"),
         (lambda: Conv(8), "missing a required argument: 'kernel_size'"),
         (lambda: Dense(10, 20), "too many positional arguments"),
-        (lambda: MaxPool(3, padding=2), "padding 2 is more than half of kernel_size 3"),
-        (lambda: AvgPool(3, stride="2"), "stride must be a whole number of at least 1, not '2'"),
-        (lambda: Dropout(1.0), "rate must be below 1, not 1.0"),
-        (lambda: LeakyReLU(1.5), "slope must be at most 1, not 1.5"),
-        (lambda: LeakyReLU(-0.1), "slope must be a finite number of at least 0.0, not -0.1"),
+        (
+            lambda: MaxPool(3, padding=2),
+            r"padding must be at most half of kernel_size \(3\), got 2",
+        ),
+        (lambda: AvgPool(3, stride="2"), "stride must be a whole number of at least 1, got '2'"),
+        (lambda: Dropout(1.0), "rate must be below 1, got 1.0"),
+        (lambda: LeakyReLU(1.5), "slope must be at most 1, got 1.5"),
+        (lambda: LeakyReLU(-0.1), "slope must be a finite number of at least 0.0, got -0.1"),
         (lambda: Dropout(float("nan")), "rate must be a finite number"),
         (lambda: LocalResponseNorm(4), "size must be odd"),
         (lambda: LocalResponseNorm(k=0), "k must be a finite number above 0"),
         (lambda: BatchNorm(momentum=1.5), "momentum must be at most 1"),
         (lambda: BatchNorm(epsilon=0), "epsilon must be a finite number above 0"),
-        (lambda: Net("n", (1, 8, 8), ()), "n: a net needs at least one layer"),
+        (lambda: Net("n", (1, 8, 8), ()), "n: a net must have at least one layer"),
         (lambda: Net("n", (1, 8, 8), (ReLU,)), "n, layer 0: .* is not a layer"),
-        (lambda: Net("n", (1, 8), (ReLU(),)), r"input shape must be .*, not \(1, 8\)"),
-        (lambda: Net("n", (1, 8, 0), (ReLU(),)), r"input shape must be .*, not \(1, 8, 0\)"),
-        (lambda: Net("n", 8, (ReLU(),)), "input shape must be .*, not 8"),
+        (lambda: Net("n", (1, 8), (ReLU(),)), r"input shape must be .*, got \(1, 8\)"),
+        (lambda: Net("n", (1, 8, 0), (ReLU(),)), r"input shape must be .*, got \(1, 8, 0\)"),
+        (lambda: Net("n", 8, (ReLU(),)), "input shape must be .*, got 8"),
     ],
 )
 def test_a_wrong_value_is_refused(make, message):
@@ -143,7 +146,7 @@ def test_a_wrong_value_is_refused(make, message):
             r"layer 1 GlobalAvgPool\(\): input \(128,\) is not an image",
         ),
         ([Flatten(), LocalResponseNorm()], "layer 1 .* is not an image"),
-        ([Conv(3, 1), Conv(4, 1, groups=2)], "layer 1 .*: 3 input channels are not a multiple"),
+        ([Conv(3, 1), Conv(4, 1, groups=2)], "layer 1 .*: input channels must be a multiple"),
     ],
 )
 def test_layers_that_do_not_fit_each_other_are_refused(layers, message):

@@ -89,15 +89,15 @@ def test_evaluate_is_the_share_of_right_answers(name):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"num_epochs": 0}, RunError, "num_epochs must be a whole number of at least 1, not 0"),
-        ({"num_epochs": 1.5}, RunError, "num_epochs must be a whole number of at least 1, not 1.5"),
-        ({"lr": 0}, RunError, "lr must be a finite number above 0, not 0"),
-        ({"lr": float("nan")}, RunError, "lr must be a finite number above 0, not nan"),
-        ({"lr": "0.1"}, RunError, "lr must be a finite number above 0, not '0.1'"),
+        ({"num_epochs": 0}, RunError, "num_epochs must be a whole number of at least 1, got 0"),
+        ({"num_epochs": 1.5}, RunError, "num_epochs must be a whole number of at least 1, got 1.5"),
+        ({"lr": 0}, RunError, "lr must be a finite number above 0, got 0"),
+        ({"lr": float("nan")}, RunError, "lr must be a finite number above 0, got nan"),
+        ({"lr": "0.1"}, RunError, "lr must be a finite number above 0, got '0.1'"),
         ({"momentum": 1.0}, RunError, "momentum must be a number of at least 0 and below 1"),
-        ({"seed": -1}, RunError, "seed must be a whole number of at least 0, not -1"),
+        ({"seed": -1}, RunError, "seed must be a whole number of at least 0, got -1"),
         ({"net": "lennet"}, SpecError, "unknown model 'lennet'"),
-        ({"backend": None}, BackendError, "say which framework is to train it"),
+        ({"backend": None}, BackendError, "backend must name the framework that trains it"),
         ({"backend": "jax"}, BackendError, "unknown backend 'jax'"),
         ({"net": 42}, BackendError, "int is not a net of NumPy, PyTorch"),
         (
@@ -115,19 +115,21 @@ def test_a_wrong_argument_is_refused(options, error, message):
 
 def test_a_net_of_another_backend_is_refused(framework):
     net = alexnet.build("lenet", backend=framework)
-    with pytest.raises(BackendError, match="backend='numpy' was given, but the net is one of"):
+    with pytest.raises(
+        BackendError, match="backend='numpy' was given, but the net belongs to backend"
+    ):
         fit(net, backend="numpy")
 
 
 def test_a_net_that_gives_images_is_refused(name):
     net = Net("conv", (1, 28, 28), (Conv(3, 3),))
-    with pytest.raises(RunError, match=r"a net must give \(batch, classes\), this one gives"):
+    with pytest.raises(RunError, match=r"the output must have shape \(batch, classes\), got"):
         fit(net, backend=name)
 
 
 def test_labels_beyond_the_nets_classes_are_refused(name):
     net = Net("few", (1, 28, 28), (Flatten(), Dense(4)))
-    with pytest.raises(DataError, match="the training set has label 9, the net has 4 classes"):
+    with pytest.raises(DataError, match="the training set has label 9, but the net has 4 classes"):
         fit(net, backend=name)
 
 

@@ -52,6 +52,13 @@ def test_a_worker_killed_within_a_line_costs_only_its_own_row(tmp_path, monkeypa
     assert found.rows[0].problem.startswith("killed by SIGKILL")
 
 
+def test_an_old_python_says_which_version_is_needed(tmp_path, monkeypatch):
+    """Before it imports anything that an old Python could not read."""
+    monkeypatch.setattr(processes, "LAUNCH", processes.LAUNCH.replace("(3, 11)", "(99, 0)"))
+    found = compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
+    assert "must be Python 3.11 or newer, got Python 3." in found.rows[0].problem
+
+
 def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
     """With brackets, which a table must not read as markup."""
     code = "print('fault in [/usr/lib/libc.so] [red]', file=sys.stderr); sys.exit(3)"
@@ -65,7 +72,7 @@ def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
     ("code", "problem"),
     [
         ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", r"killed by SIGKILL \(as when memory runs out\)"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", r"killed by SIGKILL \(perhaps out of memory\)"),
         ("sys.exit(7)", "ended with exit status 7"),
         ("sys.exit(0)", "ended without a result"),
         (
@@ -76,8 +83,8 @@ def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
             "print('[1]', flush=True); time.sleep(1000)",
             r"sent a line that is not an event: '\[1\]'",
         ),
-        pytest.param("signal.pause()", "said nothing for 3 s", marks=pytest.mark.slow),
-        ("os.close(0); os.close(1); os.fork(); signal.pause()", "closed its output and did not"),
+        pytest.param("signal.pause()", "sent nothing for 3 s", marks=pytest.mark.slow),
+        ("os.close(0); os.close(1); os.fork(); signal.pause()", "closed its output but did not"),
         (
             """print('{"event": "ready"}', flush=True); time.sleep(1000)""",
             "sent a line that is not an event",
@@ -89,7 +96,7 @@ def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
         ("print('[' * 200000, flush=True); time.sleep(1000)", "sent a line that is not an event"),
         (
             """print('{"event": "result", "history": {}, "peak_memory": 1}', flush=True); sys.exit(0)""",
-            r"sent the event result, which cannot be read \(a history of format None",
+            r"sent the event result, which cannot be read \(a history must have format 2, got format None",
         ),
         (
             """print('{"event": "initial_logits", "logits": ["a"]}', flush=True); sys.exit(0)""",
@@ -103,7 +110,10 @@ def test_the_last_words_of_a_worker_are_quoted_verbatim(tmp_path, monkeypatch):
             """print('{"event": "initial_logits", "logits": [1%s]}' % (400 * '0')); sys.exit(0)""",
             "sent the event initial_logits, which cannot be read",
         ),
-        (NO_EPOCHS, "sent the event result, which cannot be read .a history of a whole run has an"),
+        (
+            NO_EPOCHS,
+            "sent the event result, which cannot be read .the history of a finished run must have",
+        ),
         (
             """print('{"event": "epoch", "done": 1, "epoch": {"loss": "a"}}', flush=True); sys.exit(0)""",
             "sent the event epoch, which cannot be read",
@@ -127,7 +137,7 @@ def test_a_misbehaving_worker_costs_only_its_own_row(code, problem, tmp_path, mo
     both = f"if 'torch' in job: exec({bad!r})\nelse: print({json.dumps(result)!r})"
     monkeypatch.setattr(processes, "LAUNCH", worker_that(both))
     monkeypatch.setattr(backends, "installed", lambda name: True)
-    timeout = 3 if "said nothing" in problem else 20
+    timeout = 3 if "sent nothing" in problem else 20
     plan = Plan({"lenet": SMALL}, None, ("torch", "numpy"), timeout=timeout)
     found = compare(plan, out=tmp_path / "run")
     dead, alive = found.rows

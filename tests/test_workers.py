@@ -118,10 +118,10 @@ def test_interpreters_are_named_one_by_one_or_in_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("torch=/no/such/python", "--python torch=/no/such/python: there is no program"),
+        ("torch=/no/such/python", "--python torch=/no/such/python: is not an executable program"),
         ("jax=python", "unknown backend 'jax'"),
-        ("no-such.toml", r"is neither name=path nor a TOML file \(No such file"),
-        ("{broken}", r"is neither name=path nor a TOML file"),
+        ("no-such.toml", r"must be name=path or a TOML file \(No such file"),
+        ("{broken}", r"must be name=path or a TOML file"),
         ("{empty}", r"must have a table \[python\]"),
     ],
 )
@@ -138,12 +138,15 @@ def test_a_wrong_interpreter_is_refused(option, message, tmp_path):
     [
         ({"parallel": 0}, "parallel must be at least 1"),
         ({"timeout": 0}, "timeout must be above 0"),
-        ({"timeout": float("inf")}, "timeout must be above 0 and at most 604,800 seconds, not inf"),
+        ({"timeout": float("inf")}, "timeout must be above 0 and at most 604,800 seconds, got inf"),
         ({"timeout": float("nan")}, "timeout must be above 0"),
-        ({"device": "tpu"}, "unknown device 'tpu'; devices are cpu, gpu"),
-        ({"names": ["numpy", "numpy"]}, "backends: numpy is named more than once"),
-        ({"models": ["lenet", "alexnet", "lenet"]}, "nets: lenet is named more than once"),
-        ({"models": []}, "no net is named; nets are alexnet, "),
+        ({"device": "tpu"}, "unknown device 'tpu'; known devices: cpu, gpu"),
+        ({"names": ["numpy", "numpy"]}, "backends must be distinct, got numpy more than once"),
+        (
+            {"models": ["lenet", "alexnet", "lenet"]},
+            "models must be distinct, got lenet more than once",
+        ),
+        ({"models": []}, "models must name at least one net; known models: alexnet, "),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):
@@ -197,7 +200,7 @@ def test_a_second_process_on_a_run_is_refused(tmp_path):
     )
     assert found.rows[0].history is not None
     assert refused[0].returncode == 1
-    assert "another process is at work on this run" in refused[0].stderr
+    assert "another process is running this comparison" in refused[0].stderr
 
 
 def test_a_checkpoint_of_the_users_own_is_left_alone(tmp_path):
@@ -228,7 +231,7 @@ def test_a_run_folder_is_not_used_twice(tmp_path):
     compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     before = (tmp_path / "run" / "comparison.json").read_bytes()
     with pytest.raises(
-        RunError, match=r"holds a comparison already; --resume .*run goes on with it"
+        RunError, match=r"already holds a comparison; use --resume .*run to continue"
     ):
         compare(Plan({"lenet": SMALL}, None, ("numpy",)), out=tmp_path / "run")
     assert (tmp_path / "run" / "comparison.json").read_bytes() == before
@@ -296,10 +299,10 @@ def test_a_resumed_run_fails_if_a_requested_backend_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"cannot be read as a comparison \(No such file"),
-        ("{", "cannot be read as a comparison"),
-        ('{"format": 1}', "is of format 1; this version reads 3"),
-        ('{"format": 3}', "cannot be read as a comparison"),
+        (None, r"cannot read the comparison \(No such file"),
+        ("{", "cannot read the comparison"),
+        ('{"format": 1}', "has format 1; this version of alexnet reads format 3"),
+        ('{"format": 3}', "cannot read the comparison"),
     ],
 )
 def test_a_folder_without_a_run_is_not_resumed(content, message, tmp_path):
@@ -374,7 +377,7 @@ def test_ctrl_c_ends_all_workers_and_prints_what_there_is(tmp_path):
     process.send_signal(signal.SIGINT)
     said, err = process.communicate()
     assert process.returncode == 130, err
-    assert f"NumPy: interrupted; --resume {tmp_path / 'run'} goes on with it" in said
+    assert f"NumPy: interrupted; use --resume {tmp_path / 'run'} to continue" in said
     assert "Traceback" not in err
     assert not marked(mark)
     (row,) = json.loads((tmp_path / "run" / "comparison.json").read_text())["rows"]
