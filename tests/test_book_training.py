@@ -110,7 +110,7 @@ def test_a_layer_in_place_of_a_model_is_refused_before_training():
 
     from alexnet import tensorflow as d2l
 
-    with pytest.raises(RunError, match=r"a function that makes a keras\.Model, not Dense"):
+    with pytest.raises(RunError, match=r"a function that returns a keras\.Model, got Dense"):
         d2l.train_ch6(lambda: tf.keras.layers.Dense(10), *d2l.load_data_fashion_mnist(64), 1, 0.1)
 
 
