@@ -24,6 +24,7 @@ from alexnet.spec import (
     ReLU,
     zoo,
 )
+from alexnet.spec.layers import LAYERS
 
 
 @pytest.mark.parametrize(
@@ -177,3 +178,4 @@ def test_every_layer_is_tested_in_every_backend():
     }
     used = {type(layer) for net in EVERY_LAYER for layer in net.layers}
     assert used == kinds - {spec.Layer}
+    assert {cls.__name__ for cls in used} == set(LAYERS) <= set(spec.__all__)

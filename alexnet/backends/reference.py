@@ -30,6 +30,8 @@ class Module(ABC):
     ``params`` and ``grads`` map short names, such as ``"weight"``, to arrays in the neutral layout.
     """
 
+    kink_at_zero = False  # whether the gradient jumps at x = 0 (`alexnet.parity.kinks`)
+
     def __init__(self, layer: spec.Layer, shape: Shape, dtype: type) -> None:
         self.layer = layer
         self.params: Weights = {k: np.zeros(s, dtype) for k, s in layer.parameters(shape).items()}
@@ -209,6 +211,8 @@ class Dense(Module):
 
 class ReLU(Module):
     """``max(x, 0)``. At x = 0 the gradient is 0."""
+
+    kink_at_zero = True
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         self.positive = x > 0

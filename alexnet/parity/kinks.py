@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alexnet.backends.reference import MaxPool, ReLU, Sequential
+from alexnet.backends.reference import MaxPool, Sequential
 
 WIDTH = 1e-5
 """Distance to a kink that counts as close, relative to the root mean square of a layer's input.
@@ -38,7 +38,7 @@ def near_kinks(net: Sequential, X: np.ndarray) -> np.ndarray:
     """
     found = np.zeros((len(X), *X.shape[2:]), bool)
     for layer in net.layers:
-        if isinstance(layer, ReLU):
+        if layer.kink_at_zero:
             _mark_squares(found, _near_zero(X, X))
         elif isinstance(layer, MaxPool):
             _mark_squares(found, _near_zero(_margin(layer, X), X))

@@ -32,7 +32,8 @@ def program(net: ResolvedNet, lines: Sequence[str]) -> str:
 
 def imports(code: str) -> list[str]:
     """Return the import statements that some code needs."""
-    kinds = sorted(kind for kind in LAYERS if f" {kind}(" in code)
+    kinds = [kind for kind in LAYERS if f" {kind}(" in code]
+    kinds.sort(key=lambda kind: (not kind.isupper(), kind))  # isort puts constants (ELU) first
     line = f"from alexnet.spec import {', '.join(kinds)}"
     if len(line) > LINE:
         line = block("from alexnet.spec import (", [f"{kind}," for kind in kinds], ")")
