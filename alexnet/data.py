@@ -23,7 +23,7 @@ from alexnet.errors import DataError
 from alexnet.spec import Shape
 
 SUBSET = "ALEXNET_SUBSET"
-"""Environment variable that limits any run: ``"512:128"`` is 512 training and 128 test examples."""
+"""Environment variable that limits every run: ``"512:128"`` means 512 training and 128 test examples."""
 
 
 @dataclass(eq=False)
@@ -34,8 +34,8 @@ class ImageLoader:
     unless the loader normalises. With a backend, X and y are tensors of that framework on ``device``,
     in the framework's layout (TensorFlow: (B, S, S, 1)).
 
-    Each iteration is the next epoch, in a new order if ``shuffle``. ``epoch(n)`` returns the n-th epoch,
-    counted from zero, and does not change which epoch is next.
+    Each call of ``iter(loader)`` starts the next epoch. If ``shuffle`` is True, each epoch has a new order.
+    ``epoch(n)`` returns epoch n (the first is 0). It does not change which epoch comes next.
 
     >>> train_iter, test_iter = load_fashion_mnist(batch_size=128, resize=56, source="sample")
     >>> X, y = next(iter(train_iter))
@@ -54,7 +54,7 @@ class ImageLoader:
     classes: tuple[str, ...] = field(default=(), repr=False)
     backend: str | None = None
     device: Any = None
-    first: int | None = None  # most batches per epoch; None means all
+    max_batches: int | None = None  # the largest number of batches in an epoch; None: no limit
     epochs_begun: int = field(default=0, repr=False)
 
     @property
@@ -71,7 +71,7 @@ class ImageLoader:
     def __len__(self) -> int:
         """Return the number of batches in an epoch. The last batch may be smaller."""
         batches = -(-self.num_examples // self.batch_size)
-        return batches if self.first is None else min(self.first, batches)
+        return batches if self.max_batches is None else min(self.max_batches, batches)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         self.epochs_begun += 1
@@ -104,7 +104,7 @@ class ImageLoader:
             "pixel_mean": t.mean,
             "pixel_std": t.std,
             "order_seed": self.seed if self.shuffle else None,
-            "first_batches": self.first,
+            "first_batches": self.max_batches,
         }
 
     def checksum(self) -> str:
@@ -112,7 +112,7 @@ class ImageLoader:
         return checksum(self.pixels, self.labels)
 
     def on(self, backend: str, device: Any = None) -> ImageLoader:
-        """Return a new loader that yields the same batches as tensors of ``backend``, from epoch 0."""
+        """Return a new loader with the same batches, as tensors of ``backend``. It starts at epoch 0."""
         return replace(self, backend=backend, device=device, epochs_begun=0)
 
 
@@ -142,15 +142,17 @@ def load_fashion_mnist(
     ----------
     batch_size : examples in a batch, at least 1; the last batch may be smaller.
     resize : pixels per side; None keeps 28×28. Bilinear (see `alexnet.datasets.resize.resize_matrix`).
-    root : folder with the four IDX files, plain or .gz. Default: the environment variable
-        ALEXNET_DATA. Without both: this library's cache, the folders of torchvision, Keras, MXNet and
-        Paddle, Debian's package dataset-fashion-mnist, and finally a download.
+    root : folder with the four IDX files, plain or .gz. Missing files are downloaded into it. The default
+        is the environment variable ALEXNET_DATA. If that is not set, the loader searches its cache, the
+        folders of torchvision, Keras, MXNet and Paddle, and Debian's package dataset-fashion-mnist. If no
+        folder has all files, it downloads them into its cache.
     source : ``"sample"`` selects the 5,000 and 1,000 images in this package. ALEXNET_DATA=sample does
         the same.
     backend, device : yield tensors of this framework on this device. Default: NumPy arrays.
     normalize : subtract the mean of the training pixels and divide by their standard deviation.
     seed : seed of the order of the training set, an int of at least 0.
-    subset : use at most this many (training, test) examples. ALEXNET_SUBSET="512:128" is a second limit.
+    subset : use at most this many (training, test) examples. If ALEXNET_SUBSET="512:128" is set too, the
+        smaller number applies.
 
     Raises DataError for wrong arguments and for files that are missing, damaged or mislabelled;
     BackendError for a backend that is unknown or cannot be loaded.
@@ -205,8 +207,8 @@ def _load(
         SAMPLE if source else dataset, folder
     )
     matrix = resize_matrix(resize, train_images.shape[1]) if resize is not None else None
-    scale = (dataset.mean, dataset.std) if normalize else (0.0, 1.0)
-    transform = ImageTransform(matrix, *scale)
+    mean, std = (dataset.mean, dataset.std) if normalize else (0.0, 1.0)
+    transform = ImageTransform(matrix, mean, std)
     train, test = (
         ImageLoader(
             images[:n],
@@ -222,7 +224,7 @@ def _load(
         for images, labels, n, shuffle in zip(
             (train_images, test_images),
             (train_labels, test_labels),
-            limits(subset),
+            example_limits(subset),
             (True, False),
             strict=True,
         )
@@ -230,8 +232,8 @@ def _load(
     return train, test
 
 
-def limits(subset: tuple[int, int] | None) -> tuple[int | None, int | None]:
-    """Return the limits on training and test examples, from ``subset`` and ALEXNET_SUBSET.
+def example_limits(subset: tuple[int, int] | None) -> tuple[int | None, int | None]:
+    """Return the largest numbers of training and test examples that ``subset`` and ALEXNET_SUBSET allow.
 
     None means no limit. Raises DataError for a value that is not a pair of positive whole numbers.
     """
@@ -259,7 +261,7 @@ def _require_integer(name: str, value: object, least: int) -> None:
 
 
 def label_names(labels: Iterable[int], classes: Sequence[str] = FASHION_MNIST.labels) -> list[str]:
-    """Return the names of numeric labels. Raises DataError for a number without a class.
+    """Return the names of numeric labels. Raises DataError for a label that is not a class.
 
     >>> label_names([0, 9])
     ['t-shirt', 'ankle boot']

@@ -17,6 +17,8 @@ import numpy as np
 from alexnet._version import __version__
 from alexnet.backends import BoundNet
 from alexnet.backends.nets import bind, check_seed
+from alexnet.backends.schedules import Schedule
+from alexnet.backends.steps import Steps
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError, RunError
 from alexnet.spec.weights import reinitialize
@@ -37,6 +39,8 @@ def train_ch6(
     backend: str | None = None,
     momentum: float = 0.0,
     seed: int = 0,
+    schedule: str = "constant",
+    shared_dropout: bool = False,
     reinit: bool = True,
     callback: Callback | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -60,6 +64,12 @@ def train_ch6(
     backend : numpy, torch, mxnet, tensorflow or paddle. Needed for a name or a `Net`.
     momentum : in [0, 1); 0 is plain SGD.
     seed : seed of the initial weights and of dropout, an int of at least 0.
+    schedule : ``"constant"``: every step has learning rate ``lr``. ``"one-cycle"``: the learning rate rises
+        to ``lr`` during the first tenth of all steps, then falls towards 0 (`alexnet.backends.schedules`).
+    shared_dropout : True: NumPy draws the dropout masks from the seed, the epoch, the step and the layer.
+        They are the same in every framework. False: the framework draws its own masks, as in the book.
+        If True, ``net`` must be a name of the zoo, a `Net`, or a net from `build` or `load`. After
+        training, the net uses the framework's own dropout again.
     reinit : True draws new initial weights (Xavier-uniform, zero biases); False keeps the net's weights.
     callback : a `Callback` that shows the run; default: a live plot in a notebook, else a progress bar.
     checkpoint : a file (``….safetensors``) that is written before the first step and after every epoch.
@@ -73,15 +83,18 @@ def train_ch6(
     -------
     History : settings, steps, epochs and speed. Its ``net`` is the trained net.
 
-    Examples/sec is the number of training examples per second of wall time in the training loop. Data
-    loading counts, and so does the time until the device has finished each step. Evaluation and callbacks
-    do not count. The first step, in which frameworks compile, does not count; its time is
-    ``warmup_seconds``. After ``resume``, only the new steps count.
+    Examples/sec is the number of training examples per second of wall time in the training loop. The time
+    includes data loading and the device's work. It excludes evaluation, callbacks and the first step,
+    because frameworks compile in that step. ``warmup_seconds`` is the time of the first step. After
+    ``resume``, the speed is the speed of the new steps.
 
-    Raises RunError for invalid settings, for an output that is not (B, classes), and if a weight is not
-    finite when a checkpoint is written; CheckpointError if a checkpoint is damaged or belongs to another
-    run; DataError if there are no batches, or if a label is not a class of the net; BackendError and
-    SpecError for an unknown backend, device or net.
+    Raises
+    ------
+    RunError : a setting is invalid, the output is not (B, classes), or a weight is not finite when a
+        checkpoint is written.
+    CheckpointError : a checkpoint is damaged or belongs to another run.
+    DataError : there are no batches, or a label is not a class of the net.
+    BackendError, SpecError : the backend, the device or the net is unknown.
 
     >>> from alexnet import load_fashion_mnist
     >>> data = load_fashion_mnist(64, resize=None, source="sample", subset=(256, 64))
@@ -91,11 +104,17 @@ def train_ch6(
     """
     check_settings(num_epochs, lr, momentum, seed)
     num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
+    rates = Schedule(schedule, lr, num_epochs, _steps_per_epoch(train_iter))
     if resume and checkpoint is None:
         raise RunError("resume=True needs checkpoint=, the file to resume from")
     image_shape = train_iter.image_shape if isinstance(train_iter, ImageLoader) else None
     bound = bind(net, backend, device, image_shape)
-    module, native = bound.backend, bound.native
+    native = bound.native
+    if shared_dropout and bound.table is None:
+        raise RunError(
+            f"shared_dropout=True needs the name of a net, or a net from alexnet.build or alexnet.load; "
+            f"this {type(native).__name__} was built elsewhere"
+        )
     history = new_history(
         bound,
         (train_iter, test_iter),
@@ -103,6 +122,8 @@ def train_ch6(
         lr=lr,
         momentum=momentum,
         seed=seed,
+        schedule=schedule,
+        shared_dropout=shared_dropout,
         reinit=reinit,
     )
     file = RunFile(checkpoint, bound) if checkpoint is not None else None
@@ -110,38 +131,39 @@ def train_ch6(
     first = len(history.epochs)
     train_epoch, test_epoch = (epochs_on(it, bound) for it in (train_iter, test_iter))
     # Seed before the first batch: the user's loader may shuffle with the framework's random generator.
-    module.seed(native, _epoch_seed(seed, first))
+    bound.backend.seed(native, _epoch_seed(seed, first))
     first_epoch = train_epoch(first)
     first_batch = next(first_epoch, None)
     if first_batch is None:
         raise DataError(NO_BATCHES.format("training"))
-    # One prediction (1, classes) also gives lazy layers their shapes.
-    logits = module.predict(native, first_batch[0][:1])
-    _check_classes(history.model, logits, train_iter, module.to_numpy(first_batch[1]))
+    # Predict one example, (1, classes): checks the output, and lazy layers create their weights.
+    logits = bound.backend.predict(native, first_batch[0][:1])
+    _check_classes(history.model, logits, train_iter, bound.backend.to_numpy(first_batch[1]))
 
     if past is None and reinit:
-        module.set_weights(native, reinitialize(module.get_weights(native), seed))
-    trainer = module.Trainer(native, lr, momentum)
+        bound.backend.set_weights(native, reinitialize(bound.backend.get_weights(native), seed))
+    steps = Steps(bound, rates, momentum, seed if shared_dropout else None, epoch=first)
     if past is not None:
-        restore(past, bound, trainer)
-    write = partial(file.write, bound, trainer) if file is not None else None
+        restore(past, bound, steps.trainer)
+    write = partial(file.write, bound, steps.trainer) if file is not None else None
     if write is not None and past is None:
         write(history)
 
     def batches(number: int) -> Iterator[tuple[Any, Any]]:
+        steps.start_epoch(number)
         if number == first:
             return chain([first_batch], first_epoch)
-        module.seed(native, _epoch_seed(seed, number))
+        bound.backend.seed(native, _epoch_seed(seed, number))
         return train_epoch(number)
 
     callback = callback or default_callback()
 
     def predict(X: Any) -> Any:
-        logits = module.predict(native, X)
-        callback.test(history)
+        logits = bound.backend.predict(native, X)
+        callback.test(history, logits)
         return logits
 
-    Run(bound, trainer, history).epochs(
+    Run(bound, steps, history).epochs(
         num_epochs,
         num_batches(train_iter),
         batches,
@@ -150,6 +172,15 @@ def train_ch6(
         write,
     )
     return history
+
+
+def _steps_per_epoch(batches: Batches) -> int | None:
+    """Return the number of batches in a whole epoch, or None if it is unknown.
+
+    A loader that stops early (``first``) still follows the schedule of a whole epoch.
+    """
+    whole = replace(batches, max_batches=None) if isinstance(batches, ImageLoader) else batches
+    return num_batches(whole)
 
 
 def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndarray) -> None:
@@ -211,9 +242,10 @@ def new_history(net: BoundNet, loaders: tuple[Batches, Batches], **settings: Any
 
 
 def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple[Any, Any]]]:
-    """Return a function that maps the number of an epoch to its batches, on the net's device.
+    """Return a function that takes an epoch number and returns the batches of that epoch.
 
-    Labels become int64 (B,), because some loaders give a column (B, 1) or smaller integers.
+    The batches are on the net's device. Labels become int64 (B,), because some loaders give a column (B, 1)
+    or smaller integers.
     """
     backend, device = net.backend, net.device
     if isinstance(batches, ImageLoader):

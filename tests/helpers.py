@@ -18,10 +18,10 @@ from alexnet.backends import BoundNet, nets
 from alexnet.spec import Net
 
 
-def render(name: str, net: Net, dtype: str = "float32", *, masked: bool = False) -> Any:
+def render(name: str, net: Net, dtype: str = "float32") -> Any:
     """A net of the framework on the CPU, with the framework's own weights."""
     backend = backends.load(name)
-    return nets.render(net.resolve(), backend, backend.cpu(), dtype, masked=masked).native
+    return nets.render(net.resolve(), backend, backend.cpu(), dtype).native
 
 
 def native(name: str, images: np.ndarray, dtype: str = "float32") -> Any:

@@ -51,6 +51,26 @@ LENET_SHAPES = [
 ]
 
 
+# Dropout of images, of features in the order of an image, and of features that a Dense mixed.
+DROPOUT_EVERYWHERE = Net(
+    "dropout-everywhere",
+    (1, 28, 28),
+    (
+        Conv(6, 5, stride=2),
+        ReLU(),
+        BatchNorm(),
+        Dropout(0.3),
+        MaxPool(3, stride=2),
+        Flatten(),
+        Dropout(0.25),
+        Dense(20),
+        ReLU(),
+        Dropout(0.5),
+        Dense(10),
+    ),
+)
+
+
 # Odd and unequal sizes, strides that do not divide, windows that overlap, padding everywhere.
 EVERY_LAYER = [
     Net(

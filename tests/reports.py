@@ -27,7 +27,13 @@ def first_images():
 
 def history(backend, seconds=0.25, losses=(2.25, 2.0, 1.75, 1.5)):
     """A run of two epochs of two steps."""
-    settings = {"train_examples": 24, "test_examples": 16, "test_crc32": first_images().checksum()}
+    settings = {
+        "train_examples": 24,
+        "test_examples": 16,
+        "test_crc32": first_images().checksum(),
+        "batch_size": 16,
+        "num_epochs": 2,
+    }
     found = History("lenet", backend, "1", "cpu", settings, {})
     for examples, loss in zip((16, 8, 16, 8), losses, strict=True):
         found.record_step(examples, loss * examples, examples // 4, seconds)
@@ -39,9 +45,15 @@ def history(backend, seconds=0.25, losses=(2.25, 2.0, 1.75, 1.5)):
 
 def row(backend, classes, **fields):
     answers = Answers(list(classes), [0.5] * len(classes))
-    return Row(
-        "lenet", backend, "", "1.2.3", "cpu", history=history(backend), answers=answers, **fields
-    )
+    known = {"version": "1.2.3", "device": "cpu", "history": history(backend), "answers": answers}
+    return Row("lenet", backend, **(known | fields))
+
+
+def short(row):
+    """The row, if it had stopped after the first batch of each epoch."""
+    row.history.settings["first_batches"] = 1
+    row.history.steps = row.history.steps[::2]
+    return row
 
 
 def labels():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from loops import Silent
 
 import alexnet
@@ -49,6 +50,18 @@ def train(backend, path, num_epochs=3, net=NET, data=None, **settings):
         checkpoint=path,
         **settings,
     )
+
+
+class StopAfterTwoEpochs(Silent):
+    def epoch(self, history):
+        if len(history.epochs) == 2:
+            raise KeyboardInterrupt
+
+
+def interrupt(backend, path, **settings):
+    """Train as `train` does, interrupted after two of the three epochs."""
+    with pytest.raises(KeyboardInterrupt):
+        train(backend, path, callback=StopAfterTwoEpochs(), **settings)
 
 
 def assert_same_run(found, expected):

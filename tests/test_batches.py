@@ -36,10 +36,10 @@ def test_every_epoch_shows_every_example_once(n, batch_size, epochs):
 
 
 def test_the_first_batches_are_the_first_of_the_whole_epoch():
-    whole, part = numbered(50), replace(numbered(50), first=3)
+    whole, part = numbered(50), replace(numbered(50), max_batches=3)
     assert labels(part) == labels(whole)[:12]
     assert len(part) == 3
-    assert len(replace(numbered(5), first=3)) == 2
+    assert len(replace(numbered(5), max_batches=3)) == 2
 
 
 def test_orders_differ_by_epoch_and_seed_and_repeat():

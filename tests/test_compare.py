@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from runs import SMALL, SMALL_ALEXNET, Watcher
 
 from alexnet import History, backends, load_fashion_mnist
+from alexnet.comparison.agreement import agreements
 from alexnet.comparison.plan import Plan
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.run import run_plan as compare
@@ -147,17 +148,20 @@ def test_compare_trains_alexnet_in_every_backend(tmp_path):
     """The README's `alexnet compare`: every backend learns, on real images, at 224."""
     found = alexnet("compare", "--out", str(tmp_path / "run"))
     assert found.returncode == 0, found.stdout + found.stderr
+    (agreed,) = agreements(Comparison.load(tmp_path / "run").rows)
+    assert len(agreed.rows) == 4
+    assert agreed.least >= 0.85 * agreed.images
     saved = json.loads((tmp_path / "run" / "comparison.json").read_text())
     assert [row["backend"] for row in saved["rows"]] == list(backends.FRAMEWORKS)
     for row in saved["rows"]:
         history = History.from_dict(row["history"])
         assert history.settings["image_shape"] == [1, 224, 224]
         if row["backend"] == "numpy":
-            assert row["note"] == "trained on the first 12 batches of every epoch only"
-        else:  # chance is 0.1; dropout differs from run to run, so the bounds are wide
+            assert len(history.steps) == 8
+        else:  # chance is 0.1
             losses = [step["loss"] for step in history.steps]
             assert np.mean(losses[-16:]) < np.mean(losses[:16]) - 0.4, row["backend"]
-            assert history.last.test_accuracy > 0.3, row["backend"]
+            assert history.last.test_accuracy > 0.5, row["backend"]
         assert row["logits_difference"] < 1e-4
         assert history.examples_per_sec > 0
         assert np.isfinite(history.last.loss)

@@ -6,6 +6,7 @@ import pytest
 
 from alexnet.comparison.rows import Row
 from alexnet.comparison.terminal import TerminalWatcher
+from alexnet.training.history import History
 
 
 def test_progress_bars_are_grouped_by_net_and_fit_80_columns(monkeypatch):
@@ -37,7 +38,8 @@ def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, sai
     row = Row("alexnet", "torch")
     watcher.begin([row])
     watcher.event(row, {"event": "start"})
-    watcher.event(row, {"event": "begin", "steps": 4690})
+    history = History("alexnet", "torch", "2", "cpu", {}, {}).to_dict()
+    watcher.event(row, {"event": "begin", "steps": 4690, "history": history})
     for done in (1, 2, 3, 4):
         step = {"event": "step", "done": done, "loss": 2.3, "examples_per_sec": 30.0}
         watcher.event(row, step | {"seconds_left": seconds if done > 1 else None})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from reports import comparison, labels, row
@@ -61,8 +62,8 @@ DAMAGE = {
     r"pythons cannot be \[\]": at(["plan", "pythons"], []),
     "unknown backend 'jax'": at(["plan", "names"], ["jax"]),
     "unknown model 'vgg'": at(["plan", "recipes"], {"vgg": vars(SMALL)}),
-    "the rows do not match the models and backends of the plan": at(["plan", "recipes"], {}),
-    "the rows do not match the models and backends": at([*ROW, "model"], "alexnet"),
+    "the rows do not match the models, backends and seeds of the plan": at(["plan", "recipes"], {}),
+    "do not match the models, backends and seeds": at([*ROW, "model"], "alexnet"),
     "peak_memory cannot be 'x'": at([*ROW, "peak_memory"], "x"),
     "logits_difference cannot be 'x'": at([*ROW, "logits_difference"], "x"),
     "answers: wrong or missing: classes, probabilities": at([*ROW, "answers"], {}),
@@ -88,7 +89,7 @@ DAMAGE = {
     "timed_examples cannot be 1000": at([*HISTORY, "timed_examples"], 10**400),
     "warmup_seconds cannot be None": at([*HISTORY, "warmup_seconds"], None),
     "steps must be numbers": at([*HISTORY, "steps", 0, "examples"], 10**400),
-    "has format 2; this version of alexnet reads format 3": at(["format"], 2),
+    "has format 2; this version of alexnet reads format 4": at(["format"], 2),
 }
 
 
@@ -122,11 +123,17 @@ def test_a_comparison_with_a_changed_byte_is_refused(tmp_path):
 
 
 def test_a_comparison_older_than_0_1_0_loads(tmp_path):
-    """It has no checksum, and its timeout is called ``silence``."""
+    """It has no checksum, no schedule, no seeds, and its timeout is called ``silence``."""
     found = comparison(tmp_path, [row("torch", labels())])
     saved = json.loads(json.dumps(found.to_dict()))
+    saved["format"] = 3
     saved["plan"]["silence"] = saved["plan"].pop("timeout")
+    for setting in ("seeds", "shared_dropout"):
+        del saved["plan"][setting]
+    del saved["plan"]["recipes"]["lenet"]["schedule"]
+    del saved["rows"][0]["seed"]
     (tmp_path / "comparison.json").write_text(json.dumps(saved))
+    found.plan = replace(found.plan, shared_dropout=False)
     assert Comparison.load(tmp_path).to_dict() == found.to_dict()
 
 

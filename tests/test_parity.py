@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from alexnet import backends, build, set_weights
-from alexnet.backends.dropout_masks import DropoutMasks
 from alexnet.errors import BackendError, RunError, SpecError, WeightsError
 from alexnet.parity.check import Settings, parity, parity_of_nets, worst_of_random
 from alexnet.parity.kinks import near_kinks
@@ -93,20 +92,6 @@ def test_the_small_net_takes_the_sizes_that_its_first_dense_layer_fits():
 def test_arrays_that_do_not_fit_are_refused(tensors, message):
     with pytest.raises(WeightsError, match=f"tiny: {message}"):
         match_by_position(tensors, {"0.weight": (2, 3), "0.bias": (2,)}, "tiny")
-
-
-# --- masks ----------------------------------------------------------------------------------------
-
-
-def test_masks_are_drawn_from_seed_step_and_layer():
-    masks = DropoutMasks(seed=1)
-    first = masks.draw(0, 3, 0.25, (40, 50))
-    assert (masks.draw(0, 3, 0.25, (40, 50)) == first).all()
-    assert set(np.unique(first)) == {0, np.float32(1 / 0.75)}
-    assert first.mean() == pytest.approx(1, abs=0.05)
-    assert (masks.draw(0, 4, 0.25, (40, 50)) != first).any()
-    assert (DropoutMasks(seed=2).draw(0, 3, 0.25, (40, 50)) != first).any()
-    assert (masks.draw(1, 3, 0.25, (40, 50)) != first).any()
 
 
 # --- parity ---------------------------------------------------------------------------------------

@@ -39,9 +39,16 @@ class Trainer(Stepper, Protocol):
     """SGD with momentum on the mean softmax cross-entropy of the logits; momentum 0 is plain SGD."""
 
     velocity_scale: float
-    """Ratio of the framework's momentum buffers to the velocity v = momentum * v + grad: 1 or -lr."""
+    """Ratio of the framework's momentum buffers to the velocity v = momentum * v + grad: 1, or -lr of
+    the last step."""
 
     def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next steps: v = momentum * v + grad; w -= lr * v.
+
+        A framework whose buffers hold -lr * v must rescale them when the learning rate changes.
+        """
 
     def get_velocity(self) -> Weights:
         """Return copies of the momentum buffers in the neutral layout, as the framework scales them.
@@ -88,6 +95,13 @@ class Backend(Protocol):
         ``dtype``: ``"float32"`` or ``"float64"``.
         """
 
+    def with_masks(self, net: Any) -> Any:
+        """Return a net for training with the same layers, but with masks in the place of dropout.
+
+        ``net``: a net from `render`. The new net shares its layers, and so its weights. Each dropout layer
+        becomes one that multiplies by 1 / (1 - rate) and by the mask from `set_mask`.
+        """
+
     def to_device(self, net: Any, device: Any) -> Any:
         """Move a net to the device. Return its new device: Keras does not move existing variables."""
 
@@ -115,7 +129,7 @@ class Backend(Protocol):
         """Seed the random numbers of dropout."""
 
     def set_mask(self, net: Any, index: int, mask: np.ndarray) -> None:
-        """Set the mask of the ``MaskedDropout`` in row ``index``: float32, in the framework's layout."""
+        """Set the mask of row ``index`` of a net from `with_masks`: uint8, in the framework's layout."""
 
     def to_tensor(self, array: Any, device: Any) -> Any:
         """Return a NumPy array, or a tensor of the framework, as a tensor on the device."""

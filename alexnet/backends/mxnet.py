@@ -26,6 +26,8 @@ ENTRY = registry.ENTRY
 
 npx.set_np()
 
+COMPILED = {"static_alloc": True, "static_shape": True}  # hybridize: reuse the graph's memory
+
 LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
 
 
@@ -81,9 +83,7 @@ class LocalResponseNorm(nn.HybridBlock):
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # (B, C, H, W)
         settings = {"nsize": self.nsize, "alpha": self.alpha}
         settings |= {"beta": self.beta, "knorm": self.knorm}
-        if F is not mx.nd:
-            return F.LRN(x.as_nd_sym(), **settings)[0].as_np_sym()
-        if x.dtype == mnp.float64:  # the operator does not support float64
+        if F is mx.nd and x.dtype == mnp.float64:  # not supported by F.LRN
             return self.in_double_precision(x)
         return F.LRN(x.as_nd_ndarray(), **settings).as_np_ndarray()
 
@@ -94,13 +94,33 @@ class LocalResponseNorm(nn.HybridBlock):
         return x * (self.knorm + self.alpha / self.nsize * total) ** -self.beta
 
 
-class MaskedDropout(nn.HybridBlock):
-    """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
+class MaskedNet(nn.HybridBlock):
+    """The layers of a net. Dropout multiplies by a mask set before the step.
 
-    mask: mnp.ndarray
+    The masks are inputs of the compiled graph, so it does not change from step to step
+    (`alexnet.backends.dropout_masks`).
+    """
 
-    def forward(self, x: mnp.ndarray) -> mnp.ndarray:
-        return x * self.mask.astype(x.dtype) if autograd.is_training() else x
+    def __init__(self, net: nn.HybridSequential) -> None:
+        super().__init__()
+        self.dtype = next(iter(net.collect_params().values())).dtype
+        self.masks: dict[int, mnp.ndarray | None] = {}  # uint8, shape of the input: 0 or 1
+        for index, layer in enumerate(net):
+            self.register_child(layer, str(index))
+            if isinstance(layer, nn.Dropout):
+                self.masks[index] = None
+
+    def __call__(self, x: mnp.ndarray) -> mnp.ndarray:
+        return super().__call__(x, *self.masks.values())
+
+    def hybrid_forward(self, F: Any, x: Any, *masks: Any) -> Any:
+        mask = iter(masks)
+        for layer in self._children.values():
+            if isinstance(layer, nn.Dropout):
+                x = x * (next(mask).astype(self.dtype) * (1 / (1 - layer._rate)))
+            else:
+                x = layer(x)
+        return x
 
 
 def render(
@@ -111,7 +131,16 @@ def render(
     model.initialize(ctx=device)
     model(mnp.zeros((1, *net.input_shape), ctx=device))  # Gluon infers shapes and allocates arrays
     model.cast(dtype)  # must come last: MXNet draws initial weights only in float32
+    if dtype == "float32":  # the compiled LRN does not support float64
+        model.hybridize(**COMPILED)
     return model
+
+
+def with_masks(net: nn.HybridSequential) -> MaskedNet:
+    masked = MaskedNet(net)
+    if net._active:
+        masked.hybridize(**COMPILED)
+    return masked
 
 
 def to_device(net: gluon.Block, device: mx.Context) -> mx.Context:
@@ -165,8 +194,8 @@ def seed(net: gluon.Block, number: int) -> None:
     mx.random.seed(number)
 
 
-def set_mask(net: nn.HybridSequential, index: int, mask: numpy.ndarray) -> None:
-    net[index].mask = to_tensor(mask, device_of(net))
+def set_mask(net: MaskedNet, index: int, mask: numpy.ndarray) -> None:
+    net.masks[index] = to_tensor(mask, device_of(net))
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -195,15 +224,24 @@ class Trainer:
     """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v."""
 
     def __init__(self, net: gluon.Block, lr: float, momentum: float) -> None:
-        self.net, self.momentum = net, momentum
+        self.net, self.lr, self.momentum = net, lr, momentum
         self.velocity_scale = -lr  # MXNet's momentum buffer holds the last change of the weights
         settings = {"learning_rate": lr, "momentum": momentum}
         self.optimizer = gluon.Trainer(net.collect_params(), "sgd", settings)
 
     def step(self, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
         logits, losses = _backward(self.net, X, y)
+        rescale = (
+            -self.lr / self.velocity_scale
+        )  # the buffer holds the learning rate of the last step
+        self.optimizer.optimizer.momentum = self.momentum * rescale
         self.optimizer.step(len(y))  # divides the summed gradients by the batch size
+        self.velocity_scale = -self.lr
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
+
+    def set_lr(self, lr: float) -> None:
+        self.lr = lr
+        self.optimizer.set_learning_rate(lr)
 
     def get_velocity(self) -> Weights:
         return {key: state.asnumpy() for key, state in self._states().items()}

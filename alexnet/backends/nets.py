@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from alexnet.backends.calls import Call
 from alexnet.backends.devices import device_for_new_net, resolve_device
 from alexnet.backends.interface import Backend
 from alexnet.backends.loading import load
 from alexnet.backends.owners import backend_of, owner
 from alexnet.backends.registry import DEFAULT, FRAMEWORKS
 from alexnet.errors import BackendError, RunError
-from alexnet.spec import Dropout, Net, ResolvedNet, Shape, zoo
+from alexnet.spec import Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import initial_weights
-
-MASKED = Call("MaskedDropout")  # replaces the framework's dropout layer
 
 _tables: WeakKeyDictionary[Any, ResolvedNet] = WeakKeyDictionary()
 
@@ -140,20 +138,13 @@ def render(
     backend: Backend,
     device: Any,
     dtype: str = "float32",
-    *,
-    masked: bool = False,
 ) -> BoundNet:
     """Build the framework's sequential model, with the framework's initial weights.
 
-    ``device``: a device object of the framework. ``dtype``: ``"float32"`` or ``"float64"``. ``masked``:
-    dropout layers use masks from `alexnet.backends.dropout_masks` instead of drawing their own.
+    ``device``: a device object of the framework. ``dtype``: ``"float32"`` or ``"float64"``.
     """
-    rows = backend.ENTRY.calls_of(table)
-    if masked:
-        for row in table.rows:
-            if isinstance(row.layer, Dropout):
-                rows[row.index] = [MASKED]
-    net = backend.render(table, (call for calls in rows for call in calls), device, dtype)
+    calls = chain.from_iterable(backend.ENTRY.calls_of(table))
+    net = backend.render(table, calls, device, dtype)
     return BoundNet.made_from(table, net, backend, device)
 
 

@@ -69,6 +69,16 @@ def render(net: ResolvedNet, calls: Iterable[Call], device: str, dtype: str) -> 
     )
 
 
+def with_masks(net: Sequential) -> Sequential:
+    layers = [
+        reference.MaskedDropout(layer.layer, (), net.dtype)
+        if isinstance(layer, reference.Dropout)
+        else layer
+        for layer in net
+    ]
+    return Sequential(layers, net.dtype)
+
+
 def to_device(net: Sequential, device: str) -> str:
     return device
 
@@ -143,6 +153,9 @@ class Trainer:
                 velocity[name] += grad
                 module.params[name] -= self.lr * velocity[name]
         return losses.sum(), (logits.argmax(axis=1) == y).sum()
+
+    def set_lr(self, lr: float) -> None:
+        self.lr = lr
 
     def get_velocity(self) -> Weights:
         if not self.momentum:

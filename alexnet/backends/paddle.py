@@ -74,10 +74,14 @@ def peak_gpu_memory(device: Any) -> int | None:
 class MaskedDropout(nn.Layer):
     """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
-    mask: Any
+    mask: paddle.Tensor  # uint8, shape of x: 0 or 1
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.scale = 1 / (1 - rate)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return x * self.mask.astype(x.dtype) if self.training else x
+        return x * (self.mask.astype(x.dtype) * self.scale)
 
 
 def render(net: ResolvedNet, calls: Iterable[Call], device: Any, dtype: str) -> nn.Sequential:
@@ -85,6 +89,12 @@ def render(net: ResolvedNet, calls: Iterable[Call], device: Any, dtype: str) -> 
     model.to(dtype=dtype)
     to_device(model, device)
     return model
+
+
+def with_masks(net: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(
+        *(MaskedDropout(layer.p) if isinstance(layer, nn.Dropout) else layer for layer in net)
+    )
 
 
 def make_current(device: Any) -> Any:
@@ -195,6 +205,9 @@ class Trainer:
         logits, loss = _backward(self.net, X, y)
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
+
+    def set_lr(self, lr: float) -> None:
+        self.optimizer.set_lr(lr)
 
     def get_velocity(self) -> Weights:
         return {key: _to_neutral(v, transposed) for key, (v, transposed) in self._states().items()}

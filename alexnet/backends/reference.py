@@ -277,7 +277,9 @@ class Dropout(Module):
         rate = self.layer.rate
         if training and rate:
             kept = rng.random(x.shape, np.float32) >= rate
-            self.mask = (kept / (1 - rate)).astype(x.dtype)  # shape of x: 0 or 1 / (1 - rate)
+            self.mask = (kept / (1 - rate)).astype(
+                x.dtype
+            )  # shape of x; each entry is 0 or 1/(1 - rate)
         else:
             self.mask = np.ones((), x.dtype)  # (): broadcasts to the shape of x
         return x * self.mask
@@ -287,15 +289,20 @@ class Dropout(Module):
 
 
 class MaskedDropout(Module):
-    """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
+    """Dropout for training only: multiplies by a mask set before the step, also in evaluation.
 
-    mask: Array
+    See `alexnet.backends.dropout_masks`.
+    """
+
+    layer: spec.Dropout
+    mask: Array  # uint8, shape of x: 0 or 1
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
-        return x * self.mask.astype(x.dtype) if training else x
+        self.scaled = self.mask.astype(x.dtype) / x.dtype.type(1 - self.layer.rate)
+        return x * self.scaled
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.mask.astype(dy.dtype)
+        return dy * self.scaled
 
 
 class LocalResponseNorm(Module):
@@ -313,7 +320,7 @@ class LocalResponseNorm(Module):
 
     def backward(self, dy: Array) -> Array:
         alpha, beta = self.layer.alpha, self.layer.beta
-        # Channel c is in the window of channel d exactly if d is in the window of c.
+        # Channel c is in the window of channel d if and only if d is in the window of c.
         # So the sum over all windows that contain c is the sum over the window of c.
         dscale = dy * self.x * self.scale ** (-beta - 1)  # (B, C, H, W), up to the factor -beta
         window_sum = self._sum_over_window(dscale)  # (B, C, H, W)

@@ -118,12 +118,16 @@ class LocalResponseNorm(layers.Layer):
 class MaskedDropout(layers.Layer):
     """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
-    mask: tf.Tensor
+    def __init__(self, rate: float, shape: Shape, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = 1 / (1 - rate)
+        empty = tf.zeros((0, *shape), tf.uint8)  # one mask for any batch size, so one graph
+        self.mask = tf.Variable(empty, trainable=False, shape=(None, *shape))  # 0 or 1
 
-    def call(self, x: Any, training: bool = False) -> Any:
-        if not training or isinstance(x, keras.KerasTensor):
+    def call(self, x: Any) -> Any:
+        if isinstance(x, keras.KerasTensor):
             return x
-        return x * tf.cast(self.mask, x.dtype)
+        return x * (tf.cast(self.mask, x.dtype) * self.scale)
 
 
 def render(net: ResolvedNet, calls: Iterable[Call], device: str, dtype: str) -> keras.Sequential:
@@ -136,6 +140,19 @@ def render(net: ResolvedNet, calls: Iterable[Call], device: str, dtype: str) -> 
             return keras.Sequential([keras.Input((*sizes, channels), dtype=dtype), *rows])
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def with_masks(net: keras.Sequential) -> keras.Sequential:
+    with tf.device(device_of(net)):
+        rows = [
+            MaskedDropout(layer.rate, layer.input.shape[1:], dtype=layer.dtype_policy)
+            if isinstance(layer, layers.Dropout)
+            else layer
+            for layer in net.layers
+        ]
+        return keras.Sequential(
+            [keras.Input(net.input_shape[1:], dtype=net.inputs[0].dtype), *rows]
+        )
 
 
 def to_device(net: keras.Model, device: str) -> str:
@@ -255,7 +272,7 @@ def seed(net: keras.Model, number: int) -> None:
 
 
 def set_mask(net: keras.Model, index: int, mask: np.ndarray) -> None:
-    list(_leaves(net))[index].mask = to_tensor(mask, device_of(net))
+    list(_leaves(net))[index].mask.assign(mask)
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -279,22 +296,39 @@ def to_numpy(tensor: tf.Tensor) -> np.ndarray:
 # --- training -------------------------------------------------------------------------------------
 
 
+class SGD(keras.optimizers.SGD):
+    """SGD whose momentum may change from step to step, in one graph."""
+
+    def build(self, variables: list[Any]) -> None:
+        super().build(variables)
+        self.decay = tf.Variable(self.momentum, trainable=False, dtype=tf.float64)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if not self.momentum:
+            return super().update_step(gradient, variable, learning_rate)
+        buffer = self.momentums[self._get_variable_index(variable)]
+        decay, learning_rate = (tf.cast(x, variable.dtype) for x in (self.decay, learning_rate))
+        self.assign(buffer, buffer * decay - gradient * learning_rate)
+        return self.assign_add(variable, buffer)
+
+
 class Trainer:
     """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v."""
 
     def __init__(self, net: keras.Model, lr: float, momentum: float) -> None:
-        self.net = net
+        self.net, self.lr, self.momentum = net, lr, momentum
         self.velocity_scale = -lr  # Keras' momentum buffer holds the last change of the weights
-        self.optimizer = keras.optimizers.SGD(lr, momentum)
+        self.optimizer = SGD(lr, momentum)
         with tf.device(net.trainable_variables[0].value.device):
             self.optimizer.build(net.trainable_variables)
         self._compiled: Any = None
-        # With masks the step stays eager: a compiled graph would use its first mask forever.
-        self._eager = any(isinstance(layer, MaskedDropout) for layer in net.layers)
 
     def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        if self._eager:
-            return self._step(X, y)
+        rescale = (
+            -self.lr / self.velocity_scale
+        )  # the buffer holds the learning rate of the last step
+        self.optimizer.decay.assign(self.momentum * rescale)
+        self.velocity_scale = -self.lr
         if self._compiled is None:  # compile once, for all batch sizes
             signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (X, y)]
             self._compiled = tf.function(self._step).get_concrete_function(*signature)
@@ -306,6 +340,10 @@ class Trainer:
         self.optimizer.apply_gradients(zip(gradients, self.net.trainable_variables, strict=True))
         hits = tf.argmax(logits, axis=1, output_type=y.dtype) == y
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
+
+    def set_lr(self, lr: float) -> None:
+        self.lr = lr
+        self.optimizer.learning_rate.assign(lr)
 
     def get_velocity(self) -> Weights:
         return {

@@ -96,10 +96,14 @@ class BatchNorm2d(BiasedVariance, nn.BatchNorm2d):
 class MaskedDropout(nn.Module):
     """Dropout that multiplies by a mask set before the step (`alexnet.backends.dropout_masks`)."""
 
-    mask: torch.Tensor
+    mask: torch.Tensor  # uint8, shape of x: 0 or 1
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.scale = 1 / (1 - rate)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.mask.to(x.dtype) if self.training else x
+        return x * (self.mask.to(x.dtype) * self.scale)
 
 
 def render(
@@ -110,6 +114,12 @@ def render(
     if device.type == "cpu":
         model.to(memory_format=torch.channels_last)  # CPU kernels are faster with these strides
     return model
+
+
+def with_masks(net: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(
+        *(MaskedDropout(layer.p) if isinstance(layer, nn.Dropout) else layer for layer in net)
+    )
 
 
 def to_device(net: nn.Module, device: torch.device) -> torch.device:
@@ -187,6 +197,10 @@ class Trainer:
         logits, loss = _backward(self.net, X, y)
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(dim=1) == y).sum()
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
 
     def get_velocity(self) -> Weights:
         state = self.optimizer.state

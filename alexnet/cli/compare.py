@@ -18,9 +18,12 @@ from alexnet.cli.options import (
     LearningRate,
     Models,
     Momentum,
+    NativeDropout,
     Pythons,
     Resize,
+    Schedule,
     Seed,
+    Seeds,
     Timeout,
     named_backends,
     out,
@@ -40,9 +43,12 @@ def compare(
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     momentum: Momentum = None,
+    schedule: Schedule = None,
     resize: Resize = None,
     examples: Examples = None,
     seed: Seed = 0,
+    seeds: Seeds = 1,
+    native_dropout: NativeDropout = False,
     device: Device = None,
     folder: Annotated[
         Path | None,
@@ -69,7 +75,8 @@ def compare(
 ) -> None:
     """Train nets in every framework and compare the results.
 
-    All frameworks start from the same weights and get the same images in the same order.
+    All frameworks start from the same weights and get the same images in the same order, with the same
+    dropout masks.
     """
     from alexnet.comparison.plan import describe_data, interpreters, plan
     from alexnet.comparison.run import resume, run_plan
@@ -87,10 +94,13 @@ def compare(
         pythons=interpreters(pythons or []),
         parallel=parallel,
         timeout=timeout,
+        seeds=seeds,
+        shared_dropout=not native_dropout,
         num_epochs=epochs,
         batch_size=batch_size,
         lr=lr,
         momentum=momentum,
+        schedule=schedule,
         resize=resize,
         train_examples=examples,
     )

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from alexnet import backends
+from alexnet.backends.schedules import SCHEDULES
 from alexnet.spec import zoo
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
@@ -39,6 +40,19 @@ Device = Annotated[
     typer.Option(help="Device: cpu, gpu, gpu:1, … Default: a GPU if there is one, else the CPU."),
 ]
 Seed = Annotated[int, typer.Option(help="Random seed of weights, images and dropout.", min=0)]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        help="Train every net with so many seeds, and show means and standard deviations.", min=1
+    ),
+]
+NativeDropout = Annotated[
+    bool,
+    typer.Option(
+        "--native-dropout",
+        help="Let each framework draw its own dropout masks. Default: all get the same masks.",
+    ),
+]
 Size = Annotated[
     int | None, typer.Option(help="Image height and width in pixels. Default: set by the net.")
 ]
@@ -58,6 +72,9 @@ BatchSize = Annotated[int | None, typer.Option(help=f"Images in a mini-batch. {R
 LearningRate = Annotated[float | None, typer.Option(help=f"Learning rate. {RECIPE}")]
 Momentum = Annotated[
     float | None, typer.Option(help=f"Momentum of SGD, from 0 to below 1. {RECIPE}")
+]
+Schedule = Annotated[
+    str | None, typer.Option(help=f"Learning-rate schedule: {', '.join(SCHEDULES)}. {RECIPE}")
 ]
 Resize = Annotated[int | None, typer.Option(help=f"Image height and width in pixels. {RECIPE}")]
 Examples = Annotated[int | None, typer.Option(help=f"Number of training images. {RECIPE}")]

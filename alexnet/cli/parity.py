@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from alexnet.backends.schedules import SCHEDULES
 from alexnet.cli.options import Model, Seed, named_backends, out
 from alexnet.errors import RunError
 from alexnet.spec import zoo
@@ -28,6 +29,10 @@ def parity(
             "(see the README)."
         ),
     ] = "float32",
+    momentum: Annotated[float, typer.Option(help="Momentum of SGD, from 0 to below 1.")] = 0.0,
+    schedule: Annotated[
+        str, typer.Option(help=f"Learning-rate schedule: {', '.join(SCHEDULES)}.")
+    ] = SCHEDULES[0],
     dropout: Annotated[
         bool, typer.Option(help="Also compare dropout, with masks drawn by NumPy.")
     ] = False,
@@ -52,11 +57,21 @@ def parity(
         worst = checks.worst_of_random(nets, names, run, out.print)
     else:
         net = zoo.get(model)
-        run = checks.Settings(steps, batch_size, seed=seed, dtype=dtype, dropout=dropout)
+        run = checks.Settings(
+            steps,
+            batch_size,
+            momentum=momentum,
+            schedule=schedule,
+            seed=seed,
+            dtype=dtype,
+            dropout=dropout,
+        )
         names = checks.backends_to_compare(wanted)
         out.print(
             f"{net.name}, {steps} steps of SGD on batches of {batch_size}, {dtype}, "
             f"{'with' if dropout else 'without'} dropout"
+            f"{f', momentum {momentum:g}' if momentum else ''}"
+            f"{f', schedule {schedule}' if schedule != 'constant' else ''}"
         )
         worst = list(checks.parity(net, names, run))
     out.print(parity_table(worst, run.dtype))

@@ -19,6 +19,7 @@ from alexnet.cli.options import (
     Model,
     Momentum,
     Resize,
+    Schedule,
     Seed,
     out,
 )
@@ -39,6 +40,7 @@ def train(
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     momentum: Momentum = None,
+    schedule: Schedule = None,
     resize: Resize = None,
     examples: Examples = None,
     seed: Seed = 0,
@@ -74,6 +76,7 @@ def train(
         batch_size=batch_size,
         lr=lr,
         momentum=momentum,
+        schedule=schedule,
         resize=resize,
         train_examples=examples,
     )
@@ -89,6 +92,7 @@ def train(
         device,
         backend=backend,
         momentum=recipe.momentum,
+        schedule=recipe.schedule,
         seed=seed,
         checkpoint=checkpoint,
         resume=resume,

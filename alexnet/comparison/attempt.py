@@ -13,18 +13,18 @@ from alexnet.training.history import Epoch, History, steps_from
 
 
 class Attempt:
-    """One worker's attempt to fill a row. ``remark`` is a note for the row's training result.
+    """One worker's attempt to fill a row.
 
     A worker may train the net but end before it sends the answers and the parity figures. Then the row
     keeps its training result, and a second worker adds only what is missing.
     """
 
-    def __init__(self, row: Row, remark: str) -> None:
-        self.row, self.remark = row, remark
+    def __init__(self, row: Row) -> None:
+        self.row = row
         self.trained_before = row.history is not None
         self.failed = self.ended = False
-        row.problem, row.missing = "", False
-        row.note = remark if self.trained_before else ""
+        row.problem = row.note = ""
+        row.missing = False
         if not self.trained_before:
             row.answers = row.parity = None
 
@@ -69,7 +69,6 @@ class Attempt:
             case "result" if row.history is None:
                 row.peak_memory = from_json(int | None, event["peak_memory"], "peak_memory")
                 row.history = check_finished(History.from_dict(event["history"]))
-                self._add(self.remark)
             case "answers" if row.history is not None:
                 fields = {key: event[key] for key in ("classes", "probabilities")}
                 row.answers = from_json(Answers, fields, "answers")

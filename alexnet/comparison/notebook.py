@@ -59,7 +59,8 @@ class NotebookWatcher:
                 self.states[name] = "parity check"
             case "epoch":
                 self.histories[name].epochs.append(Epoch(**event["epoch"]))
-                self.figures[name][2] = f"{event['epoch']['test_accuracy']:.3f}"
+                if not self.histories[name].stops_early:
+                    self.figures[name][2] = f"{event['epoch']['test_accuracy']:.3f}"
         if time.monotonic() - self.drawn > self.pause:
             self._draw()
 

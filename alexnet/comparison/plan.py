@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet import backends
-from alexnet.data import limits
+from alexnet.data import example_limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST
 from alexnet.errors import RunError
@@ -39,6 +39,8 @@ class Plan:
     )  # by backend; default: this interpreter
     parallel: int = 1  # number of workers that run at the same time
     timeout: float = TIMEOUT
+    seeds: int = 1  # how often each net trains in each backend, each time with the next seed
+    shared_dropout: bool = True  # whether all backends get the same dropout masks
     named: bool = False  # whether the user named the backends; then a missing one is a failure
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,6 +59,8 @@ def plan(
     pythons: Mapping[str, str] | None = None,
     parallel: int = 1,
     timeout: float = TIMEOUT,
+    seeds: int = 1,
+    shared_dropout: bool = True,
     **overrides: Any,
 ) -> Plan:
     """Return the settings of a run, with defaults for the arguments that are None.
@@ -71,7 +75,7 @@ def plan(
         raise RunError(f"models must name at least one net; known models: {', '.join(zoo.ZOO)}")
     for name in (*(names or ()), *pythons):
         backends.framework(name)
-    check_workers(parallel, timeout)
+    check_workers(parallel, timeout, seeds)
     for what, given in (("models", models), ("backends", list(names or ()))):
         repeated = sorted({name for name in given if given.count(name) > 1})
         if repeated:
@@ -90,13 +94,23 @@ def plan(
     if not any(name in installed for name in chosen if name != backends.REFERENCE):
         overrides["numpy_batches"] = None  # only NumPy runs, so it trains on all batches
     recipes = {model: _recipe(model, full, overrides) for model in models}
-    return Plan(recipes, _images(data, full), chosen, pythons, parallel, timeout, named=bool(names))
+    return Plan(
+        recipes,
+        _images(data, full),
+        chosen,
+        pythons,
+        parallel,
+        timeout,
+        seeds,
+        shared_dropout,
+        named=bool(names),
+    )
 
 
 def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
     """Return a net's recipe, with no more examples than ALEXNET_SUBSET allows."""
     recipe = replace(recipe_for(model, full), **overrides)
-    train, test = limits((recipe.train_examples, recipe.test_examples))
+    train, test = example_limits((recipe.train_examples, recipe.test_examples))
     return replace(
         recipe,
         train_examples=train or recipe.train_examples,
@@ -114,10 +128,11 @@ def _images(data: str | None, full: bool) -> str | None:
     return str(found.absolute()) if found else None
 
 
-def check_workers(parallel: int, timeout: float) -> None:
-    """Raise RunError unless ``parallel`` is at least 1 and the timeout is in range."""
-    if parallel < 1:
-        raise RunError(f"parallel must be at least 1, got {parallel}")
+def check_workers(parallel: int, timeout: float, seeds: int) -> None:
+    """Raise RunError unless ``parallel`` and ``seeds`` are at least 1 and the timeout is in range."""
+    for name, number in (("parallel", parallel), ("seeds", seeds)):
+        if number < 1:
+            raise RunError(f"{name} must be at least 1, got {number}")
     check_timeout(timeout)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
+from alexnet.backends.schedules import Schedule
 from alexnet.comparison.plan import Plan, check_workers, describe_data
 from alexnet.comparison.rows import Row, check_finished
 from alexnet.errors import AlexNetError, RunError
@@ -18,13 +19,13 @@ from alexnet.json_values import from_json, sealed, unsealed
 from alexnet.train import check_settings
 from alexnet.training.history import History
 from alexnet.training.plots import plot_by_net
-from alexnet.training.recipes import net_for
+from alexnet.training.recipes import Recipe, net_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-FORMAT = 3  # version of the layout of comparison.json
+FORMAT = 4  # version of the layout of comparison.json
 SAVED = {"format", "alexnet", "begun", "data", "plan", "seed", "device", "rows"}
 # What reading a damaged file can raise.
 UNREADABLE = (
@@ -87,11 +88,13 @@ class Comparison:
         return plot_by_net(self.histories)
 
     def summary(self) -> list[str | Table]:
-        """Return what to print: a line per recipe, the table of rows, a line per problem."""
+        """Return what to print: a line per recipe, the table, how far the nets agree, the problems."""
+        from alexnet.comparison.agreement import sentences
         from alexnet.comparison.table import problems, recipe_lines, rows_table
 
-        recipes = recipe_lines(self.plan.recipes, self.seed)
-        return [*recipes, rows_table(self.rows), *problems(self.rows)]
+        recipes = recipe_lines(self.plan, self.seed)
+        agreement = sentences(self.rows, self.plan.shared_dropout)
+        return [*recipes, rows_table(self.rows), *agreement, *problems(self.rows)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain values for JSON."""
@@ -112,8 +115,8 @@ class Comparison:
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
-            if saved.get("format") == FORMAT:
-                return cls._restored(unsealed(saved), folder)
+            if saved.get("format") in (3, FORMAT):
+                return cls._restored(_upgraded(unsealed(saved)), folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise RunError(f"{file}: cannot read the comparison ({why})") from None
@@ -126,11 +129,8 @@ class Comparison:
         wrong = saved.keys() ^ SAVED
         if wrong:
             raise ValueError(f"wrong or missing: {', '.join(sorted(wrong))}")
-        plan = saved["plan"]
-        if isinstance(plan, dict) and "silence" in plan:  # the old name of this field, before 0.1.0
-            plan["timeout"] = plan.pop("silence")
         found = cls(
-            from_json(Plan, plan, "plan"),
+            from_json(Plan, saved["plan"], "plan"),
             from_json(int, saved["seed"], "seed"),
             from_json(str | None, saved["device"], "device"),
             folder,
@@ -145,17 +145,17 @@ class Comparison:
         """Raise ValueError or an AlexNetError if the settings are bad or the rows do not fit them."""
         for model, recipe in self.plan.recipes.items():
             net_for(model, recipe)
-            check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, self.seed)
+            check_recipe(recipe, self.seed)
             for name in ("batch_size", "train_examples", "test_examples", "numpy_batches"):
                 number = getattr(recipe, name)
                 if number is not None and number < 1:
                     raise ValueError(f"{name} must be at least 1, got {number}")
-        check_workers(self.plan.parallel, self.plan.timeout)
+        check_workers(self.plan.parallel, self.plan.timeout, self.plan.seeds)
         for name in (*self.plan.names, *self.plan.pythons):
             framework(name)
-        planned = {(model, name) for model in self.plan.recipes for name in self.plan.names}
-        if sorted(planned) != sorted((row.model, row.backend) for row in self.rows):
-            raise ValueError("the rows do not match the models and backends of the plan")
+        planned = {row.name for row in empty_rows(self.plan, self.seed)}
+        if sorted(planned) != sorted(row.name for row in self.rows):
+            raise ValueError("the rows do not match the models, backends and seeds of the plan")
         for row in self.rows:
             if row.history is not None:
                 check_finished(row.history)
@@ -172,6 +172,32 @@ class Comparison:
         if self.histories:  # an error in the picture must not lose the results
             with suppress(Exception), replacing(self.folder / "curves.png") as new:
                 self.plot().savefig(new, dpi=150)
+
+
+def empty_rows(plan: Plan, seed: int) -> list[Row]:
+    """Return the rows of a plan without results: for each net and seed, a row for each backend."""
+    seeds = range(seed, seed + plan.seeds) if plan.seeds > 1 else [None]
+    return [Row(model, name, s) for model in plan.recipes for s in seeds for name in plan.names]
+
+
+def check_recipe(recipe: Recipe, seed: int) -> None:
+    """Raise RunError unless `train_ch6` accepts the recipe's settings and the seed."""
+    check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
+    Schedule(recipe.schedule, recipe.lr, recipe.num_epochs, steps_per_epoch=1)
+
+
+def _upgraded(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved comparison of format 3 in the present format: new settings get their old values."""
+    if saved["format"] == 3:
+        plan = saved["plan"]
+        if "silence" in plan:  # the name of the timeout before 0.1.0
+            plan["timeout"] = plan.pop("silence")
+        plan |= {"seeds": 1, "shared_dropout": False}
+        for recipe in plan["recipes"].values():
+            recipe["schedule"] = "constant"
+        for row in saved["rows"]:
+            row["seed"] = None
+    return saved
 
 
 def _refuse(constant: str) -> None:

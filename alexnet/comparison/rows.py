@@ -19,6 +19,7 @@ class Row:
 
     model: str
     backend: str
+    seed: int | None = None  # if the comparison has several seeds
     problem: str = ""  # why the row has no history
     version: str = ""
     device: str = ""
@@ -35,7 +36,8 @@ class Row:
     @property
     def name(self) -> str:
         """The start of the names of the row's files."""
-        return f"{self.model}-{self.backend}"
+        seed = f"-seed{self.seed}" if self.seed is not None else ""
+        return f"{self.model}-{self.backend}{seed}"
 
     @property
     def finished(self) -> bool:
@@ -88,7 +90,8 @@ def check_finished(history: History) -> History:
         raise ValueError(
             f"the training time in a history must be finite and above 0, got {timed_seconds} s"
         )
-    known = {"train_examples": int, "test_examples": int, "test_crc32": str}
+    numbers = ("train_examples", "test_examples", "batch_size", "num_epochs")
+    known: dict[str, type] = {**dict.fromkeys(numbers, int), "test_crc32": str}
     for name, kind in known.items():
         if type(history.settings.get(name)) is not kind:
             value = history.settings.get(name)
@@ -97,13 +100,25 @@ def check_finished(history: History) -> History:
 
 
 def labels(rows: Sequence[Row]) -> dict[str, str]:
-    """Return row labels for tables, by row name: the backend, after the net if there are several."""
+    """Return row labels for tables, by row name: the backend, with net and seed if there are several."""
     several = len({row.model for row in rows}) > 1
-    return {row.name: f"{row.model} {row.backend}" if several else row.backend for row in rows}
+    return {
+        row.name: " ".join(
+            [
+                *([row.model] if several else []),
+                row.backend,
+                *([f"seed {row.seed}"] if row.seed is not None else []),
+            ]
+        )
+        for row in rows
+    }
 
 
 def titles(rows: Sequence[Row]) -> dict[str, str]:
-    """Return row titles for sentences, by row name: "PyTorch", or "lenet in PyTorch"."""
+    """Return row titles for sentences, by row name: "PyTorch", or "lenet in PyTorch, seed 1"."""
     several = len({row.model for row in rows}) > 1
-    names = {row.name: framework(row.backend).title for row in rows}
-    return {row.name: f"{row.model} in {names[row.name]}" for row in rows} if several else names
+    return {
+        row.name: f"{f'{row.model} in ' if several else ''}{framework(row.backend).title}"
+        f"{f', seed {row.seed}' if row.seed is not None else ''}"
+        for row in rows
+    }

@@ -19,11 +19,10 @@ from alexnet import backends
 from alexnet.backends.nets import render
 from alexnet.comparison.attempt import Attempt
 from alexnet.comparison.plan import TIMEOUT, Plan, plan
-from alexnet.comparison.results import Comparison
+from alexnet.comparison.results import Comparison, check_recipe, empty_rows
 from alexnet.comparison.rows import Row
 from alexnet.errors import AlexNetError, RunError
 from alexnet.spec.weights import initial_weights
-from alexnet.train import check_settings
 from alexnet.training.callbacks import in_notebook
 from alexnet.training.recipes import Recipe, net_for
 from alexnet.workers import processes
@@ -76,28 +75,35 @@ def compare(
     pythons: Mapping[str, str] | None = None,
     parallel: int = 1,
     timeout: float = TIMEOUT,
+    seeds: int = 1,
+    shared_dropout: bool = True,
     **recipe: Any,
 ) -> Comparison:
     """Train nets in every framework and compare the results.
 
-    Each net trains in each framework, in a separate process. All frameworks get the same images in the
-    same order and the same initial weights. In a notebook, a table and the curves show the progress, and
-    then the result. The run's folder gets all results and a report, ``report.html``.
+    Each net trains in each framework, in a separate process. All frameworks get the same initial weights,
+    the same images in the same order, and the same dropout masks. All results and a report
+    (``report.html``) are saved in the run's folder. In a notebook, a table and curves show the progress and
+    the result.
 
     Parameters
     ----------
     models : the name of a net in `alexnet.spec.zoo`, or several names.
     backends : names of the backends; default: all.
-    full : True: the book's recipe. False: a quick one for a CPU. Default: full if every framework sees
-        a GPU.
+    full : True uses the book's training settings. False uses shorter settings for a CPU. By default it is
+        True if every installed framework finds a GPU.
     data : folder with the four IDX files, or ``"sample"``; default: the files on this machine, else the
         sample (a full run downloads the files instead).
     device : ``"cpu"``, ``"gpu"``, ``"gpu:1"``; default: a GPU if there is one, else the CPU.
     seed : of the weights, the order of the images and dropout.
     out : the run's folder; default: ``runs/<model>-<time>``.
     pythons : interpreters by backend name, for backends that need their own environment.
-    parallel : number of workers that run at the same time; each gets a GPU and its share of the cores.
+    parallel : number of workers that run at the same time. Each gets a share of the CPU cores and, if there
+        are several GPUs, its own GPU.
     timeout : seconds without an event after which a worker is stopped.
+    seeds : number of seeds; each net trains in each framework with ``seed``, ``seed + 1``, …
+    shared_dropout : True: all frameworks get the same dropout masks, drawn by NumPy. False: each framework
+        draws its own.
     recipe : fields of `alexnet.training.recipes.Recipe`, such as ``num_epochs=2, lr=0.1``.
 
     Raises SpecError, BackendError, DataError or RunError before any worker starts.
@@ -123,6 +129,8 @@ def compare(
         pythons=pythons,
         parallel=parallel,
         timeout=timeout,
+        seeds=seeds,
+        shared_dropout=shared_dropout,
         **recipe,
     )
     from alexnet.comparison.report import keep_report
@@ -153,13 +161,13 @@ def run_plan(
     row gives the reason, and the other rows still run. Ctrl-C stops all workers and returns the results
     so far. Raises SpecError, DataError or RunError for settings that no worker could use.
     """
-    rows = [Row(model, name) for model in plan.recipes for name in plan.names]
+    rows = empty_rows(plan, seed)
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
     comparison = Comparison(plan, seed, device, out or Path("runs"), begun, rows)
-    # Raise here, before the folder is made, what every worker would raise.
+    # Check the settings before creating the folder. An invalid setting would fail in every worker.
     for model, recipe in plan.recipes.items():
         net_for(model, recipe)
-        check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
+        check_recipe(recipe, seed)
         _job(comparison, Row(model, backends.REFERENCE)).load_data()
     comparison.folder = _new_folder("-".join(plan.recipes), out)
     return _run_locked(comparison, watcher or NullWatcher())
@@ -168,7 +176,8 @@ def run_plan(
 def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
     """Continue the unfinished run in a folder.
 
-    A row resumes after its last complete epoch. A trained row only adds missing answers and parity.
+    A row resumes after its last complete epoch. If its net is already trained, a worker adds only the
+    missing answers and parity check.
     Raises RunError if the folder holds no readable run, or if another process is running it.
     """
     return _run_locked(Comparison.load(folder), watcher or NullWatcher(), resumed=True)
@@ -214,13 +223,14 @@ def _run_locked(comparison: Comparison, watcher: Watcher, resumed: bool = False)
 def _run_unfinished(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
     plan = comparison.plan
     _delete_checkpoints(comparison)
-    rows = [row for row in comparison.rows if _is_unfinished(comparison, row)]
-    attempts = {(r.model, r.backend): Attempt(r, _note_if_shortened(comparison, r)) for r in rows}
+    rows = [row for row in comparison.rows if _needs_worker(comparison, row)]
+    attempts = {r.name: Attempt(r) for r in rows}
     comparison.save()
     tasks = []
     watcher.begin(rows)
     try:
-        for (_, name), attempt in attempts.items():
+        for attempt in attempts.values():
+            name = attempt.row.backend
             if name not in plan.pythons and not backends.installed(name):
                 attempt.fail(f"not installed; {backends.framework(name).install_command}")
                 attempt.row.missing = True
@@ -230,14 +240,13 @@ def _run_unfinished(comparison: Comparison, watcher: Watcher, resumed: bool) -> 
                 log = comparison.folder / f"{attempt.row.name}.log"
                 job = replace(_job(comparison, attempt.row), resume=resumed)
                 tasks.append(processes.Task(job, python, log))
-        references = {
-            model: _reference(comparison, model) for model in {t.job.model for t in tasks}
-        }
+        jobs = {(task.job.model, task.job.seed): task.job for task in tasks}
+        reference_logits = {key: _reference_logits(job) for key, job in jobs.items()}
         with closing(processes.run(tasks, plan.timeout, plan.parallel)) as events:
             for task, event in events:
-                attempt = attempts[task.job.model, task.job.backend]
+                attempt = attempts[task.job.row]
                 try:
-                    attempt.record_event(event, references[task.job.model])
+                    attempt.record_event(event, reference_logits[task.job.model, task.job.seed])
                 except (AlexNetError, ValueError, TypeError, ArithmeticError) as error:
                     why = f"sent the event {event['event']}, which cannot be read ({error})"
                     attempt.fail(why)
@@ -266,9 +275,11 @@ def _job(comparison: Comparison, row: Row) -> Job:
         row.model,
         row.backend,
         comparison.plan.recipes[row.model],
-        comparison.seed,
+        comparison.seed if row.seed is None else row.seed,
         comparison.plan.root,
         comparison.device if row.backend != backends.REFERENCE else None,
+        comparison.plan.shared_dropout,
+        row=row.name,
         checkpoint=str(_checkpoint(comparison, row)),
     )
 
@@ -278,20 +289,20 @@ def _checkpoint(comparison: Comparison, row: Row) -> Path:
     return (comparison.folder / CHECKPOINTS / f"{row.name}.safetensors").absolute()
 
 
-def _reference(comparison: Comparison, model: str) -> np.ndarray:
-    """Return the reference's initial logits (N, classes) in float64."""
-    job = _job(comparison, Row(model, backends.REFERENCE))
-    table = net_for(model, job.recipe)
+def _reference_logits(job: Job) -> np.ndarray:
+    """Return the reference's initial logits (N, classes) in float64, for the net and seed of a job."""
+    table = net_for(job.model, job.recipe)
     reference = backends.load(backends.REFERENCE)
     net = render(table, reference, reference.cpu(), "float64")
     reference.set_weights(net.native, initial_weights(table.parameters, job.seed))
     return initial_logits(job, net)
 
 
-def _is_unfinished(comparison: Comparison, row: Row) -> bool:
+def _needs_worker(comparison: Comparison, row: Row) -> bool:
     """Return whether a worker must run for this row.
 
-    It must if the row has no result, or if the row lacks answers or parity and its checkpoint exists.
+    A worker must run if the row has no training result. It must also run if the answers or the parity
+    check are missing and the row's checkpoint exists.
     """
     return row.history is None or (not row.finished and _checkpoint(comparison, row).exists())
 
@@ -301,12 +312,3 @@ def _delete_checkpoints(comparison: Comparison) -> None:
     for row in comparison.rows:
         if row.finished:
             _checkpoint(comparison, row).unlink(missing_ok=True)
-
-
-def _note_if_shortened(comparison: Comparison, row: Row) -> str:
-    """Return the note for a row that does not train on all images, else an empty string."""
-    recipe = comparison.plan.recipes[row.model]
-    batches = recipe.numpy_batches if row.backend == backends.REFERENCE else None
-    if batches is None or batches * recipe.batch_size >= recipe.train_examples:
-        return ""
-    return f"trained on the first {batches} batches of every epoch only"

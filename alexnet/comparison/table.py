@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 from rich.table import Table
 
+from alexnet.comparison.agreement import is_short, steps_taken
+from alexnet.comparison.plan import Plan
 from alexnet.comparison.rows import Row, titles
-from alexnet.training.recipes import Recipe
 from alexnet.views.tables import LAYOUT
 
+EMPTY = "–"
 
-def recipe_lines(recipes: Mapping[str, Recipe], seed: int) -> list[str]:
-    """Return one line for each net, with the settings that all backends get."""
+
+def recipe_lines(plan: Plan, seed: int) -> list[str]:
+    """Return the settings that all backends share, one line for each net."""
+    seeds = f"seeds {seed} to {seed + plan.seeds - 1}" if plan.seeds > 1 else f"seed {seed}"
     return [
         f"{model} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
-        f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}, momentum {r.momentum:g}"
-        f"{', normalised' if r.normalize else ''}, seed {seed}"
-        for model, r in recipes.items()
+        f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}"
+        f"{f' {r.schedule}' if r.schedule != 'constant' else ''}, momentum {r.momentum:g}"
+        f"{', normalised' if r.normalize else ''}, {seeds}"
+        for model, r in plan.recipes.items()
     ]
 
 
 def rows_table(rows: Sequence[Row]) -> Table:
-    """Return a table with one row for each backend, grouped by net if there are several.
+    """Return the table of results. Several nets have their own sections.
 
-    It shows the last epoch's loss and accuracies, examples per second and peak memory. ``Δ logits`` is the
-    largest difference of the initial logits from the float64 reference, divided by its largest logit.
+    Columns: loss and accuracies of the last epoch, speed, peak memory, and ``Δ logits``: the largest
+    difference of the initial logits from the reference in float64, over the largest logit. A row that took
+    only a part of the steps shows their number. With several seeds, a line shows a backend's mean and
+    standard deviation.
     """
     table = Table(**LAYOUT)
-    for name in ("backend", "version", "device"):
+    several_seeds = any(row.seed is not None for row in rows)
+    for name in ("backend",) if several_seeds else ("backend", "version", "device"):
         table.add_column(name, no_wrap=name == "backend")
     for name in ("loss", "train", "test", "ex/s", "peak MB", "Δ logits"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -37,34 +46,46 @@ def rows_table(rows: Sequence[Row]) -> Table:
         if len(models) > 1:
             table.add_section()
             table.add_row(model, style="bold")
-        for row in rows:
-            if row.model == model:
-                table.add_row(*_cells(row))
+        for backend in dict.fromkeys(row.backend for row in rows):
+            group = [row for row in rows if (row.model, row.backend) == (model, backend)]
+            if group:
+                names = [backend] if several_seeds else [backend, group[0].version, group[0].device]
+                table.add_row(*names, *cells(group))
     return table
 
 
 def problems(rows: Sequence[Row]) -> list[str]:
-    """Return one line for each row that has a problem or a note."""
-    names = titles(rows)
-    texts = ((names[row.name], row.problem or row.note) for row in rows)
-    return [f"{name}: {text}" for name, text in texts if text]
+    """Return a line for each row with a problem or a note."""
+    titled = titles(rows)
+    said = ((titled[row.name], row.problem or row.note) for row in rows)
+    return [f"{title}: {text}" for title, text in said if text]
 
 
-def _cells(row: Row) -> list[str]:
-    h = row.history
-    if h is None:
-        return [row.backend, row.version, row.device, *["–"] * 6]
-    peak = f"{row.peak_memory / 1e6:,.0f}" if row.peak_memory else "–"
-    difference = f"{row.logits_difference:.1e}" if row.logits_difference is not None else "–"
-    e = h.last
+def cells(rows: Sequence[Row]) -> list[str]:
+    """Return the figures of one backend: its only row, or its rows with several seeds."""
+    done = [row for row in rows if row.history is not None]
+    histories = [row.history for row in done if row.history is not None]
+    if not histories:
+        return [EMPTY] * 6
+    if is_short(done[0]):
+        learned = [EMPTY, EMPTY, f"{steps_taken(done[0])} steps"]
+    else:
+        learned = [
+            _mean([getattr(history.last, figure) for history in histories])
+            for figure in ("loss", "train_accuracy", "test_accuracy")
+        ]
+    peaks = [row.peak_memory for row in done if row.peak_memory]
+    differences = [row.logits_difference for row in done if row.logits_difference is not None]
     return [
-        row.backend,
-        row.version,
-        row.device,
-        f"{e.loss:.3f}",
-        f"{e.train_accuracy:.3f}",
-        f"{e.test_accuracy:.3f}",
-        f"{h.examples_per_sec:.1f}",
-        peak,
-        difference,
+        *learned,
+        f"{np.mean([history.examples_per_sec for history in histories]):.1f}",
+        f"{max(peaks) / 1e6:,.0f}" if peaks else EMPTY,
+        f"{max(differences):.1e}" if differences else EMPTY,
     ]
+
+
+def _mean(values: Sequence[float]) -> str:
+    """Return one number, or the mean and the standard deviation of several."""
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} ±{np.std(values, ddof=1):.3f}"

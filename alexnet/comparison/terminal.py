@@ -11,7 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from alexnet.comparison.agreement import is_short, share_of_steps
 from alexnet.comparison.rows import Row, titles
+from alexnet.training.history import History
 
 LONG = 600  # seconds; for a longer run, an estimate of its time is printed
 STEPS_BEFORE_ESTIMATE = 3
@@ -22,15 +24,15 @@ def _column(name: str, width: int, **options: Any) -> TextColumn:
     return TextColumn(text, markup=False, table_column=Column(width=width, no_wrap=True, **options))
 
 
-class _ByNet(Progress):
-    """Progress bars, under the names of their nets if there are several."""
+class _Groups(Progress):
+    """Progress bars, under their net and seed if there are several."""
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        models = list(dict.fromkeys(task.fields["model"] for task in self.tasks))
-        for model in models:
-            if len(models) > 1:
-                yield Text(model, "bold")
-            yield self.make_tasks_table([t for t in self.tasks if t.fields["model"] == model])
+        groups = list(dict.fromkeys(task.fields["group"] for task in self.tasks))
+        for group in groups:
+            if len(groups) > 1:
+                yield Text(group, "bold")
+            yield self.make_tasks_table([t for t in self.tasks if t.fields["group"] == group])
 
 
 class TerminalWatcher:
@@ -41,7 +43,7 @@ class TerminalWatcher:
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True, markup=False)
-        self.progress = _ByNet(
+        self.progress = _Groups(
             _column("name", 10),
             BarColumn(bar_width=None),
             _column("steps", 9, justify="right"),
@@ -58,13 +60,15 @@ class TerminalWatcher:
         self.bars: dict[str, TaskID] = {}
         self.begun: dict[str, float] = {}
         self.estimated: set[str] = set()
+        self.short: dict[str, bool] = {}
 
     def begin(self, rows: Sequence[Row]) -> None:
         self.titles = titles(rows)
         empty: dict[str, Any] = dict.fromkeys(("steps", "loss", "test", "speed"), "")
         for row in rows:
+            group = row.model if row.seed is None else f"{row.model}, seed {row.seed}"
             self.bars[row.name] = self.progress.add_task(
-                "", total=1, model=row.model, name=row.backend, left="waiting", **empty
+                "", total=1, group=group, name=row.backend, left="waiting", **empty
             )
         self.progress.start()
 
@@ -74,6 +78,7 @@ class TerminalWatcher:
                 self.begun[row.name] = time.monotonic()
                 self._show(row, left="starting")
             case "begin":
+                self.short[row.name] = History.from_dict(event["history"]).stops_early
                 self._show(row, total=event["steps"], left="compiling")
             case "step":
                 speed, left = event["examples_per_sec"], event["seconds_left"]
@@ -91,7 +96,8 @@ class TerminalWatcher:
             case "answers":
                 self._show(row, left="parity check")
             case "epoch":
-                self._show(row, test=f"test {event['epoch']['test_accuracy']:.3f}")
+                if not self.short.get(row.name):
+                    self._show(row, test=f"test {event['epoch']['test_accuracy']:.3f}")
 
     def finish(self, row: Row) -> None:
         title = self.titles[row.name]
@@ -104,7 +110,10 @@ class TerminalWatcher:
             self._show(row, left=took)
         else:
             summary = row.history.summary().replace("\n", ", ")
-            self.say(f"{title} {row.version}, {took}: {summary}")
+            if is_short(row):
+                speed = f"{row.history.examples_per_sec:.1f} examples/sec on {row.history.device}"
+                summary = f"{share_of_steps(row)}, {speed}"
+            self.say(f"{title} ({row.version}), {took}: {summary}")
         if not row.finished:
             self.say(f"{title}: {row.note}")
 

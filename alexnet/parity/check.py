@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alexnet import backends
-from alexnet.backends.dropout_masks import DropoutMasks
+from alexnet.backends import Backend, BoundNet
 from alexnet.backends.nets import render
+from alexnet.backends.schedules import Schedule
+from alexnet.backends.steps import Steps
 from alexnet.errors import RunError
 from alexnet.parity.kinks import near_kinks
 from alexnet.parity.random_nets import random_net
@@ -41,6 +43,8 @@ class Settings:
     steps: int = 20
     batch_size: int = 4
     lr: float = 0.01
+    momentum: float = 0.0
+    schedule: str = "constant"  # of the learning rate: see `alexnet.backends.schedules`
     seed: int = 0
     dtype: str = "float32"
     dropout: bool = False  # True: use masks that NumPy draws; False: set all rates to 0
@@ -176,26 +180,27 @@ def _resolve(net: Net, run: Settings) -> ResolvedNet:
 def _compute(name: str, table: ResolvedNet, run: Settings, batches: Sequence[Batch]) -> Results:
     """Build a net in a backend, set its weights, compute logits, loss and gradients, and train."""
     backend = backends.load(name)
-    bound = render(table, backend, backend.cpu(), run.dtype, masked=run.dropout)
-    masks = DropoutMasks(run.seed) if run.dropout else None
-    initial = {k: w.astype(run.dtype) for k, w in _start_weights(table, run.seed).items()}
+    net, steps = _start(table, backend, run)
     tensors = [
-        (bound.to_tensor(X.astype(run.dtype)), backend.to_tensor(y, bound.device))
-        for X, y in batches
+        (net.to_tensor(X.astype(run.dtype)), backend.to_tensor(y, net.device)) for X, y in batches
     ]
-    net = bound.native
-    backend.set_weights(net, initial)
-    logits = backend.to_numpy(backend.predict(net, tensors[0][0]))
-    if masks is not None:
-        masks.fill(bound, 0, run.batch_size)
-    loss, gradients = backend.gradients(net, *tensors[0])
-    backend.set_weights(net, initial)  # gradients() has updated running statistics
-    trainer = backend.Trainer(net, run.lr, 0.0)
-    for step, (X, y) in enumerate(tensors):
-        if masks is not None:
-            masks.fill(bound, step, run.batch_size)
-        trainer.step(X, y)
-    return Results(np.array(logits), loss, gradients, backend.get_weights(net))
+    initial = backend.get_weights(net.native)
+    logits = backend.to_numpy(backend.predict(net.native, tensors[0][0]))
+    steps.draw_masks(run.batch_size)
+    loss, gradients = backend.gradients(steps.native, *tensors[0])
+    backend.set_weights(net.native, initial)  # gradients() has updated running statistics
+    for X, y in tensors:
+        steps.step(X, y)
+    return Results(np.array(logits), loss, gradients, backend.get_weights(net.native))
+
+
+def _start(table: ResolvedNet, backend: Backend, run: Settings) -> tuple[BoundNet, Steps]:
+    """Build a net with the start weights. Return it with the object that trains it."""
+    net = render(table, backend, backend.cpu(), run.dtype)
+    weights = _start_weights(table, run.seed)
+    backend.set_weights(net.native, {k: w.astype(run.dtype) for k, w in weights.items()})
+    schedule = Schedule(run.schedule, run.lr, 1, run.steps)
+    return net, Steps(net, schedule, run.momentum, run.seed if run.dropout else None)
 
 
 def _start_weights(net: ResolvedNet, seed: int) -> Weights:
@@ -216,18 +221,16 @@ def _redraw_near_kinks(net: ResolvedNet, run: Settings, batches: Iterable[Batch]
 
     Each batch is tested with the reference net's weights at that step (see `alexnet.parity.kinks`).
     """
-    masks = DropoutMasks(run.seed) if run.dropout else None
     reference = backends.load(backends.REFERENCE)
-    bound = render(net, reference, reference.cpu(), "float64", masked=run.dropout)
-    reference.set_weights(bound.native, _start_weights(net, run.seed))
-    trainer = reference.Trainer(bound.native, run.lr, 0.0)
+    _, steps = _start(net, reference, replace(run, dtype="float64"))
     rng = np.random.Generator(np.random.PCG64([run.seed, 2]))
-    chosen = []
-    for step, (X, y) in enumerate(batches):
-        if masks is not None:
-            masks.fill(bound, step, run.batch_size)
+    chosen: list[Batch] = []
+    for X, y in batches:
+        if chosen:  # train on the previous batch, to reach the weights of this step
+            steps.step(chosen[-1][0].astype("float64"), chosen[-1][1])
+        steps.draw_masks(run.batch_size)
         for _ in range(MOST_DRAWS):
-            near = near_kinks(bound.native, X.astype("float64"))  # (B, H, W)
+            near = near_kinks(steps.native, X.astype("float64"))  # (B, H, W)
             if not near.any():
                 break
             X = np.where(near[:, None], rng.standard_normal(X.shape, np.float32), X)
@@ -236,7 +239,6 @@ def _redraw_near_kinks(net: ResolvedNet, run: Settings, batches: Iterable[Batch]
                 f"{net.name}: found no images away from all kinks in {MOST_DRAWS} draws; use float64"
             )
         chosen.append((X, y))
-        trainer.step(X.astype("float64"), y)
     return chosen
 
 

@@ -18,8 +18,8 @@ class Callback(Protocol):
     def step(self, history: History) -> None:
         """Handle the end of a training step."""
 
-    def test(self, history: History) -> None:
-        """Handle the end of a test batch."""
+    def test(self, history: History, logits: Any) -> None:
+        """Handle the end of a test batch. ``logits``: (B, classes), a tensor of the framework."""
 
     def epoch(self, history: History) -> None:
         """Handle the end of an epoch, after its evaluation."""
@@ -48,7 +48,7 @@ class ProgressBar:
         self.bar.set_postfix_str(f"loss {history.steps[-1]['loss']:.3f}", refresh=False)
         self.bar.update()
 
-    def test(self, history: History) -> None:
+    def test(self, history: History, logits: Any) -> None:
         pass
 
     def epoch(self, history: History) -> None:
@@ -76,7 +76,7 @@ class LivePlot:
         if time.monotonic() - self.drawn > self.INTERVAL:
             self._draw(history)
 
-    def test(self, history: History) -> None:
+    def test(self, history: History, logits: Any) -> None:
         pass
 
     def epoch(self, history: History) -> None:

@@ -94,16 +94,34 @@ class History:
             f"{self.examples_per_sec:.1f} examples/sec on {self.device}"
         )
 
+    @property
+    def planned_steps(self) -> int | None:
+        """Number of steps of all epochs over all training images; None if the images are not known."""
+        if not {"train_examples", "batch_size", "num_epochs"} <= self.settings.keys():
+            return None
+        per_epoch = math.ceil(self.settings["train_examples"] / self.settings["batch_size"])
+        return self.settings["num_epochs"] * per_epoch
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether every epoch stops before it has used all training images."""
+        first, planned = self.settings.get("first_batches"), self.planned_steps
+        return bool(first and planned and first * self.settings["num_epochs"] < planned)
+
     def plot(self) -> Figure:
         """Return a matplotlib figure of loss and accuracy over the epochs."""
         return plot_curves([[self.curve()]])
 
     def curve(self, label: str | None = None) -> Curve:
-        """Return the run's numbers for a plot. ``label``: default is the backend's name."""
+        """Return the run's numbers for a plot. ``label``: default is the backend's name.
+
+        A run that stops early has no test accuracy in it, because it cannot be compared with other runs.
+        """
 
         def column(name: str) -> np.ndarray:
             return np.array([step[name] for step in self.steps])
 
+        tested = [] if self.stops_early else [epoch.test_accuracy for epoch in self.epochs]
         total = sum(step["examples"] for step in self.steps)
         return Curve(
             net=self.model,
@@ -115,7 +133,7 @@ class History:
             seconds=column("seconds"),
             epoch_examples=self.settings.get("train_examples") or total / max(len(self.epochs), 1),
             epoch_seconds=np.array([epoch.seconds for epoch in self.epochs]),
-            test_accuracy=np.array([epoch.test_accuracy for epoch in self.epochs]),
+            test_accuracy=np.array(tested),
         )
 
     def to_dict(self) -> dict[str, Any]:

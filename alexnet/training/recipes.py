@@ -17,6 +17,7 @@ class Recipe:
     batch_size: int
     lr: float
     momentum: float = 0.0
+    schedule: str = "constant"  # of the learning rate: see `alexnet.backends.schedules`
     normalize: bool = False
     resize: int | None = None  # height and width in pixels; None keeps 28
     numpy_batches: int | None = None  # batches per epoch on NumPy, the slowest; None: all
@@ -30,7 +31,16 @@ FULL = {
 
 QUICK = {
     "alexnet": Recipe(
-        1_344, 256, 1, 16, 0.006, momentum=0.9, normalize=True, resize=224, numpy_batches=12
+        1_600,
+        512,
+        1,
+        16,
+        0.01,
+        momentum=0.9,
+        schedule="one-cycle",
+        normalize=True,
+        resize=224,
+        numpy_batches=8,
     ),
     "lenet": Recipe(4_096, 1_000, 5, 16, 0.5, normalize=True),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from alexnet.training.checkpoint_file import Checkpoint
 from alexnet.training.history import History
 
 MAY_DIFFER = ("num_epochs", "reinit")  # settings that may change when a run resumes
+DEFAULTS = {"schedule": "constant", "shared_dropout": False}  # settings that old files do not have
 
 
 class RunFile:
@@ -69,10 +70,11 @@ class RunFile:
                     f"{self.path}: layer {index} of {table.name} is {saved or 'missing'} in the checkpoint "
                     f"and {own or 'missing'} in this run"
                 )
-        keys = dict.fromkeys([*past.settings, *history.settings])
-        saved, own = (
-            {k: h.settings.get(k) for k in keys if k not in MAY_DIFFER} for h in (past, history)
-        )
+        constant = history.settings["schedule"] == "constant"
+        may_differ = MAY_DIFFER if constant else ("reinit",)  # one-cycle depends on num_epochs
+        settings = [DEFAULTS | h.settings for h in (past, history)]
+        keys = [k for k in dict.fromkeys(chain(*settings)) if k not in may_differ]
+        saved, own = ({k: s.get(k) for k in keys} for s in settings)
         if saved != own:
             differ = [k for k in saved if saved[k] != own[k]]
             before, now = (", ".join(f"{k} {s[k]}" for k in differ) for s in (saved, own))

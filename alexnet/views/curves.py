@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UNKNOWN = {"color": "black", "linestyle": "-", "marker": "o"}  # curve style of an unknown backend
 
 POINTS_PER_EPOCH = 40  # approximate number in a smoothed curve
+FAINT = 0.3  # opacity of the runs behind their mean
 RAW_POINTS = 600  # most points in the unsmoothed curve behind it
 CLOCK = 1e-6  # seconds: shorter than any step, larger than the rounding error of a sum
 
@@ -67,13 +68,15 @@ class Curve:
     def smoothed(self, figure: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the indices of the steps to draw, and the running mean of ``figure`` at these steps.
 
+        The mean is over an eighth of an epoch, or over fewer steps at the start.
+
         ``figure`` is ``"loss"`` or ``"accuracy"``.
         """
         examples = self.examples.astype(float)
         per_epoch = self.epoch_examples / examples.max()  # batches
         window = max(1, int(per_epoch // 8))
         thin = max(1, int(per_epoch // POINTS_PER_EPOCH))
-        kept = np.arange(len(examples) - 1, min(window, len(examples)) - 2, -thin)[::-1]
+        kept = np.arange(len(examples) - 1, -1, -thin)[::-1]
         sums = _running_sum(examples * getattr(self, figure), window)
         return kept, (sums / _running_sum(examples, window))[kept]
 
@@ -115,29 +118,43 @@ def plot_curves(groups: Sequence[Sequence[Curve]]) -> Figure:
 
 
 def draw_loss(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> None:
-    """Draw the training loss of runs over one of `UNITS`."""
-    for curve in curves:
-        _draw_line(axes, curve, "loss", unit, curve.label)
+    """Draw the training loss of runs over one of `UNITS`.
+
+    Runs with the same label (with different seeds) are drawn faintly, with their mean in front.
+    """
+    for group in _by_label(curves):
+        for curve in group if len(group) > 1 else ():
+            _draw_line(axes, curve, "loss", unit, alpha=FAINT)
+        _draw_line(axes, mean_curve(group), "loss", unit, group[0].label)
     _label_axes(axes, "training loss", unit)
     axes.set_ylim(bottom=0)
     axes.legend(title="training", loc="lower left")  # a falling loss reaches this corner last
 
 
 def draw_accuracy(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> None:
-    """Draw the training accuracy of runs, and the test accuracy after each epoch, over one of `UNITS`."""
-    for curve in curves:
-        _draw_line(axes, curve, "accuracy", unit)
-        if len(curve.examples) and len(curve.test_accuracy):
-            axes.plot(
-                curve.positions(unit)[curve.last_steps()],
-                curve.test_accuracy,
-                curve.style["marker"],
-                color=curve.style["color"],
+    """Draw the training accuracy of runs, and the test accuracy after each epoch, over one of `UNITS`.
+
+    Runs with the same label (with different seeds) are drawn faintly, with their mean in front. Then a bar
+    shows the standard deviation of the test accuracy.
+    """
+    for group in _by_label(curves):
+        for curve in group if len(group) > 1 else ():
+            _draw_line(axes, curve, "accuracy", unit, alpha=FAINT)
+        mean = mean_curve(group)
+        _draw_line(axes, mean, "accuracy", unit)
+        if len(mean.examples) and len(mean.test_accuracy):
+            tested = [curve.test_accuracy[: len(mean.test_accuracy)] for curve in group]
+            axes.errorbar(
+                mean.positions(unit)[mean.last_steps()],
+                mean.test_accuracy,
+                np.std(tested, axis=0, ddof=1) if len(group) > 1 else None,
+                fmt=mean.style["marker"],
+                color=mean.style["color"],
                 markersize=8,
                 markerfacecolor="none",
                 markeredgewidth=1.8,
                 clip_on=False,
-                label=curve.label,
+                label=mean.label,
             )
     _label_axes(axes, "accuracy", unit)
     axes.set_ylim(0, 1)
@@ -145,15 +162,55 @@ def draw_accuracy(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> N
         axes.legend(title="test, after the epoch", loc="best")
 
 
-def _draw_line(axes: Axes, curve: Curve, figure: str, unit: str, label: str | None = None) -> None:
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """Return the mean of runs with the same settings and different seeds, as far as all have come."""
+    if len(curves) == 1:
+        return curves[0]
+
+    def mean(name: str) -> np.ndarray:
+        arrays = [getattr(curve, name) for curve in curves]
+        length = min(map(len, arrays))
+        return np.mean([array[:length] for array in arrays], axis=0)
+
+    first = curves[0]
+    return Curve(
+        first.net,
+        first.backend,
+        first.label,
+        mean("examples"),
+        mean("loss"),
+        mean("accuracy"),
+        mean("seconds"),
+        first.epoch_examples,
+        mean("epoch_seconds"),
+        mean("test_accuracy"),
+    )
+
+
+def _by_label(curves: Sequence[Curve]) -> list[list[Curve]]:
+    groups: dict[str, list[Curve]] = {}
+    for curve in curves:
+        groups.setdefault(curve.label, []).append(curve)
+    return list(groups.values())
+
+
+def _draw_line(
+    axes: Axes,
+    curve: Curve,
+    figure: str,
+    unit: str,
+    label: str | None = None,
+    alpha: float = 1.0,
+) -> None:
     """Draw a smoothed line. If the unit is steps, draw the values of single batches behind the line."""
     if not len(curve.examples):
         return
     style, where = curve.style, curve.positions(unit)
     kept, means = curve.smoothed(figure)
     look = {key: style[key] for key in ("color", "linestyle")}
-    axes.plot(where[kept], means, label=label, **look)
-    if unit == "step":
+    on_top = 2 + 1 / len(where)  # a shorter run lies on top, or a longer one would hide it
+    axes.plot(where[kept], means, label=label, alpha=alpha, zorder=on_top, **look)
+    if unit == "step" and alpha == 1:
         thin = -(-len(where) // RAW_POINTS)
         raw = getattr(curve, figure)
         axes.plot(where[::thin], raw[::thin], color=style["color"], alpha=0.2, linewidth=0.7)

@@ -25,6 +25,8 @@ class Job:
     seed: int
     root: str | None  # folder of the four data files; None: the sample
     device: str | None = None
+    shared_dropout: bool = True
+    row: str = ""  # the name of the comparison's row
     kind: str = "train"  # or "report" (only the device) or "examine" (the framework)
     checkpoint: str | None = None  # the run's checkpoint file
     resume: bool = False  # resume from the checkpoint, if it exists
@@ -55,6 +57,6 @@ class Job:
 def initial_logits(job: Job, net: BoundNet) -> np.ndarray:
     """Return the logits of the first `PROBED_IMAGES` test images, or of all if there are fewer."""
     _, test_iter = job.load_data()
-    pixels = test_iter.pixels[:PROBED_IMAGES]
+    pixels = test_iter.pixels[:PROBED_IMAGES].copy()  # writable, or PyTorch warns
     X = net.backend.images(pixels, test_iter.transform, net.device)
     return net.backend.to_numpy(net.backend.predict(net.native, X))  # (B, classes)

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,7 +25,6 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends import BoundNet
 from alexnet.backends.nets import build
-from alexnet.data import ImageLoader
 from alexnet.errors import AlexNetError
 from alexnet.json_values import to_json
 from alexnet.parity.check import SELF_TEST, parity
@@ -53,10 +51,13 @@ class EventCallback:
     def begin(self, history: History, steps: int | None) -> None:
         self.steps, self.before = steps, len(history.steps)  # in total, before a resume
         self.told = len(history.steps)  # steps already sent
+        self.forget_answers()
         self.send("begin", steps=steps, history=history.to_dict())
 
     def step(self, history: History) -> None:
         done = len(history.steps)
+        if self.classes:  # a new epoch has begun
+            self.forget_answers()
         if time.monotonic() - self.sent < self.INTERVAL and done != self.steps:
             return
         self.sent = time.monotonic()
@@ -72,7 +73,16 @@ class EventCallback:
         )
         self.told = done
 
-    def test(self, history: History) -> None:
+    def forget_answers(self) -> None:
+        self.classes: list[int] = []  # the net's answer to each test image
+        self.probabilities: list[float] = []  # of that class, in [0, 1]
+
+    def test(self, history: History, logits: Any) -> None:
+        values = backends.to_numpy(logits).astype(np.float64)  # (B, classes)
+        softmax = np.exp(values - values.max(axis=1, keepdims=True))
+        softmax /= softmax.sum(axis=1, keepdims=True)
+        self.classes += values.argmax(axis=1).tolist()
+        self.probabilities += softmax.max(axis=1).round(4).tolist()
         if time.monotonic() - self.sent >= self.INTERVAL:
             self.sent = time.monotonic()
             self.send("test")
@@ -104,8 +114,11 @@ def run(job: Job, send: Any) -> None:
     if job.kind == "report":
         return
     train_iter, test_iter = job.load_data()
-    if job.backend == backends.REFERENCE:
-        train_iter = replace(train_iter, first=job.recipe.numpy_batches)
+    if job.backend == backends.REFERENCE and job.recipe.numpy_batches:
+        whole = len(train_iter)
+        train_iter = replace(train_iter, max_batches=job.recipe.numpy_batches)
+        if len(train_iter) < whole:  # its answers cannot be compared, so a few are enough
+            test_iter = replace(test_iter, max_batches=1)
     net = build(job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=device)
     send("initial_logits", logits=initial_logits(job, BoundNet.of(net)).tolist())
     del net  # train_ch6 builds the same net again from the seed
@@ -119,6 +132,8 @@ def run(job: Job, send: Any) -> None:
         job.device,
         backend=job.backend,
         momentum=job.recipe.momentum,
+        schedule=job.recipe.schedule,
+        shared_dropout=job.shared_dropout,
         seed=job.seed,
         callback=callback,
         checkpoint=job.checkpoint,
@@ -126,31 +141,12 @@ def run(job: Job, send: Any) -> None:
     )
     peak = backend.peak_gpu_memory(device) or peak_host_memory()
     send("result", history=history.to_dict(), peak_memory=peak)
-    classes, probabilities = answers(
-        history.net, test_iter.on(job.backend, device), lambda: callback.test(history)
-    )
-    send("answers", classes=classes, probabilities=to_json(probabilities))
+    if not callback.classes:  # the run had finished before it was resumed
+        for X, _ in test_iter.on(job.backend, device):
+            callback.test(history, backend.predict(history.net, X))
+    send("answers", classes=callback.classes, probabilities=to_json(callback.probabilities))
     (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
     send("parity", figures=to_json(asdict(found)))
-
-
-def answers(
-    net: Any, test_iter: ImageLoader, tell: Callable[[], None]
-) -> tuple[list[int], list[float]]:
-    """Return the predicted class of each test image, and the probability of this class in [0, 1].
-
-    ``tell()`` is called after each batch.
-    """
-    backend = backends.backend_of(net)
-    classes, probabilities = [], []
-    for X, _ in test_iter:
-        logits = backend.to_numpy(backend.predict(net, X)).astype(np.float64)  # (B, classes)
-        softmax = np.exp(logits - logits.max(axis=1, keepdims=True))
-        softmax /= softmax.sum(axis=1, keepdims=True)
-        classes += logits.argmax(axis=1).tolist()
-        probabilities += softmax.max(axis=1).round(4).tolist()
-        tell()
-    return classes, probabilities
 
 
 def peak_host_memory() -> int | None:

@@ -7,6 +7,7 @@ whose layers it borrows for the arithmetic.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -85,10 +86,6 @@ def peak_gpu_memory(device: str) -> int | None:
 
 
 # --- model ----------------------------------------------------------------------------------------
-
-
-class MaskedDropout(spec.Layer):
-    """Stands in a Stack for dropout by a mask that is given."""
 
 
 class Stack:
@@ -176,6 +173,17 @@ def render(net: ResolvedNet, calls: Iterable[Call], device: str, dtype: str) -> 
     return Stack(net.input_shape, [call.evaluate(globals()) for call in calls], dtype)
 
 
+def with_masks(net: Stack) -> Stack:
+    masked = copy.copy(net)  # the arrays are the same
+    masked.modules = [
+        reference.MaskedDropout(module.layer, (), net.dtype)
+        if isinstance(module, reference.Dropout)
+        else module
+        for module in net.modules
+    ]
+    return masked
+
+
 def to_device(net: Stack, device: str) -> str:
     return device
 
@@ -236,7 +244,7 @@ def to_numpy(tensor: Array) -> Array:
 class Trainer:
     def __init__(self, net: Stack, lr: float, momentum: float) -> None:
         self.net, self.momentum = net, momentum
-        self.lr, self.velocity_scale = lr, -lr
+        self.lr, self.velocity_scale = lr, -lr  # the buffers hold the last change of the weights
         self.moved: Weights = {}
 
     def step(self, X: Array, y: Array) -> tuple[float, int]:
@@ -244,10 +252,15 @@ class Trainer:
         weights = get_weights(self.net)
         for key, grad in grads.items():
             before = self.moved.get(key, np.zeros_like(grad))
-            self.moved[key] = self.momentum * before - self.lr * grad
+            rescaled = before * (-self.lr / self.velocity_scale)
+            self.moved[key] = self.momentum * rescaled - self.lr * grad
             weights[key] += self.moved[key]
         set_weights(self.net, weights)
+        self.velocity_scale = -self.lr
         return losses.sum(), (logits.argmax(axis=1) == y).sum()
+
+    def set_lr(self, lr: float) -> None:
+        self.lr = lr
 
     def get_velocity(self) -> Weights:
         return {k: v.copy() for k, v in self.moved.items()} if self.momentum else {}

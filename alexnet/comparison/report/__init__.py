@@ -9,14 +9,16 @@ from typing import Any
 
 from alexnet._version import __version__
 from alexnet.atomic import replacing
+from alexnet.comparison.agreement import is_short, sentences, share_of_steps
 from alexnet.comparison.report.answers import quizzes
 from alexnet.comparison.report.curves import curves
-from alexnet.comparison.report.entries import entries_of
+from alexnet.comparison.report.entries import Entry, entries_of
 from alexnet.comparison.report.listing import CODE_STYLES, listings
 from alexnet.comparison.results import Comparison
+from alexnet.comparison.table import cells
 from alexnet.errors import RunError, last_line
 from alexnet.parity.check import SELF_TEST, TOLERANCE
-from alexnet.spec import shape_text
+from alexnet.spec import Dropout, shape_text
 
 REPORT = "report.html"  # in a run's folder
 
@@ -86,6 +88,12 @@ def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "nets": list(dict.fromkeys(e.net for e in entries)),
         "backends": list(dict.fromkeys(e.title for e in entries)),
         "fastest": fastest,
+        "findings": {run: sentences(c.rows, c.plan.shared_dropout) for run, c in runs.items()},
+        "means": _means(entries),
+        "same_masks": any(isinstance(r.layer, Dropout) for e in entries for r in e.table.rows)
+        and all(c.plan.shared_dropout for c in runs.values()),
+        "is_short": is_short,
+        "share_of_steps": share_of_steps,
         "settings": _settings(runs),
         "curves": curves(entries),
         "quizzes": quizzes(entries),
@@ -95,6 +103,15 @@ def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "parity_steps": SELF_TEST,
         "tolerance": TOLERANCE[SELF_TEST.dtype],
     }
+
+
+def _means(entries: Sequence[Entry]) -> list[tuple[Entry, list[str]]]:
+    """Return the means over the seeds, for each net and framework of a run that has several seeds."""
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for e in entries:
+        if e.row.seed is not None:
+            groups.setdefault((e.run, e.net, e.title), []).append(e)
+    return [(group[0], cells([e.row for e in group])) for group in groups.values()]
 
 
 def _names_of_runs(comparisons: Sequence[Comparison]) -> dict[str, Comparison]:
@@ -127,7 +144,10 @@ def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, 
         ("alexnet version", comparison.version),
         ("machine", "\n".join(dict.fromkeys(r.machine for r in comparison.rows if r.machine))),
         ("images", comparison.data),
-        ("seed", str(comparison.seed)),
+        ("seeds", f"{comparison.seed} to {comparison.seed + plan.seeds - 1}")
+        if plan.seeds > 1
+        else ("seed", str(comparison.seed)),
+        ("dropout masks", "the same in all" if plan.shared_dropout else "each framework's own"),
         ("requested device", comparison.device or "a GPU if there is one, else the CPU"),
         ("parallel workers", str(plan.parallel)),
         (
@@ -145,7 +165,7 @@ def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, 
             (f"{prefix}test images", f"{recipe.test_examples:,}"),
             (f"{prefix}epochs", str(recipe.num_epochs)),
             (f"{prefix}batch size", str(recipe.batch_size)),
-            (f"{prefix}learning rate", f"{recipe.lr:g}"),
+            (f"{prefix}learning rate", f"{recipe.lr:g}, {recipe.schedule}"),
             (f"{prefix}momentum", f"{recipe.momentum:g}"),
             (f"{prefix}pixel values", "normalised" if recipe.normalize else "in [0, 1]"),
         ]

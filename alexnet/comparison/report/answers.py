@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alexnet.comparison.agreement import is_short
 from alexnet.data import checksum
 from alexnet.datasets.files import ENVIRONMENT, find, missing, read, sample_folder
 from alexnet.datasets.known import FASHION_MNIST, SAMPLE
@@ -49,51 +50,51 @@ class Question:
 class Quiz:
     """The predictions of one net in several frameworks for the same test images.
 
-    ``who`` names the frameworks. ``different[a][b]`` is the number of images on which a and b differ.
+    ``who`` names the frameworks. ``different[a][b]`` is the number of images on which a and b differ. Nets
+    that took only a part of the steps are left out.
     """
 
-    net: str
+    net: str  # with the seed if there are several
     asked: int  # the number of test images
-    agreed: int  # images on which all except ``partial`` give the same answer
+    agreed: int  # images on which all give the same answer
     who: tuple[str, ...]
-    partial: tuple[str, ...]  # the nets in ``who`` that saw fewer training images
     different: tuple[tuple[int, ...], ...]
+    with_images: bool  # whether its images are to be shown: only those of a net's first seed
     questions: tuple[Question, ...]  # the most disputed first; empty if the images are not found
 
 
 def quizzes(entries: Sequence[Entry]) -> list[Quiz]:
     """Return a quiz for each net and each set of test images that has predictions."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
+    groups: dict[tuple[str, str, int | None], list[Entry]] = {}
     for e in entries:
-        if e.row.history is not None and e.row.answers is not None:
-            groups.setdefault((e.net, e.row.history.settings["test_crc32"]), []).append(e)
+        if e.row.history is not None and e.row.answers is not None and not is_short(e.row):
+            key = (e.net, e.row.history.settings["test_crc32"], e.row.seed)
+            groups.setdefault(key, []).append(e)
     several = len({e.run for e in entries}) > 1
-    return [_quiz(group, crc, several) for (_, crc), group in groups.items()]
+    found, shown = [], set()
+    for (net, crc, _), group in groups.items():
+        found.append(_quiz(group, crc, several, with_images=(net, crc) not in shown))
+        shown.add((net, crc))
+    return found
 
 
-def _quiz(entries: Sequence[Entry], crc: str, several_runs: bool) -> Quiz:
+def _quiz(entries: Sequence[Entry], crc: str, several_runs: bool, with_images: bool) -> Quiz:
     who = tuple(f"{e.title}, {e.run}" if several_runs else e.title for e in entries)
     answers = [e.row.answers for e in entries if e.row.answers is not None]
     asked = min(len(a.classes) for a in answers)
     said = np.array([a.classes[:asked] for a in answers])  # (nets, images)
-    full = _fully_trained(entries)
     different = (said[:, None] != said[None]).sum(axis=2)  # (nets, nets)
-    images = _test_images(entries, asked, crc)
+    images = _test_images(entries, asked, crc) if with_images else None
+    seed = entries[0].row.seed
     return Quiz(
-        net=entries[0].net,
+        net=entries[0].net if seed is None else f"{entries[0].net}, seed {seed}",
         asked=asked,
-        agreed=int((said[full] == said[full][0]).all(axis=0).sum()),
+        agreed=int((said == said[0]).all(axis=0).sum()),
         who=who,
-        partial=tuple(name for name, whole in zip(who, full, strict=True) if not whole),
         different=tuple(map(tuple, different.tolist())),
-        questions=() if images is None else _questions(who, said, full, answers, images),
+        with_images=with_images,
+        questions=() if images is None else _questions(who, said, answers, images),
     )
-
-
-def _fully_trained(entries: Sequence[Entry]) -> np.ndarray:
-    """Return which nets have seen the most training images: bool (nets,)."""
-    seen = [sum(s["examples"] for s in e.row.history.steps) for e in entries if e.row.history]
-    return np.array(seen) == max(seen)
 
 
 def _test_images(
@@ -120,14 +121,13 @@ def _test_images(
 def _questions(
     who: Sequence[str],
     said: np.ndarray,
-    full: np.ndarray,
     answers: Sequence[Answers],
     images: tuple[np.ndarray, np.ndarray],
 ) -> tuple[Question, ...]:
     """Return the most disputed images with all predictions for them."""
     pixels, labels = images
     found = []
-    for number in most_disputed(said[full], labels)[:SHOWN]:
+    for number in most_disputed(said, labels)[:SHOWN]:
         given = [
             Answer(
                 name,

@@ -26,6 +26,11 @@ class Entry:
     def title(self) -> str:
         return framework(self.row.backend).title
 
+    @property
+    def label(self) -> str:
+        """The title, with the seed if the run has several."""
+        return self.title if self.row.seed is None else f"{self.title}, seed {self.row.seed}"
+
 
 def entries_of(runs: Mapping[str, Comparison]) -> list[Entry]:
     """Return the rows of these runs, in order."""

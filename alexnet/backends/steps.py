@@ -1,0 +1,55 @@
+"""The steps of a run: each with its learning rate and its dropout masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alexnet.backends.dropout_masks import MaskedNet, has_dropout
+from alexnet.backends.nets import BoundNet
+from alexnet.backends.schedules import Schedule
+
+
+class Steps:
+    """Takes the training steps of a run. Before each step, sets the learning rate and the masks.
+
+    ``mask_seed``: the seed of shared dropout masks; None: the framework draws its own masks. ``epoch``: the
+    number of the first epoch, which is above 0 for a resumed run.
+    """
+
+    def __init__(
+        self,
+        net: BoundNet,
+        schedule: Schedule,
+        momentum: float = 0.0,
+        mask_seed: int | None = None,
+        epoch: int = 0,
+    ) -> None:
+        self.native, self.masked = net.native, None
+        if mask_seed is not None and has_dropout(net):
+            self.masked = MaskedNet(net, mask_seed)
+            self.native = self.masked.native
+        self.schedule = schedule
+        # After resuming, the momentum buffers are scaled with the learning rate of the last step.
+        lr = (
+            schedule.at(epoch - 1, (schedule.steps_per_epoch or 1) - 1)
+            if epoch
+            else schedule.at(0, 0)
+        )
+        self.trainer = net.backend.Trainer(self.native, lr, momentum)
+        self.start_epoch(epoch)
+
+    def start_epoch(self, number: int) -> None:
+        """Start an epoch. Its number decides the learning rates and the masks of its steps."""
+        self.epoch, self.number = number, 0
+
+    def draw_masks(self, batch_size: int) -> None:
+        """Draw the masks of the next step, if the run uses shared masks."""
+        if self.masked is not None:
+            self.masked.draw_masks(self.epoch, self.number, batch_size)
+
+    def step(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Take one step (see `alexnet.backends.interface.Stepper`)."""
+        self.trainer.set_lr(self.schedule.at(self.epoch, self.number))
+        self.draw_masks(len(y))
+        self.number += 1
+        return self.trainer.step(X, y)
