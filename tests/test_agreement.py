@@ -60,6 +60,16 @@ def test_a_net_with_dropout_says_whose_masks_it_used(shared, said):
     assert found.endswith(said)
 
 
+def test_too_few_answers_or_steps_do_not_end_the_comparison():
+    """A faulty worker may send them. The common part is compared; a row without answers is left out."""
+    rows = [*three(), row("tensorflow", [])]
+    rows[0].answers = replace(rows[0].answers, classes=labels()[:8], probabilities=[0.5] * 8)
+    rows[1].history.steps.pop()
+    (found,) = agreements(rows)
+    assert (found.images, found.same) == (8, 5)
+    assert len(found.rows) == 3
+
+
 def test_a_row_without_a_result_is_not_compared():
     rows = [*three()[:1], replace(row("mxnet", labels()), history=None)]
     assert agreements(rows) == []

@@ -94,7 +94,7 @@ class LocalResponseNorm(nn.HybridBlock):
         return x * (self.knorm + self.alpha / self.nsize * total) ** -self.beta
 
 
-class MaskedNet(nn.HybridBlock):
+class MaskedSequential(nn.HybridBlock):
     """The layers of a net. Dropout multiplies by a mask set before the step.
 
     The masks are inputs of the compiled graph, so it does not change from step to step
@@ -136,8 +136,8 @@ def render(
     return model
 
 
-def with_masks(net: nn.HybridSequential) -> MaskedNet:
-    masked = MaskedNet(net)
+def with_masks(net: nn.HybridSequential) -> MaskedSequential:
+    masked = MaskedSequential(net)
     if net._active:
         masked.hybridize(**COMPILED)
     return masked
@@ -194,7 +194,7 @@ def seed(net: gluon.Block, number: int) -> None:
     mx.random.seed(number)
 
 
-def set_mask(net: MaskedNet, index: int, mask: numpy.ndarray) -> None:
+def set_mask(net: MaskedSequential, index: int, mask: numpy.ndarray) -> None:
     net.masks[index] = to_tensor(mask, device_of(net))
 
 

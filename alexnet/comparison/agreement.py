@@ -49,14 +49,14 @@ def agreements(rows: Sequence[Row]) -> list[Agreement]:
     """Return the agreement for each net and seed that two or more rows have finished."""
     groups: dict[tuple[str, int | None], list[Row]] = {}
     for row in rows:
-        if row.history is not None and row.answers is not None and not is_short(row):
+        if row.history and row.answers and row.answers.classes and not is_short(row):
             groups.setdefault((row.model, row.seed), []).append(row)
     return [_agreement(group) for group in groups.values() if len(group) > 1]
 
 
 def _agreement(rows: Sequence[Row]) -> Agreement:
-    answers = np.array([row.answers.classes for row in rows if row.answers])  # (rows, images)
-    losses = np.array([_losses(row) for row in rows])  # (rows, steps)
+    answers = _table([row.answers.classes for row in rows if row.answers])  # (rows, images)
+    losses = _table([_losses(row) for row in rows])  # (rows, steps)
     return Agreement(
         tuple(rows),
         images=answers.shape[1],
@@ -64,6 +64,11 @@ def _agreement(rows: Sequence[Row]) -> Agreement:
         least=min(int((a == b).sum()) for a, b in combinations(answers, 2)),
         loss_gap=float(np.ptp(losses, axis=0).mean()),
     )
+
+
+def _table(lists: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return lists as rows of an array, cut to the shortest: a faulty worker may send too few values."""
+    return np.array([values[: min(map(len, lists))] for values in lists])
 
 
 def _losses(row: Row) -> list[float]:
@@ -121,12 +126,13 @@ def _about_short(short: Sequence[Row], rows: Sequence[Row]) -> str:
     gaps = []
     for row in short:
         others = [
-            _losses(r)[: steps_taken(row)]
+            _losses(r)
             for r in rows
             if (r.model, r.seed) == (row.model, row.seed) and r.history and not is_short(r)
         ]
         if others:
-            gaps.append(np.abs(np.array(_losses(row)) - np.mean(others, axis=0)).max())
+            losses = _table([_losses(row), *others])
+            gaps.append(np.abs(losses[0] - losses[1:].mean(axis=0)).max())
     if not gaps:
         return text
     return (
