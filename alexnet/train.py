@@ -177,7 +177,7 @@ def train_ch6(
 def _steps_per_epoch(batches: Batches) -> int | None:
     """Return the number of batches in a whole epoch, or None if it is unknown.
 
-    A loader that stops early (``first``) still follows the schedule of a whole epoch.
+    A loader that stops early (``max_batches``) still follows the schedule of a whole epoch.
     """
     whole = replace(batches, max_batches=None) if isinstance(batches, ImageLoader) else batches
     return num_batches(whole)

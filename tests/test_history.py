@@ -130,6 +130,18 @@ def test_show_images_refuses_arrays_that_are_not_grey_images(images):
         alexnet.show_images(images)
 
 
+@pytest.mark.parametrize("wrong", [None, "16", 0, -1, 1.5, []])
+@pytest.mark.parametrize("setting", ["train_examples", "batch_size", "num_epochs", "first_batches"])
+def test_a_history_with_odd_settings_does_not_stop_early(setting, wrong):
+    """A worker may send them, and the views ask."""
+    settings = {"train_examples": 64, "batch_size": 16, "num_epochs": 2, "first_batches": 3}
+    history = History("lenet", "torch", "2", "cpu", settings, {})
+    assert history.stops_early
+    assert history.planned_steps == 8
+    history.settings[setting] = wrong
+    assert not history.stops_early
+
+
 def test_the_speed_of_one_new_step_counts_that_step():
     """A resumed run has older steps, whose seconds were spent in another process."""
     steps = [{"examples": n, "loss": 1.0, "accuracy": 0.5, "seconds": 2.0} for n in (64, 64, 10)]

@@ -97,16 +97,21 @@ class History:
     @property
     def planned_steps(self) -> int | None:
         """Number of steps of all epochs over all training images; None if the images are not known."""
-        if not {"train_examples", "batch_size", "num_epochs"} <= self.settings.keys():
+        names = ("train_examples", "batch_size", "num_epochs")
+        numbers = [self.settings.get(name) for name in names]
+        found = [n for n in numbers if type(n) is int and n > 0]  # a worker may send anything
+        if len(found) < len(numbers):
             return None
-        per_epoch = math.ceil(self.settings["train_examples"] / self.settings["batch_size"])
-        return self.settings["num_epochs"] * per_epoch
+        examples, batch_size, epochs = found
+        return epochs * math.ceil(examples / batch_size)
 
     @property
     def stops_early(self) -> bool:
         """Whether every epoch stops before it has used all training images."""
         first, planned = self.settings.get("first_batches"), self.planned_steps
-        return bool(first and planned and first * self.settings["num_epochs"] < planned)
+        if planned is None or type(first) is not int or first < 1:
+            return False
+        return first * self.settings["num_epochs"] < planned
 
     def plot(self) -> Figure:
         """Return a matplotlib figure of loss and accuracy over the epochs."""
