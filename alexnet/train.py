@@ -75,9 +75,10 @@ def train_ch6(
     checkpoint : a file (``….safetensors``) that is written before the first step and after every epoch.
         `alexnet.load` can read it into any framework. ``net`` must be a name or a `Net`, or come from
         `build` or `load`.
-    resume : True continues the run in ``checkpoint``, with the same settings (``num_epochs`` may be
-        larger). An interrupted epoch starts again. With the same images and the same dropout, the result
-        is the same as without the interruption. Another framework may resume the run.
+    resume : True continues the run in ``checkpoint``, with the same settings. With the constant schedule,
+        ``num_epochs`` may be larger; one cycle depends on it. An interrupted epoch starts again. With the
+        same images and the same dropout, the result is the same as without the interruption. Another
+        framework may resume the run.
 
     Returns
     -------

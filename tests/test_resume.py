@@ -200,7 +200,7 @@ def test_the_command_resumes_from_its_checkpoint(name, tmp_path):
         done = alexnet_here(
             "train", "alexnet-mnist", "--backend", name, "--data", "sample", "--examples", "96",
             "--epochs", str(epochs), "--resize", "96", "--batch-size", "32", "--momentum", "0.9",
-            "--device", "cpu", "--checkpoint", str(path), *more,
+            "--schedule", "constant", "--device", "cpu", "--checkpoint", str(path), *more,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
 

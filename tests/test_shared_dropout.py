@@ -85,7 +85,7 @@ def test_a_net_without_a_table_is_refused(framework):
         ),
         "paddle": lambda m: m.nn.Sequential(m.nn.Flatten(), m.nn.Linear(784, 10)),
     }[framework](backends.load(framework))
-    with pytest.raises(RunError, match="shared_dropout=True needs a net that alexnet built"):
+    with pytest.raises(RunError, match="shared_dropout=True needs the name of a net"):
         fit(net, data(), shared_dropout=True)
 
 

@@ -178,7 +178,7 @@ def test_two_comparisons_at_once_do_not_disturb_each_other(tmp_path):
     both = [
         subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    assert [process.communicate()[0].count("NumPy 1") for process in both] == [1, 1]
+    assert [process.communicate()[0].count("NumPy (1") for process in both] == [1, 1]
     assert [process.returncode for process in both] == [0, 0]
     folders = list((tmp_path / "runs").iterdir())
     assert len(folders) == 2
@@ -301,7 +301,7 @@ def test_a_resumed_run_fails_if_a_requested_backend_is_missing(tmp_path):
     [
         (None, r"cannot read the comparison \(No such file"),
         ("{", "cannot read the comparison"),
-        ('{"format": 1}', "has format 1; this version of alexnet reads format 3"),
+        ('{"format": 1}', "has format 1; this version of alexnet reads format 4"),
         ('{"format": 3}', "cannot read the comparison"),
     ],
 )
