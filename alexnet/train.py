@@ -21,6 +21,7 @@ from alexnet.backends.schedules import Schedule
 from alexnet.backends.steps import Steps
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError, RunError
+from alexnet.spec import Net
 from alexnet.spec.weights import reinitialize
 from alexnet.training.callbacks import Callback, default_callback
 from alexnet.training.history import History
@@ -128,6 +129,8 @@ def train_ch6(
         reinit=reinit,
     )
     file = RunFile(checkpoint, bound) if checkpoint is not None else None
+    if file is not None and not isinstance(net, str | Net):  # a net that the user may have changed
+        file.require_unchanged(bound)
     past = file.read_run(history) if file is not None and resume else None
     first = len(history.epochs)
     train_epoch, test_epoch = (epochs_on(it, bound) for it in (train_iter, test_iter))

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from alexnet.backends.steps import Steps
 from alexnet.errors import RunError
 from alexnet.parity.kinks import near_kinks
 from alexnet.parity.random_nets import random_net
-from alexnet.spec import BatchNorm, Dropout, Net, ResolvedNet, zoo
+from alexnet.spec import STATISTICS, BatchNorm, Dropout, Net, ResolvedNet, zoo
 from alexnet.spec.weights import Weights, initial_weights
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
@@ -103,9 +105,8 @@ def parity(
     """
     net = _resolve(zoo.get(model), run)
     batches = list(_batches(net, run))
-    if run.dtype == "float32":
-        batches = _redraw_near_kinks(net, run, batches)
-    expected = _compute(backends.REFERENCE, net, replace(run, dtype="float64"), batches)
+    choose = partial(_redraw_near_kinks, net.name, run) if run.dtype == "float32" else None
+    expected = _compute(backends.REFERENCE, net, replace(run, dtype="float64"), batches, choose)
     for name in names:
         try:
             yield _differences(name, _compute(name, net, run, batches), expected)
@@ -177,21 +178,43 @@ def _resolve(net: Net, run: Settings) -> ResolvedNet:
     return Net(net.name, net.input_shape, tuple(layers)).resolve()
 
 
-def _compute(name: str, table: ResolvedNet, run: Settings, batches: Sequence[Batch]) -> Results:
-    """Build a net in a backend, set its weights, compute logits, loss and gradients, and train."""
+def _compute(
+    name: str,
+    table: ResolvedNet,
+    run: Settings,
+    batches: list[Batch],
+    choose: Callable[[Steps, Batch], Batch] | None = None,
+) -> Results:
+    """Build a net in a backend, set its weights, compute logits, loss and gradients, and train.
+
+    If ``choose`` is given, it may replace each batch before the step; ``batches`` is updated.
+    """
     backend = backends.load(name)
     net, steps = _start(table, backend, run)
-    tensors = [
-        (net.to_tensor(X.astype(run.dtype)), backend.to_tensor(y, net.device)) for X, y in batches
-    ]
-    initial = backend.get_weights(net.native)
-    logits = backend.to_numpy(backend.predict(net.native, tensors[0][0]))
-    steps.draw_masks(run.batch_size)
-    loss, gradients = backend.gradients(steps.native, *tensors[0])
-    backend.set_weights(net.native, initial)  # gradients() has updated running statistics
-    for X, y in tensors:
+    for number in range(run.steps):
+        steps.draw_masks(run.batch_size)
+        if choose is not None:
+            with _same_statistics(net):
+                batches[number] = choose(steps, batches[number])
+        images, labels = batches[number]
+        X, y = net.to_tensor(images.astype(run.dtype)), backend.to_tensor(labels, net.device)
+        if number == 0:
+            logits = np.array(backend.to_numpy(backend.predict(net.native, X)))  # (B, classes)
+            with _same_statistics(net):
+                loss, gradients = backend.gradients(steps.native, X, y)
         steps.step(X, y)
-    return Results(np.array(logits), loss, gradients, backend.get_weights(net.native))
+    return Results(logits, loss, gradients, backend.get_weights(net.native))
+
+
+@contextmanager
+def _same_statistics(net: BoundNet) -> Iterator[None]:
+    """Restore the net's running statistics after the block, which runs the net in training mode."""
+    assert net.table is not None
+    has_statistics = any(key.endswith(STATISTICS) for key in net.table.parameters)
+    before = net.backend.get_weights(net.native) if has_statistics else None
+    yield
+    if before is not None:
+        net.backend.set_weights(net.native, before)
 
 
 def _start(table: ResolvedNet, backend: Backend, run: Settings) -> tuple[BoundNet, Steps]:
@@ -216,30 +239,21 @@ def _start_weights(net: ResolvedNet, seed: int) -> Weights:
     }
 
 
-def _redraw_near_kinks(net: ResolvedNet, run: Settings, batches: Iterable[Batch]) -> list[Batch]:
-    """Return the batches, with pixels redrawn until no unit of the net is close to a kink.
+def _redraw_near_kinks(name: str, run: Settings, steps: Steps, batch: Batch) -> Batch:
+    """Return a batch with pixels redrawn until no unit of the net is close to a kink.
 
-    Each batch is tested with the reference net's weights at that step (see `alexnet.parity.kinks`).
+    ``steps`` has a net of the reference, with its weights and masks at the step of this batch.
     """
-    reference = backends.load(backends.REFERENCE)
-    _, steps = _start(net, reference, replace(run, dtype="float64"))
-    rng = np.random.Generator(np.random.PCG64([run.seed, 2]))
-    chosen: list[Batch] = []
-    for X, y in batches:
-        if chosen:  # train on the previous batch, to reach the weights of this step
-            steps.step(chosen[-1][0].astype("float64"), chosen[-1][1])
-        steps.draw_masks(run.batch_size)
-        for _ in range(MOST_DRAWS):
-            near = near_kinks(steps.native, X.astype("float64"))  # (B, H, W)
-            if not near.any():
-                break
-            X = np.where(near[:, None], rng.standard_normal(X.shape, np.float32), X)
-        else:
-            raise RunError(
-                f"{net.name}: found no images away from all kinks in {MOST_DRAWS} draws; use float64"
-            )
-        chosen.append((X, y))
-    return chosen
+    X, y = batch
+    rng = np.random.Generator(np.random.PCG64([run.seed, 2, steps.number]))
+    for _ in range(MOST_DRAWS):
+        near = near_kinks(steps.native, X.astype("float64"))  # (B, H, W) or (B,)
+        if not near.any():
+            return X, y
+        X = np.where(near[:, None], rng.standard_normal(X.shape, np.float32), X)
+    raise RunError(
+        f"{name}: found no images away from all kinks in {MOST_DRAWS} draws; use float64"
+    )
 
 
 def _batches(net: ResolvedNet, run: Settings) -> Iterator[Batch]:

@@ -21,8 +21,7 @@ DEFAULTS = {"schedule": "constant", "shared_dropout": False}  # settings that ol
 class RunFile:
     """The checkpoint file of a run, which the run writes after each epoch and can resume from.
 
-    Raises CheckpointError if alexnet did not build the net, or if the net was changed after it was built,
-    because `load` could not build it again. The check draws random numbers from the framework's generator.
+    Raises CheckpointError if alexnet did not build the net, because `load` could not build it again.
     """
 
     def __init__(self, path: str | os.PathLike[str], net: BoundNet) -> None:
@@ -32,7 +31,13 @@ class RunFile:
                 "train a net that alexnet.build made, or give the name of a net"
             )
         self.path, self.table = path, net.table
-        check_predictions(net, Checkpoint(net.table, net.backend.get_weights(net.native)))
+
+    def require_unchanged(self, net: BoundNet) -> None:
+        """Raise CheckpointError if the net was changed after alexnet built it.
+
+        The check draws random numbers from the framework's generator.
+        """
+        check_predictions(net, Checkpoint(self.table, net.backend.get_weights(net.native)))
 
     def read_run(self, history: History) -> Checkpoint:
         """Read the checkpoint, and copy its epochs, steps and times into ``history``.
@@ -99,10 +104,13 @@ class RunFile:
                 f"{history.model}: {not_finite[0]} is not finite after epoch {len(history.epochs)}, "
                 f"so the training stops; {self.path} keeps the state before this epoch"
             )
-        velocity, scale = trainer.get_velocity(), trainer.velocity_scale
+        velocity = (
+            trainer.get_velocity() if history.steps else {}
+        )  # before the first step, all are zero
         if velocity:  # frozen layers have no momentum buffers; the file gets zeros
             learned = (key for key in weights if not key.endswith(STATISTICS))
             velocity = {key: velocity.get(key, np.zeros_like(weights[key])) for key in learned}
+        scale = trainer.velocity_scale
         Checkpoint(self.table, weights, history, velocity, scale).write(self.path)
 
 
