@@ -18,7 +18,7 @@ from alexnet._version import __version__
 from alexnet.backends import BoundNet
 from alexnet.backends.nets import bind, check_seed
 from alexnet.backends.schedules import Schedule
-from alexnet.backends.steps import Steps
+from alexnet.backends.steps import Steps, check_momentum
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError, RunError
 from alexnet.spec import Net
@@ -39,6 +39,7 @@ def train_ch6(
     *,
     backend: str | None = None,
     momentum: float = 0.0,
+    nesterov: bool = False,
     seed: int = 0,
     schedule: str = "constant",
     shared_dropout: bool = False,
@@ -64,6 +65,8 @@ def train_ch6(
         object of the framework. A Keras net stays on the device where it was made.
     backend : numpy, torch, mxnet, tensorflow or paddle. Needed for a name or a `Net`.
     momentum : in [0, 1); 0 is plain SGD.
+    nesterov : True: Nesterov momentum, v = momentum * v + grad; w -= lr * (grad + momentum * v). Needs a
+        momentum above 0. Sutskever, Martens, Dahl and Hinton (2013), in the form that PyTorch uses.
     seed : seed of the initial weights and of dropout, an int of at least 0.
     schedule : ``"constant"``: every step has learning rate ``lr``. ``"one-cycle"``: the learning rate rises
         to ``lr`` during the first tenth of all steps, then falls towards 0 (`alexnet.backends.schedules`).
@@ -104,7 +107,7 @@ def train_ch6(
     loss ..., train acc ..., test acc ...
     ... examples/sec on cpu
     """
-    check_settings(num_epochs, lr, momentum, seed)
+    check_settings(num_epochs, lr, momentum, seed, nesterov)
     num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
     rates = Schedule(schedule, lr, num_epochs, _steps_per_epoch(train_iter))
     if resume and checkpoint is None:
@@ -123,6 +126,7 @@ def train_ch6(
         num_epochs=num_epochs,
         lr=lr,
         momentum=momentum,
+        nesterov=nesterov,
         seed=seed,
         schedule=schedule,
         shared_dropout=shared_dropout,
@@ -146,7 +150,8 @@ def train_ch6(
 
     if past is None and reinit:
         bound.backend.set_weights(native, reinitialize(bound.backend.get_weights(native), seed))
-    steps = Steps(bound, rates, momentum, seed if shared_dropout else None, epoch=first)
+    mask_seed = seed if shared_dropout else None
+    steps = Steps(bound, rates, momentum, mask_seed, epoch=first, nesterov=nesterov)
     if past is not None:
         restore(past, bound, steps.trainer)
     write = partial(file.write, bound, steps.trainer) if file is not None else None
@@ -265,13 +270,14 @@ def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple
     return epoch
 
 
-def check_settings(num_epochs: object, lr: object, momentum: object, seed: object) -> None:
+def check_settings(
+    num_epochs: object, lr: object, momentum: object, seed: object, nesterov: object = False
+) -> None:
     """Raise RunError unless `train_ch6` accepts these values."""
     check_num_epochs(num_epochs)
     if not isinstance(lr, Real) or not math.isfinite(lr) or lr <= 0:
         raise RunError(f"lr must be a finite number above 0, got {lr!r}")
-    if not isinstance(momentum, Real) or not 0 <= float(momentum) < 1:
-        raise RunError(f"momentum must be a number of at least 0 and below 1, got {momentum!r}")
+    check_momentum(momentum, nesterov)
     check_seed(seed)
 
 

@@ -116,10 +116,11 @@ def small(**options):
     return load_fashion_mnist(32, None, source="sample", subset=(160, 64), **options)
 
 
-def test_it_trains_like_the_reference(capsys):
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_it_trains_like_the_reference(nesterov, capsys):
+    settings = {"momentum": 0.5, "nesterov": nesterov}
     histories = [
-        train_ch6("lenet", *small(), 2, 0.5, backend=name, momentum=0.5)
-        for name in ("numpy", SIXTH)
+        train_ch6("lenet", *small(), 2, 0.5, backend=name, **settings) for name in ("numpy", SIXTH)
     ]
     losses = [[step["loss"] for step in history.steps] for history in histories]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

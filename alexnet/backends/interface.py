@@ -36,16 +36,20 @@ class Stepper(Protocol):
 
 
 class Trainer(Stepper, Protocol):
-    """SGD with momentum on the mean softmax cross-entropy of the logits; momentum 0 is plain SGD."""
+    """SGD with momentum on the mean softmax cross-entropy of the logits; momentum 0 is plain SGD.
+
+    v = momentum * v + grad; w -= lr * v. With ``nesterov``: w -= lr * (grad + momentum * v), with the new
+    v. The caller has checked that ``nesterov`` comes with a momentum above 0.
+    """
 
     velocity_scale: float
     """Ratio of the framework's momentum buffers to the velocity v = momentum * v + grad: 1, or -lr of
     the last step."""
 
-    def __init__(self, net: Any, lr: float, momentum: float) -> None: ...
+    def __init__(self, net: Any, lr: float, momentum: float, nesterov: bool = False) -> None: ...
 
     def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the next steps: v = momentum * v + grad; w -= lr * v.
+        """Set the learning rate of the next steps.
 
         A framework whose buffers hold -lr * v must rescale them when the learning rate changes.
         """

@@ -221,20 +221,29 @@ def to_numpy(tensor: mnp.ndarray) -> numpy.ndarray:
 
 
 class Trainer:
-    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v."""
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v.
 
-    def __init__(self, net: gluon.Block, lr: float, momentum: float) -> None:
-        self.net, self.lr, self.momentum = net, lr, momentum
+    Nesterov: w += momentum * v - lr * grad.
+    """
+
+    def __init__(
+        self, net: gluon.Block, lr: float, momentum: float, nesterov: bool = False
+    ) -> None:
+        self.net, self.lr, self.momentum, self.nesterov = net, lr, momentum, nesterov
         self.velocity_scale = -lr  # MXNet's momentum buffer holds the last change of the weights
         settings = {"learning_rate": lr, "momentum": momentum}
-        self.optimizer = gluon.Trainer(net.collect_params(), "sgd", settings)
+        self.optimizer = gluon.Trainer(net.collect_params(), "nag" if nesterov else "sgd", settings)
 
     def step(self, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
         logits, losses = _backward(self.net, X, y)
         rescale = (
             -self.lr / self.velocity_scale
         )  # the buffer holds the learning rate of the last step
-        self.optimizer.optimizer.momentum = self.momentum * rescale
+        if not self.nesterov:
+            self.optimizer.optimizer.momentum = self.momentum * rescale
+        elif rescale != 1:  # Nesterov's step also has the momentum outside the buffer
+            for state in self._states().values():
+                state *= rescale
         self.optimizer.step(len(y))  # divides the summed gradients by the batch size
         self.velocity_scale = -self.lr
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()

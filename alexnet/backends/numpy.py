@@ -134,12 +134,15 @@ def to_numpy(tensor: Array) -> Array:
 
 
 class Trainer:
-    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v."""
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v.
+
+    Nesterov: w -= lr * (grad + momentum * v).
+    """
 
     velocity_scale = 1.0
 
-    def __init__(self, net: Sequential, lr: float, momentum: float) -> None:
-        self.net, self.lr, self.momentum = net, lr, momentum
+    def __init__(self, net: Sequential, lr: float, momentum: float, nesterov: bool = False) -> None:
+        self.net, self.lr, self.momentum, self.nesterov = net, lr, momentum, nesterov
         self.velocity = [
             {k: np.zeros_like(p) for k, p in m.params.items() if k not in spec.STATISTICS}
             for m in net
@@ -151,7 +154,8 @@ class Trainer:
             for name, grad in module.grads.items():
                 velocity[name] *= self.momentum
                 velocity[name] += grad
-                module.params[name] -= self.lr * velocity[name]
+                ahead = grad + self.momentum * velocity[name] if self.nesterov else velocity[name]
+                module.params[name] -= self.lr * ahead
         return losses.sum(), (logits.argmax(axis=1) == y).sum()
 
     def set_lr(self, lr: float) -> None:

@@ -189,15 +189,18 @@ def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
 
 
 class Trainer:
-    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v."""
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v.
+
+    Nesterov: w -= lr * (grad + momentum * v).
+    """
 
     velocity_scale = 1.0
 
-    def __init__(self, net: nn.Layer, lr: float, momentum: float) -> None:
+    def __init__(self, net: nn.Layer, lr: float, momentum: float, nesterov: bool = False) -> None:
         self.net = net
         parameters = net.parameters()
         if momentum:
-            self.optimizer = paddle.optimizer.Momentum(lr, momentum, parameters)
+            self.optimizer = paddle.optimizer.Momentum(lr, momentum, parameters, nesterov)
         else:  # Momentum would allocate buffers even with momentum 0
             self.optimizer = paddle.optimizer.SGD(lr, parameters)
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from alexnet.backends.dropout_masks import MaskedNet, has_dropout
 from alexnet.backends.nets import BoundNet
 from alexnet.backends.schedules import Schedule
+from alexnet.errors import RunError
+
+
+def check_momentum(momentum: object, nesterov: object) -> None:
+    """Raise RunError unless ``momentum`` is in [0, 1), and above 0 if ``nesterov`` is True."""
+    if not isinstance(momentum, Real) or not 0 <= float(momentum) < 1:
+        raise RunError(f"momentum must be a number of at least 0 and below 1, got {momentum!r}")
+    if not isinstance(nesterov, bool):
+        raise RunError(f"nesterov must be True or False, got {nesterov!r}")
+    if nesterov and not momentum:
+        raise RunError(f"nesterov=True needs a momentum above 0, got {momentum!r}")
 
 
 class Steps:
@@ -23,6 +35,7 @@ class Steps:
         momentum: float = 0.0,
         mask_seed: int | None = None,
         epoch: int = 0,
+        nesterov: bool = False,
     ) -> None:
         self.native, self.masked = net.native, None
         if mask_seed is not None and has_dropout(net):
@@ -35,7 +48,7 @@ class Steps:
             if epoch
             else schedule.at(0, 0)
         )
-        self.trainer = net.backend.Trainer(self.native, lr, momentum)
+        self.trainer = net.backend.Trainer(self.native, lr, momentum, nesterov=nesterov)
         self.start_epoch(epoch)
 
     def start_epoch(self, number: int) -> None:

@@ -309,16 +309,23 @@ class SGD(keras.optimizers.SGD):
         buffer = self.momentums[self._get_variable_index(variable)]
         decay, learning_rate = (tf.cast(x, variable.dtype) for x in (self.decay, learning_rate))
         self.assign(buffer, buffer * decay - gradient * learning_rate)
+        if self.nesterov:
+            return self.assign_add(variable, buffer * self.momentum - gradient * learning_rate)
         return self.assign_add(variable, buffer)
 
 
 class Trainer:
-    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v."""
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v - lr * grad; w += v.
 
-    def __init__(self, net: keras.Model, lr: float, momentum: float) -> None:
+    Nesterov: w += momentum * v - lr * grad.
+    """
+
+    def __init__(
+        self, net: keras.Model, lr: float, momentum: float, nesterov: bool = False
+    ) -> None:
         self.net, self.lr, self.momentum = net, lr, momentum
         self.velocity_scale = -lr  # Keras' momentum buffer holds the last change of the weights
-        self.optimizer = SGD(lr, momentum)
+        self.optimizer = SGD(lr, momentum, nesterov)
         with tf.device(net.trainable_variables[0].value.device):
             self.optimizer.build(net.trainable_variables)
         self._compiled: Any = None

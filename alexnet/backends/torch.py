@@ -185,13 +185,16 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 
 class Trainer:
-    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v."""
+    """SGD with momentum on the mean softmax cross-entropy: v = momentum * v + grad; w -= lr * v.
+
+    Nesterov: w -= lr * (grad + momentum * v).
+    """
 
     velocity_scale = 1.0
 
-    def __init__(self, net: nn.Module, lr: float, momentum: float) -> None:
+    def __init__(self, net: nn.Module, lr: float, momentum: float, nesterov: bool = False) -> None:
         self.net = net
-        self.optimizer = torch.optim.SGD(net.parameters(), lr, momentum)
+        self.optimizer = torch.optim.SGD(net.parameters(), lr, momentum, nesterov=nesterov)
 
     def step(self, X: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits, loss = _backward(self.net, X, y)

@@ -30,6 +30,9 @@ def parity(
         ),
     ] = "float32",
     momentum: Annotated[float, typer.Option(help="Momentum of SGD, from 0 to below 1.")] = 0.0,
+    nesterov: Annotated[
+        bool, typer.Option("--nesterov", help="Nesterov momentum; needs --momentum.")
+    ] = False,
     schedule: Annotated[
         str, typer.Option(help=f"Learning-rate schedule: {', '.join(SCHEDULES)}.")
     ] = SCHEDULES[0],
@@ -61,6 +64,7 @@ def parity(
             steps,
             batch_size,
             momentum=momentum,
+            nesterov=nesterov,
             schedule=schedule,
             seed=seed,
             dtype=dtype,
@@ -70,7 +74,7 @@ def parity(
         out.print(
             f"{net.name}, {steps} steps of SGD on batches of {batch_size}, {dtype}, "
             f"{'with' if dropout else 'without'} dropout"
-            f"{f', momentum {momentum:g}' if momentum else ''}"
+            f"{f', momentum {momentum:g}' if momentum else ''}{' (Nesterov)' if nesterov else ''}"
             f"{f', schedule {schedule}' if schedule != 'constant' else ''}"
         )
         worst = list(checks.parity(net, names, run))

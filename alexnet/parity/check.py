@@ -20,7 +20,7 @@ from alexnet import backends
 from alexnet.backends import Backend, BoundNet
 from alexnet.backends.nets import render
 from alexnet.backends.schedules import Schedule
-from alexnet.backends.steps import Steps
+from alexnet.backends.steps import Steps, check_momentum
 from alexnet.errors import RunError
 from alexnet.parity.kinks import near_kinks
 from alexnet.parity.random_nets import random_net
@@ -46,6 +46,7 @@ class Settings:
     batch_size: int = 4
     lr: float = 0.01
     momentum: float = 0.0
+    nesterov: bool = False
     schedule: str = "constant"  # of the learning rate: see `alexnet.backends.schedules`
     seed: int = 0
     dtype: str = "float32"
@@ -54,6 +55,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.dtype not in TOLERANCE:
             raise RunError(f"dtype must be {' or '.join(TOLERANCE)}, got {self.dtype!r}")
+        check_momentum(self.momentum, self.nesterov)
 
 
 SELF_TEST = Settings(steps=1, batch_size=2, dtype="float32")
@@ -223,7 +225,8 @@ def _start(table: ResolvedNet, backend: Backend, run: Settings) -> tuple[BoundNe
     weights = _start_weights(table, run.seed)
     backend.set_weights(net.native, {k: w.astype(run.dtype) for k, w in weights.items()})
     schedule = Schedule(run.schedule, run.lr, 1, run.steps)
-    return net, Steps(net, schedule, run.momentum, run.seed if run.dropout else None)
+    mask_seed = run.seed if run.dropout else None
+    return net, Steps(net, schedule, run.momentum, mask_seed, nesterov=run.nesterov)
 
 
 def _start_weights(net: ResolvedNet, seed: int) -> Weights:

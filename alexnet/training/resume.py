@@ -15,7 +15,13 @@ from alexnet.training.checkpoint_file import Checkpoint
 from alexnet.training.history import History
 
 MAY_DIFFER = ("num_epochs", "reinit")  # settings that may change when a run resumes
-DEFAULTS = {"schedule": "constant", "shared_dropout": False}  # settings that old files do not have
+DEFAULTS = {  # settings that old files do not have
+    "schedule": "constant",
+    "shared_dropout": False,
+    "nesterov": False,
+    "flip": False,
+    "crop": 0,
+}
 
 
 class RunFile:

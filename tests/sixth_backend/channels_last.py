@@ -242,8 +242,8 @@ def to_numpy(tensor: Array) -> Array:
 
 
 class Trainer:
-    def __init__(self, net: Stack, lr: float, momentum: float) -> None:
-        self.net, self.momentum = net, momentum
+    def __init__(self, net: Stack, lr: float, momentum: float, nesterov: bool = False) -> None:
+        self.net, self.momentum, self.nesterov = net, momentum, nesterov
         self.lr, self.velocity_scale = lr, -lr  # the buffers hold the last change of the weights
         self.moved: Weights = {}
 
@@ -254,7 +254,8 @@ class Trainer:
             before = self.moved.get(key, np.zeros_like(grad))
             rescaled = before * (-self.lr / self.velocity_scale)
             self.moved[key] = self.momentum * rescaled - self.lr * grad
-            weights[key] += self.moved[key]
+            ahead = self.momentum * self.moved[key] - self.lr * grad
+            weights[key] += ahead if self.nesterov else self.moved[key]
         set_weights(self.net, weights)
         self.velocity_scale = -self.lr
         return losses.sum(), (logits.argmax(axis=1) == y).sum()
