@@ -16,6 +16,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from alexnet import backends
+from alexnet.datasets.augment import Augmentation
 from alexnet.datasets.files import locate, read, sample_folder, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST, MNIST, SAMPLE, Dataset
 from alexnet.datasets.resize import ImageTransform, resize_matrix
@@ -56,6 +57,8 @@ class ImageLoader:
     device: Any = None
     max_batches: int | None = None  # the largest number of batches in an epoch; None: no limit
     epochs_begun: int = field(default=0, repr=False)
+    flip: bool = False  # these two augment the images: see `load_fashion_mnist`
+    crop: int = 0
 
     @property
     def num_examples(self) -> int:
@@ -81,10 +84,12 @@ class ImageLoader:
         """Yield the batches of epoch ``number``, counted from zero."""
         backend = backends.load(self.backend or backends.REFERENCE)
         device = backends.resolve_device(backend, self.device)
-        order = self.order(number)
+        order, augment = self.order(number), self.augmentation(number)
         for batch in range(len(self)):
-            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            images = backend.images(self.pixels[chosen], self.transform, device)
+            part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+            chosen = order[part]
+            pixels = augment.apply(self.pixels[chosen], part)  # uint8 (B, 28, 28)
+            images = backend.images(pixels, self.transform, device)
             yield images, backend.to_tensor(self.labels[chosen], device)
 
     def order(self, number: int) -> np.ndarray:
@@ -94,6 +99,10 @@ class ImageLoader:
         return np.random.Generator(np.random.PCG64([self.seed, number])).permutation(
             self.num_examples
         )
+
+    def augmentation(self, number: int) -> Augmentation:
+        """Return the flips and shifts of epoch ``number``, in the order of its examples."""
+        return Augmentation.draw(self.num_examples, self.seed, number, self.flip, self.crop)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that determine the batches, in plain types. Images are not included."""
@@ -105,6 +114,8 @@ class ImageLoader:
             "pixel_std": t.std,
             "order_seed": self.seed if self.shuffle else None,
             "first_batches": self.max_batches,
+            "flip": self.flip,
+            "crop": int(self.crop),
         }
 
     def checksum(self) -> str:
@@ -131,6 +142,8 @@ class LoadOptions(TypedDict, total=False):
     normalize: bool
     seed: int
     subset: tuple[int, int] | None
+    flip: bool
+    crop: int
 
 
 def load_fashion_mnist(
@@ -153,6 +166,11 @@ def load_fashion_mnist(
     seed : seed of the order of the training set, an int of at least 0.
     subset : use at most this many (training, test) examples. If ALEXNET_SUBSET="512:128" is set too, the
         smaller number applies.
+    flip : mirror each training image left to right with probability 1/2.
+    crop : pad each training image with this many black pixels on every side, and cut it to its old size at
+        a random place; at least 0 and below 28. NumPy draws the flips and crops of an epoch from the seed
+        and the epoch, so they are the same in every framework. Both come before the resize. The test images
+        do not change.
 
     Raises DataError for wrong arguments and for files that are missing, damaged or mislabelled;
     BackendError for a backend that is unknown or cannot be loaded.
@@ -189,9 +207,14 @@ def _load(
     normalize: bool = False,
     seed: int = 0,
     subset: tuple[int, int] | None = None,
+    flip: bool = False,
+    crop: int = 0,
 ) -> tuple[ImageLoader, ImageLoader]:
     _require_integer("batch_size", batch_size, 1)
     _require_integer("seed", seed, 0)
+    _require_integer("crop", crop, 0)
+    if not isinstance(flip, bool):
+        raise DataError(f"flip must be True or False, got {flip!r}")
     if resize is not None:
         _require_integer("resize", resize, 1)
     if backend is not None:
@@ -206,6 +229,8 @@ def _load(
     train_images, train_labels, test_images, test_labels = read(
         SAMPLE if source else dataset, folder
     )
+    if crop >= train_images.shape[1]:
+        raise DataError(f"crop must be less than {train_images.shape[1]} pixels, got {crop}")
     matrix = resize_matrix(resize, train_images.shape[1]) if resize is not None else None
     mean, std = (dataset.mean, dataset.std) if normalize else (0.0, 1.0)
     transform = ImageTransform(matrix, mean, std)
@@ -229,7 +254,7 @@ def _load(
             strict=True,
         )
     )
-    return train, test
+    return replace(train, flip=flip, crop=int(crop)), test
 
 
 def example_limits(subset: tuple[int, int] | None) -> tuple[int | None, int | None]:
