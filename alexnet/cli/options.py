@@ -73,6 +73,12 @@ LearningRate = Annotated[float | None, typer.Option(help=f"Learning rate. {RECIP
 Momentum = Annotated[
     float | None, typer.Option(help=f"Momentum of SGD, from 0 to below 1. {RECIPE}")
 ]
+Nesterov = Annotated[
+    bool | None,
+    typer.Option(
+        "--nesterov/--no-nesterov", help=f"Nesterov momentum. {RECIPE}", show_default=False
+    ),
+]
 Schedule = Annotated[
     str | None, typer.Option(help=f"Learning-rate schedule: {', '.join(SCHEDULES)}. {RECIPE}")
 ]

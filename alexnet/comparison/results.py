@@ -182,7 +182,7 @@ def empty_rows(plan: Plan, seed: int) -> list[Row]:
 
 def check_recipe(recipe: Recipe, seed: int) -> None:
     """Raise RunError unless `train_ch6` accepts the recipe's settings and the seed."""
-    check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed)
+    check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed, recipe.nesterov)
     Schedule(recipe.schedule, recipe.lr, recipe.num_epochs, steps_per_epoch=1)
 
 
@@ -194,7 +194,7 @@ def _upgraded(saved: dict[str, Any]) -> dict[str, Any]:
             plan["timeout"] = plan.pop("silence")
         plan |= {"seeds": 1, "shared_dropout": False}
         for recipe in plan["recipes"].values():
-            recipe["schedule"] = "constant"
+            recipe |= {"schedule": "constant", "nesterov": False, "flip": False, "crop": 0}
         for row in saved["rows"]:
             row["seed"] = None
     return saved

@@ -17,8 +17,11 @@ class Recipe:
     batch_size: int
     lr: float
     momentum: float = 0.0
+    nesterov: bool = False
     schedule: str = "constant"  # of the learning rate: see `alexnet.backends.schedules`
     normalize: bool = False
+    flip: bool = False  # these two augment the training images: see `alexnet.load_fashion_mnist`
+    crop: int = 0  # pixels
     resize: int | None = None  # height and width in pixels; None keeps 28
     numpy_batches: int | None = None  # batches per epoch on NumPy, the slowest; None: all
 

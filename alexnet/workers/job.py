@@ -48,6 +48,8 @@ class Job:
             root=self.root,
             source=None if self.root else "sample",
             normalize=r.normalize,
+            flip=r.flip,
+            crop=r.crop,
             seed=self.seed,
             subset=(r.train_examples, r.test_examples),
             **options,

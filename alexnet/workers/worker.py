@@ -132,6 +132,7 @@ def run(job: Job, send: Any) -> None:
         job.device,
         backend=job.backend,
         momentum=job.recipe.momentum,
+        nesterov=job.recipe.nesterov,
         schedule=job.recipe.schedule,
         shared_dropout=job.shared_dropout,
         seed=job.seed,

@@ -19,6 +19,7 @@ from alexnet.comparison.table import cells
 from alexnet.errors import RunError, last_line
 from alexnet.parity.check import SELF_TEST, TOLERANCE
 from alexnet.spec import Dropout, shape_text
+from alexnet.training.recipes import Recipe
 
 REPORT = "report.html"  # in a run's folder
 
@@ -137,6 +138,12 @@ def _settings(runs: dict[str, Comparison]) -> list[tuple[str, list[str]]]:
     return list(lines.items())
 
 
+def _augmentation(recipe: Recipe) -> str:
+    flips = ["random flips"] if recipe.flip else []
+    crops = [f"random crops after padding by {recipe.crop} pixels"] if recipe.crop else []
+    return ", ".join(flips + crops) or "none"
+
+
 def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, str]]:
     plan = comparison.plan
     found = [
@@ -167,7 +174,8 @@ def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, 
             (f"{prefix}batch size", str(recipe.batch_size)),
             (f"{prefix}learning rate", f"{recipe.lr:g}"),
             (f"{prefix}learning-rate schedule", recipe.schedule),
-            (f"{prefix}momentum", f"{recipe.momentum:g}"),
+            (f"{prefix}momentum", f"{recipe.momentum:g}{' (Nesterov)' if recipe.nesterov else ''}"),
             (f"{prefix}pixel values", "normalised" if recipe.normalize else "in [0, 1]"),
+            (f"{prefix}augmentation", _augmentation(recipe)),
         ]
     return found
