@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import getitem
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -59,6 +60,7 @@ class ImageLoader:
     epochs_begun: int = field(default=0, repr=False)
     flip: bool = False  # these two augment the images: see `load_fashion_mnist`
     crop: int = 0
+    on_device: Any = field(default=None, init=False, repr=False)  # pixels and labels on a GPU
 
     @property
     def num_examples(self) -> int:
@@ -84,13 +86,20 @@ class ImageLoader:
         """Yield the batches of epoch ``number``, counted from zero."""
         backend = backends.load(self.backend or backends.REFERENCE)
         device = backends.resolve_device(backend, self.device)
-        order, augment = self.order(number), self.augmentation(number)
-        for batch in range(len(self)):
-            part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
-            chosen = order[part]
-            pixels = augment.apply(self.pixels[chosen], part)  # uint8 (B, 28, 28)
-            images = backend.images(pixels, self.transform, device)
-            yield images, backend.to_tensor(self.labels[chosen], device)
+        order: Any = self.order(number)
+        augment, pixels, labels, take = self.augmentation(number), self.pixels, self.labels, getitem
+        if backends.is_gpu(backend, device) and not (self.flip or self.crop):
+            # All images are on the GPU (47 MB for 60,000), so no batch waits for a copy.
+            if self.on_device is None:
+                arrays = pixels.copy(), labels  # PyTorch warns of an array that is not writable
+                self.on_device = tuple(backend.to_tensor(array, device) for array in arrays)
+            (pixels, labels), take = self.on_device, backend.take
+            order = backend.to_tensor(order, device)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            part = slice(start, start + self.batch_size)
+            batch = augment.apply(take(pixels, order[part]), part)  # uint8 (B, 28, 28)
+            images = backend.images(batch, self.transform, device)
+            yield images, backend.to_tensor(take(labels, order[part]), device)
 
     def order(self, number: int) -> np.ndarray:
         """Return the indices of the examples in the order of epoch ``number``: int64 (N,)."""

@@ -17,6 +17,7 @@ import numpy as np
 from alexnet._version import __version__
 from alexnet.backends import BoundNet
 from alexnet.backends.nets import bind, check_seed
+from alexnet.backends.precision import check_precision, choose_precision
 from alexnet.backends.schedules import Schedule
 from alexnet.backends.steps import Steps, check_momentum
 from alexnet.data import ImageLoader
@@ -43,6 +44,7 @@ def train_ch6(
     seed: int = 0,
     schedule: str = "constant",
     shared_dropout: bool = False,
+    precision: str = "float32",
     reinit: bool = True,
     callback: Callback | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -74,6 +76,10 @@ def train_ch6(
         They are the same in every framework. False: the framework draws its own masks, as in the book.
         If True, ``net`` must be a name of the zoo, a `Net`, or a net from `build` or `load`. After
         training, the net uses the framework's own dropout again.
+    precision : ``"float32"``; ``"bfloat16"``, the framework's own mixed precision; ``"tf32"`` (NVIDIA GPU);
+        or ``"auto"``, which is bfloat16 where the device computes it faster, else float32
+        (`alexnet.backends.precision`). Weights and momentum buffers are always float32, and the evaluation
+        always computes in float32.
     reinit : True draws new initial weights (Xavier-uniform, zero biases); False keeps the net's weights.
     callback : a `Callback` that shows the run; default: a live plot in a notebook, else a progress bar.
     checkpoint : a file (``….safetensors``) that is written before the first step and after every epoch.
@@ -99,7 +105,8 @@ def train_ch6(
         checkpoint is written.
     CheckpointError : a checkpoint is damaged or belongs to another run.
     DataError : there are no batches, or a label is not a class of the net.
-    BackendError, SpecError : the backend, the device or the net is unknown.
+    BackendError, SpecError : the backend, the device or the net is unknown, or the backend cannot train in
+        ``precision`` on the device.
 
     >>> from alexnet import load_fashion_mnist
     >>> data = load_fashion_mnist(64, resize=None, source="sample", subset=(256, 64))
@@ -108,13 +115,14 @@ def train_ch6(
     ... examples/sec on cpu
     """
     check_settings(num_epochs, lr, momentum, seed, nesterov)
+    check_precision(precision)
     num_epochs, lr, momentum, seed = int(num_epochs), float(lr), float(momentum), int(seed)
     rates = Schedule(schedule, lr, num_epochs, _steps_per_epoch(train_iter))
     if resume and checkpoint is None:
         raise RunError("resume=True needs checkpoint=, the file to resume from")
     image_shape = train_iter.image_shape if isinstance(train_iter, ImageLoader) else None
     bound = bind(net, backend, device, image_shape)
-    native = bound.native
+    native, precision = bound.native, choose_precision(bound.backend, bound.device, precision)
     if shared_dropout and bound.table is None:
         raise RunError(
             f"shared_dropout=True needs the name of a net, or a net from alexnet.build or alexnet.load; "
@@ -130,6 +138,7 @@ def train_ch6(
         seed=seed,
         schedule=schedule,
         shared_dropout=shared_dropout,
+        precision=precision,
         reinit=reinit,
     )
     file = RunFile(checkpoint, bound) if checkpoint is not None else None
@@ -151,7 +160,7 @@ def train_ch6(
     if past is None and reinit:
         bound.backend.set_weights(native, reinitialize(bound.backend.get_weights(native), seed))
     mask_seed = seed if shared_dropout else None
-    steps = Steps(bound, rates, momentum, mask_seed, epoch=first, nesterov=nesterov)
+    steps = Steps(bound, rates, momentum, mask_seed, first, nesterov, precision)
     if past is not None:
         restore(past, bound, steps.trainer)
     write = partial(file.write, bound, steps.trainer) if file is not None else None
@@ -166,17 +175,12 @@ def train_ch6(
         return train_epoch(number)
 
     callback = callback or default_callback()
-
-    def predict(X: Any) -> Any:
-        logits = bound.backend.predict(native, X)
-        callback.test(history, logits)
-        return logits
-
+    predict, seen = partial(bound.backend.predict, native), partial(callback.test, history)
     Run(bound, steps, history).epochs(
         num_epochs,
         num_batches(train_iter),
         batches,
-        lambda n: fraction_right(predict, test_epoch(n)),
+        lambda n: fraction_right(predict, test_epoch(n), seen),
         callback,
         write,
     )

@@ -13,7 +13,9 @@ from alexnet.comparison.report import write_report
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.rows import Row
 from alexnet.errors import RunError
-from alexnet.json_values import from_json
+from alexnet.json_values import from_json, sealed
+
+SINCE_FORMAT_5 = ("precision", "nesterov", "flip", "crop")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ DAMAGE = {
     "timed_examples cannot be 1000": at([*HISTORY, "timed_examples"], 10**400),
     "warmup_seconds cannot be None": at([*HISTORY, "warmup_seconds"], None),
     "steps must be numbers": at([*HISTORY, "steps", 0, "examples"], 10**400),
-    "has format 2; this version of alexnet reads format 4": at(["format"], 2),
+    "has format 2; this version of alexnet reads format 5": at(["format"], 2),
 }
 
 
@@ -130,10 +132,21 @@ def test_a_comparison_older_than_0_1_0_loads(tmp_path):
     saved["plan"]["silence"] = saved["plan"].pop("timeout")
     for setting in ("seeds", "shared_dropout"):
         del saved["plan"][setting]
-    del saved["plan"]["recipes"]["lenet"]["schedule"]
+    for setting in ("schedule", *SINCE_FORMAT_5):
+        del saved["plan"]["recipes"]["lenet"][setting]
     del saved["rows"][0]["seed"]
     (tmp_path / "comparison.json").write_text(json.dumps(saved))
     found.plan = replace(found.plan, shared_dropout=False)
+    assert Comparison.load(tmp_path).to_dict() == found.to_dict()
+
+
+def test_a_comparison_of_format_4_loads(tmp_path):
+    """It has neither precisions nor Nesterov momentum nor augmentation."""
+    found = comparison(tmp_path, [row("torch", labels())])
+    saved = json.loads(json.dumps(found.to_dict())) | {"format": 4}
+    for setting in SINCE_FORMAT_5:
+        del saved["plan"]["recipes"]["lenet"][setting]
+    (tmp_path / "comparison.json").write_text(json.dumps(sealed(saved)))
     assert Comparison.load(tmp_path).to_dict() == found.to_dict()
 
 

@@ -12,6 +12,7 @@ from loops import Silent
 import alexnet
 from alexnet import Epoch, History, backends, data, train_ch6
 from alexnet.errors import AlexNetError, DataError
+from alexnet.training import loop
 
 
 def test_training_prints_two_closing_lines(capsys):
@@ -23,7 +24,8 @@ def test_training_prints_two_closing_lines(capsys):
     assert second.endswith(" examples/sec on cpu")
 
 
-def test_the_callback_hears_every_step_and_epoch():
+def test_the_callback_hears_every_read_and_epoch(monkeypatch):
+    monkeypatch.setattr(loop.Run, "READ_EVERY", 0.0)
     callback = Silent()
     fit("lenet", load(train=70, batch_size=32), 2, backend="numpy", callback=callback)
     assert callback.calls == [("begin", 6), *["step"] * 3, "epoch", *["step"] * 3, "epoch", "end"]

@@ -5,8 +5,8 @@ has an entry in `alexnet.backends.registry` and a file here. The file has the na
 `alexnet.backends.interface`, in the same order. Importing this package imports no framework.
 """
 
-from alexnet.backends.devices import TRY_GPU, gpu_hardware, resolve_device, try_gpu
-from alexnet.backends.interface import Backend, Stepper, Trainer
+from alexnet.backends.devices import TRY_GPU, gpu_hardware, is_gpu, resolve_device, try_gpu
+from alexnet.backends.interface import Backend, Trainer
 from alexnet.backends.loading import SET_HERE, installed, load
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.nets import BoundNet, table_of
@@ -27,7 +27,6 @@ __all__ = [
     "TRY_GPU",
     "Backend",
     "BoundNet",
-    "Stepper",
     "Trainer",
     "backend_of",
     "framework",
@@ -35,6 +34,7 @@ __all__ = [
     "gpu_hardware",
     "import_order",
     "installed",
+    "is_gpu",
     "load",
     "owner",
     "resolve_device",

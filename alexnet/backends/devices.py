@@ -20,6 +20,11 @@ def gpu_hardware() -> bool:
     return sys.platform == "darwin" or any(Path(node).exists() for node in nodes)
 
 
+def is_gpu(backend: Backend, device: Any) -> bool:
+    """Return whether a device object of the framework is a GPU."""
+    return bool(backend.gpus()) and str(device) != str(backend.cpu())
+
+
 def resolve_device(backend: Backend, device: Any) -> Any:
     """Return the framework's device object for ``device``.
 

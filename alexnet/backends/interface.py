@@ -10,7 +10,8 @@ that `alexnet.spec.weights` describes. "Framework's layout": images (B, C, H, W)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,20 +23,7 @@ from alexnet.spec import ResolvedNet
 from alexnet.spec.weights import Weights
 
 
-class Stepper(Protocol):
-    """An object that takes training steps."""
-
-    def step(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Take one step on a mini-batch. Return the summed loss and the number of correct predictions.
-
-        ``X``: images in the framework's layout, or vectors (B, features). ``y``: int labels (B,).
-
-        Both results use the weights before the step. They are scalars of the framework. The framework
-        may still be computing them; ``float(…)`` waits until they are ready.
-        """
-
-
-class Trainer(Stepper, Protocol):
+class Trainer(Protocol):
     """SGD with momentum on the mean softmax cross-entropy of the logits; momentum 0 is plain SGD.
 
     v = momentum * v + grad; w -= lr * v. With ``nesterov``: w -= lr * (grad + momentum * v), with the new
@@ -47,6 +35,15 @@ class Trainer(Stepper, Protocol):
     the last step."""
 
     def __init__(self, net: Any, lr: float, momentum: float, nesterov: bool = False) -> None: ...
+
+    def step(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Take one step on a mini-batch. Return the summed loss and the number of correct predictions.
+
+        ``X``: images in the framework's layout, or vectors (B, features). ``y``: int labels (B,).
+
+        Both results use the weights before the step. They are scalars of the framework. The device may
+        still be computing them; `Backend.read` waits until they are ready.
+        """
 
     def set_lr(self, lr: float) -> None:
         """Set the learning rate of the next steps.
@@ -89,6 +86,12 @@ class Backend(Protocol):
     def synchronize(self, device: Any) -> None:
         """Wait until the device has finished all its work."""
 
+    def precisions(self, device: Any) -> tuple[str, ...]:
+        """Return the precisions other than float32 in which the framework can train on the device.
+
+        `alexnet.backends.precision` explains them.
+        """
+
     def peak_gpu_memory(self, device: Any) -> int | None:
         """Return the peak memory of a GPU in bytes; None for a CPU or if the framework has no measure."""
 
@@ -104,6 +107,12 @@ class Backend(Protocol):
 
         ``net``: a net from `render`. The new net shares its layers, and so its weights. Each dropout layer
         becomes one that multiplies by 1 / (1 - rate) and by the mask from `set_mask`.
+        """
+
+    def computing_in(self, net: Any, precision: str) -> AbstractContextManager[None]:
+        """Return a context in which `Trainer.step` and `gradients` compute in a precision.
+
+        ``precision``: ``"float32"`` or one of `precisions`.
         """
 
     def to_device(self, net: Any, device: Any) -> Any:
@@ -138,11 +147,20 @@ class Backend(Protocol):
     def to_tensor(self, array: Any, device: Any) -> Any:
         """Return a NumPy array, or a tensor of the framework, as a tensor on the device."""
 
-    def images(self, pixels: np.ndarray, transform: ImageTransform, device: Any) -> Any:
-        """Return uint8 pixels (B, H, W) as resized float32 images in the framework's layout."""
+    def take(self, tensor: Any, indices: Any) -> Any:
+        """Return the rows of a tensor that ``indices`` choose: a tensor of int64 (B,) on its device."""
+
+    def images(self, pixels: Any, transform: ImageTransform, device: Any) -> Any:
+        """Return uint8 pixels (B, H, W) as resized float32 images in the framework's layout.
+
+        ``pixels``: a NumPy array, or a tensor of the framework on the device.
+        """
 
     def to_numpy(self, tensor: Any) -> np.ndarray:
         """Return the values of a tensor as a NumPy array."""
+
+    def read(self, scalars: Sequence[Any]) -> list[float]:
+        """Return the values of scalars of one dtype, in one transfer from their device."""
 
     @property
     def Trainer(self) -> type[Trainer]:

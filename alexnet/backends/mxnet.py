@@ -6,7 +6,8 @@ Layers: https://mxnet.apache.org/api/python/docs/api/gluon/nn/index.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -57,6 +58,10 @@ def default_device() -> mx.Context:
 
 def synchronize(device: mx.Context) -> None:
     mx.nd.waitall()
+
+
+def precisions(device: mx.Context) -> tuple[str, ...]:
+    return ()  # MXNet's mixed precision does not convert the operators of its NumPy interface
 
 
 def peak_gpu_memory(device: mx.Context) -> int | None:
@@ -143,6 +148,10 @@ def with_masks(net: nn.HybridSequential) -> MaskedSequential:
     return masked
 
 
+def computing_in(net: gluon.Block, precision: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def to_device(net: gluon.Block, device: mx.Context) -> mx.Context:
     params = net.collect_params()
     for param in params.values():
@@ -207,7 +216,11 @@ def to_tensor(array: Any, device: mx.Context) -> mnp.ndarray:
     return mnp.array(array, dtype=array.dtype, ctx=device)
 
 
-def images(pixels: numpy.ndarray, transform: ImageTransform, device: mx.Context) -> mnp.ndarray:
+def take(tensor: mnp.ndarray, indices: mnp.ndarray) -> mnp.ndarray:
+    return mnp.take(tensor, indices, axis=0)
+
+
+def images(pixels: Any, transform: ImageTransform, device: mx.Context) -> mnp.ndarray:
     x = to_tensor(pixels, device).astype("float32")  # (B, H, W)
     x = transform.apply(x, partial(to_tensor, device=device))  # (B, S, S)
     return mnp.expand_dims(x, 1)  # (B, 1, S, S)
@@ -215,6 +228,10 @@ def images(pixels: numpy.ndarray, transform: ImageTransform, device: mx.Context)
 
 def to_numpy(tensor: mnp.ndarray) -> numpy.ndarray:
     return tensor.asnumpy()
+
+
+def read(scalars: Sequence[mnp.ndarray]) -> list[float]:
+    return mnp.stack(list(scalars)).asnumpy().tolist()
 
 
 # --- training -------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ installed. A net rendered as float64 computes in double precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -51,6 +52,10 @@ def synchronize(device: str) -> None:
     """Do nothing: NumPy functions return only after they have finished."""
 
 
+def precisions(device: str) -> tuple[str, ...]:
+    return ()
+
+
 def peak_gpu_memory(device: str) -> int | None:
     return None
 
@@ -77,6 +82,10 @@ def with_masks(net: Sequential) -> Sequential:
         for layer in net
     ]
     return Sequential(layers, net.dtype)
+
+
+def computing_in(net: Sequential, precision: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def to_device(net: Sequential, device: str) -> str:
@@ -121,6 +130,10 @@ def to_tensor(array: Array, device: str) -> Array:
     return np.asarray(array)
 
 
+def take(tensor: Array, indices: Array) -> Array:
+    return tensor[indices]
+
+
 def images(pixels: Array, transform: ImageTransform, device: str) -> Array:
     x = transform.apply(pixels.astype(np.float32), np.asarray)  # (B, S, S)
     return x[:, None]  # (B, 1, S, S)
@@ -128,6 +141,10 @@ def images(pixels: Array, transform: ImageTransform, device: str) -> Array:
 
 def to_numpy(tensor: Array) -> Array:
     return tensor
+
+
+def read(scalars: Sequence[float]) -> list[float]:
+    return [float(scalar) for scalar in scalars]
 
 
 # --- training -------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ Layers: https://www.paddlepaddle.org.cn/documentation/docs/en/api/index_en.html
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -62,6 +63,17 @@ def synchronize(device: Any) -> None:
         paddle.device.synchronize(device)
 
 
+def precisions(device: Any) -> tuple[str, ...]:
+    """Return bfloat16 and TF32 for NVIDIA GPUs since Ampere.
+
+    On a CPU, Paddle's mixed precision computes convolutions in float32.
+    """
+    if not isinstance(device, paddle.CUDAPlace) or not paddle.is_compiled_with_cuda():
+        return ()
+    major, _ = paddle.device.cuda.get_device_capability(device)
+    return ("bfloat16", "tf32") if major >= 8 else ()
+
+
 def peak_gpu_memory(device: Any) -> int | None:
     if not isinstance(device, paddle.CUDAPlace):
         return None
@@ -102,6 +114,23 @@ def make_current(device: Any) -> Any:
     on_gpu = isinstance(device, paddle.CUDAPlace)
     paddle.set_device(f"gpu:{device.get_device_id()}" if on_gpu else "cpu")
     return device
+
+
+@contextmanager
+def computing_in(net: nn.Layer, precision: str) -> Iterator[None]:
+    on_gpu = isinstance(device_of(net), paddle.CUDAPlace) and paddle.is_compiled_with_cuda()
+    core = paddle.base.core
+    before = (core.get_cublas_switch(), core.get_cudnn_switch()) if on_gpu else None
+    try:
+        if on_gpu:
+            core.set_cublas_switch(precision == "tf32")
+            core.set_cudnn_switch(precision == "tf32")
+        with paddle.amp.auto_cast(precision == "bfloat16", dtype="bfloat16"):
+            yield
+    finally:
+        if before is not None:
+            core.set_cublas_switch(before[0])
+            core.set_cudnn_switch(before[1])
 
 
 def to_device(net: nn.Layer, device: Any) -> Any:
@@ -173,7 +202,11 @@ def to_tensor(array: Any, device: Any) -> paddle.Tensor:
     return paddle.to_tensor(array, place=device)
 
 
-def images(pixels: np.ndarray, transform: ImageTransform, device: Any) -> paddle.Tensor:
+def take(tensor: paddle.Tensor, indices: paddle.Tensor) -> paddle.Tensor:
+    return paddle.gather(tensor, indices)
+
+
+def images(pixels: Any, transform: ImageTransform, device: Any) -> paddle.Tensor:
     x = to_tensor(pixels, device).astype("float32")  # (B, H, W)
     x = transform.apply(x, partial(to_tensor, device=device))  # (B, S, S)
     return x.unsqueeze(1)  # (B, 1, S, S)
@@ -183,6 +216,10 @@ def to_numpy(tensor: paddle.Tensor) -> np.ndarray:
     if tensor.dtype == paddle.bfloat16:  # NumPy has no bfloat16; Paddle would return the raw bits
         tensor = tensor.astype("float32")
     return tensor.numpy()
+
+
+def read(scalars: Sequence[paddle.Tensor]) -> list[float]:
+    return paddle.stack(list(scalars)).tolist()
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -259,5 +296,6 @@ def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float,
 
 @paddle.no_grad()
 def predict(net: nn.Layer, X: paddle.Tensor) -> paddle.Tensor:
-    with evaluating(net, net.sublayers(include_self=True)):
+    layers = net.sublayers(include_self=True)
+    with evaluating(net, layers), computing_in(net, "float32"):
         return net(X)  # (B, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -25,7 +26,8 @@ class Steps:
     """Takes the training steps of a run. Before each step, sets the learning rate and the masks.
 
     ``mask_seed``: the seed of shared dropout masks; None: the framework draws its own masks. ``epoch``: the
-    number of the first epoch, which is above 0 for a resumed run.
+    number of the first epoch, which is above 0 for a resumed run. ``precision``: as
+    `alexnet.backends.precision.choose_precision` returns it.
     """
 
     def __init__(
@@ -36,12 +38,13 @@ class Steps:
         mask_seed: int | None = None,
         epoch: int = 0,
         nesterov: bool = False,
+        precision: str = "float32",
     ) -> None:
-        self.native, self.masked = net.native, None
+        self.net, self.native, self.masked = net, net.native, None
         if mask_seed is not None and has_dropout(net):
             self.masked = MaskedNet(net, mask_seed)
             self.native = self.masked.native
-        self.schedule = schedule
+        self.schedule, self.precision = schedule, precision
         # After resuming, the momentum buffers are scaled with the learning rate of the last step.
         lr = (
             schedule.at(epoch - 1, (schedule.steps_per_epoch or 1) - 1)
@@ -61,8 +64,13 @@ class Steps:
             self.masked.draw_masks(self.epoch, self.number, batch_size)
 
     def step(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Take one step (see `alexnet.backends.interface.Stepper`)."""
+        """Take one step (see `alexnet.backends.interface.Trainer`)."""
         self.trainer.set_lr(self.schedule.at(self.epoch, self.number))
         self.draw_masks(len(y))
         self.number += 1
-        return self.trainer.step(X, y)
+        with self.net.backend.computing_in(self.native, self.precision):
+            return self.trainer.step(X, y)
+
+    def read(self, scalars: Sequence[Any]) -> list[float]:
+        """Return the values of scalars from `step`, in one transfer from the device."""
+        return self.net.backend.read(scalars)

@@ -6,8 +6,8 @@ Layers: https://keras.io/api/layers/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import keras
@@ -61,6 +61,14 @@ def default_device() -> str:
 def synchronize(device: str) -> None:
     if "GPU" in device:
         tf.test.experimental.sync_devices()
+
+
+def precisions(device: str) -> tuple[str, ...]:
+    if "GPU" not in device:
+        return ("bfloat16",)
+    gpu = tf.config.list_physical_devices("GPU")[int(device.rpartition(":")[2])]
+    capability = tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+    return ("bfloat16", "tf32") if capability >= (8, 0) else ()
 
 
 def peak_gpu_memory(device: str) -> int | None:
@@ -153,6 +161,23 @@ def with_masks(net: keras.Sequential) -> keras.Sequential:
         return keras.Sequential(
             [keras.Input(net.input_shape[1:], dtype=net.inputs[0].dtype), *rows]
         )
+
+
+@contextmanager
+def computing_in(net: keras.Model, precision: str) -> Iterator[None]:
+    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+    layers = list(net._flatten_layers(include_self=False))
+    policies = [layer.dtype_policy for layer in layers]
+    try:
+        if precision == "bfloat16":  # the first step traces the graph with these policies
+            for layer in layers:
+                layer.dtype_policy = "mixed_bfloat16"
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(tf32)
+        for layer, policy in zip(layers, policies, strict=True):
+            layer.dtype_policy = policy
 
 
 def to_device(net: keras.Model, device: str) -> str:
@@ -283,7 +308,11 @@ def to_tensor(array: Any, device: str) -> tf.Tensor:
         return tf.identity(tf.convert_to_tensor(array))
 
 
-def images(pixels: np.ndarray, transform: ImageTransform, device: str) -> tf.Tensor:
+def take(tensor: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    return tf.gather(tensor, indices)
+
+
+def images(pixels: Any, transform: ImageTransform, device: str) -> tf.Tensor:
     with tf.device(device):
         x = tf.cast(tf.convert_to_tensor(pixels), tf.float32)  # (B, H, W)
         return transform.apply(x, tf.convert_to_tensor)[..., None]  # (B, S, S, 1)
@@ -291,6 +320,10 @@ def images(pixels: np.ndarray, transform: ImageTransform, device: str) -> tf.Ten
 
 def to_numpy(tensor: tf.Tensor) -> np.ndarray:
     return tensor.numpy()
+
+
+def read(scalars: Sequence[tf.Tensor]) -> list[float]:
+    return tf.stack(list(scalars)).numpy().tolist()
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -380,7 +413,7 @@ def _backward(
     Return the logits (B, classes), the losses (B,), and the gradients of the mean loss.
     """
     with tf.GradientTape() as tape:
-        logits = net(X, training=True)  # (B, classes)
+        logits = tf.cast(net(X, training=True), net.variable_dtype)  # (B, classes)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)  # (B,)
         loss = tf.reduce_mean(losses)
     return logits, losses, tape.gradient(loss, net.trainable_variables)
@@ -398,5 +431,5 @@ def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weig
 
 
 def predict(net: keras.Model, X: tf.Tensor) -> tf.Tensor:
-    with tf.device(X.device):
+    with tf.device(X.device), computing_in(net, "float32"):
         return net(X, training=False)

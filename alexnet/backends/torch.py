@@ -6,8 +6,8 @@ Layers: https://pytorch.org/docs/stable/nn.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,23 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def _tf32_switches() -> list[tuple[Any, str, Any, Any]]:
+    """Return object, attribute, value for TF32 and value for float32 of each of PyTorch's switches."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    if hasattr(cudnn, "conv"):  # since PyTorch 2.9
+        return [(kind, "fp32_precision", "tf32", "ieee") for kind in (matmul, cudnn.conv)]
+    return [(kind, "allow_tf32", True, False) for kind in (matmul, cudnn)]
+
+
+def precisions(device: torch.device) -> tuple[str, ...]:
+    if device.type == "cpu":
+        return ("bfloat16",)
+    if device.type == "cuda" and torch.version.cuda:
+        since_ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+        return ("bfloat16", "tf32") if since_ampere else ()
+    return ()
 
 
 def peak_gpu_memory(device: torch.device) -> int | None:
@@ -122,6 +139,21 @@ def with_masks(net: nn.Sequential) -> nn.Sequential:
     )
 
 
+@contextmanager
+def computing_in(net: nn.Module, precision: str) -> Iterator[None]:
+    device = device_of(net)
+    switches = _tf32_switches() if device.type == "cuda" else []
+    before = [getattr(kind, name) for kind, name, _, _ in switches]
+    for kind, name, tf32, float32 in switches:
+        setattr(kind, name, tf32 if precision == "tf32" else float32)
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            yield
+    finally:
+        for (kind, name, _, _), value in zip(switches, before, strict=True):
+            setattr(kind, name, value)
+
+
 def to_device(net: nn.Module, device: torch.device) -> torch.device:
     net.to(device)
     return device
@@ -165,12 +197,20 @@ def set_mask(net: nn.Sequential, index: int, mask: np.ndarray) -> None:
 
 
 def to_tensor(array: Any, device: torch.device) -> torch.Tensor:
-    return torch.as_tensor(array, device=device)
+    tensor = torch.as_tensor(array)
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        # From pinned memory, a copy does not wait until the GPU has finished its earlier work.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
-def images(pixels: np.ndarray, transform: ImageTransform, device: torch.device) -> torch.Tensor:
+def take(tensor: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    return tensor[indices]
+
+
+def images(pixels: Any, transform: ImageTransform, device: torch.device) -> torch.Tensor:
     x = to_tensor(pixels, device).float()  # (B, H, W)
-    x = transform.apply(x, partial(torch.tensor, device=device))  # (B, S, S)
+    x = transform.apply(x, lambda a: to_tensor(torch.tensor(a), device))  # (B, S, S)
     return x.unsqueeze(1)  # (B, 1, S, S)
 
 
@@ -179,6 +219,10 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:  # NumPy has no bfloat16
         tensor = tensor.float()
     return tensor.numpy()
+
+
+def read(scalars: Sequence[torch.Tensor]) -> list[float]:
+    return torch.stack(list(scalars)).tolist()
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -228,7 +272,8 @@ def _backward(
     net.train()
     net.zero_grad()
     logits = net(X)  # (B, classes)
-    loss = F.cross_entropy(logits, y)
+    exact = logits.float() if logits.dtype == torch.bfloat16 else logits
+    loss = F.cross_entropy(exact, y)
     loss.backward()
     return logits, loss
 
@@ -240,5 +285,5 @@ def gradients(net: nn.Module, X: torch.Tensor, y: torch.Tensor) -> tuple[float, 
 
 @torch.no_grad()
 def predict(net: nn.Module, X: torch.Tensor) -> torch.Tensor:
-    with evaluating(net, net.modules()):
+    with evaluating(net, net.modules()), computing_in(net, "float32"):
         return net(X)  # (B, classes)

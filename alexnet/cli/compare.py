@@ -20,6 +20,7 @@ from alexnet.cli.options import (
     Momentum,
     NativeDropout,
     Nesterov,
+    Precision,
     Pythons,
     Resize,
     Schedule,
@@ -46,6 +47,7 @@ def compare(
     momentum: Momentum = None,
     nesterov: Nesterov = None,
     schedule: Schedule = None,
+    precision: Precision = None,
     resize: Resize = None,
     examples: Examples = None,
     seed: Seed = 0,
@@ -104,6 +106,7 @@ def compare(
         momentum=momentum,
         nesterov=nesterov,
         schedule=schedule,
+        precision=precision,
         resize=resize,
         train_examples=examples,
     )

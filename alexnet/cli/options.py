@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from alexnet import backends
+from alexnet.backends.precision import PRECISIONS
 from alexnet.backends.schedules import SCHEDULES
 from alexnet.spec import zoo
 
@@ -81,6 +82,9 @@ Nesterov = Annotated[
 ]
 Schedule = Annotated[
     str | None, typer.Option(help=f"Learning-rate schedule: {', '.join(SCHEDULES)}. {RECIPE}")
+]
+Precision = Annotated[
+    str | None, typer.Option(help=f"Precision of training: {', '.join(PRECISIONS)}. {RECIPE}")
 ]
 Resize = Annotated[int | None, typer.Option(help=f"Image height and width in pixels. {RECIPE}")]
 Examples = Annotated[int | None, typer.Option(help=f"Number of training images. {RECIPE}")]

@@ -15,7 +15,7 @@ from alexnet.spec import Dropout, zoo
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far several frameworks agree on one net and one seed.
+    """How far several frameworks agree on one net, one seed and one precision.
 
     Only rows that took all steps count. ``images``: number of test images. ``same``: images for which all
     rows give the same answer. ``least``: images for which both rows give the same answer, in the pair that
@@ -46,11 +46,11 @@ def share_of_steps(row: Row) -> str:
 
 
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
-    """Return the agreement for each net and seed that two or more rows have finished."""
-    groups: dict[tuple[str, int | None], list[Row]] = {}
+    """Return the agreement for each net, seed and precision that two or more rows have finished."""
+    groups: dict[tuple[str, int | None, str], list[Row]] = {}
     for row in rows:
         if row.history and row.answers and row.answers.classes and not is_short(row):
-            groups.setdefault((row.model, row.seed), []).append(row)
+            groups.setdefault((row.model, row.seed, row.precision), []).append(row)
     return [_agreement(group) for group in groups.values() if len(group) > 1]
 
 
@@ -80,11 +80,13 @@ def sentences(rows: Sequence[Row], shared_dropout: bool) -> list[str]:
     """Return the findings in words, for each net and for each backend that took fewer steps."""
     found = []
     models = list(dict.fromkeys(row.model for row in rows))
-    for model in models:
-        agreed = agreements([row for row in rows if row.model == model])
+    for model, precision in dict.fromkeys((row.model, row.precision) for row in rows):
+        agreed = agreements([r for r in rows if (r.model, r.precision) == (model, precision)])
         if agreed:
+            where = [model] if len(models) > 1 else []
+            where += [precision] if precision != "float32" else []
             text = _sentences(agreed) + _about_dropout(model, shared_dropout)
-            found.append(f"{model}: {text}" if len(models) > 1 else text)
+            found.append(f"{', '.join(where)}: {text}" if where else text)
     shortened: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if is_short(row):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
+from alexnet.backends.precision import check_precision
 from alexnet.backends.schedules import Schedule
 from alexnet.comparison.plan import Plan, check_workers, describe_data
 from alexnet.comparison.rows import Row, check_finished
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-FORMAT = 4  # version of the layout of comparison.json
+FORMAT = 5  # version of the layout of comparison.json
 SAVED = {"format", "alexnet", "begun", "data", "plan", "seed", "device", "rows"}
 # What reading a damaged file can raise.
 UNREADABLE = (
@@ -115,7 +116,7 @@ class Comparison:
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
-            if saved.get("format") in (3, FORMAT):
+            if saved.get("format") in (3, 4, FORMAT):
                 return cls._restored(_upgraded(unsealed(saved)), folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
@@ -183,20 +184,24 @@ def empty_rows(plan: Plan, seed: int) -> list[Row]:
 def check_recipe(recipe: Recipe, seed: int) -> None:
     """Raise RunError unless `train_ch6` accepts the recipe's settings and the seed."""
     check_settings(recipe.num_epochs, recipe.lr, recipe.momentum, seed, recipe.nesterov)
+    check_precision(recipe.precision)
     Schedule(recipe.schedule, recipe.lr, recipe.num_epochs, steps_per_epoch=1)
 
 
 def _upgraded(saved: dict[str, Any]) -> dict[str, Any]:
-    """Return a saved comparison of format 3 in the present format: new settings get their old values."""
+    """Return a saved comparison in the present format: settings that it lacks get their old values."""
     if saved["format"] == 3:
         plan = saved["plan"]
         if "silence" in plan:  # the name of the timeout before 0.1.0
             plan["timeout"] = plan.pop("silence")
         plan |= {"seeds": 1, "shared_dropout": False}
         for recipe in plan["recipes"].values():
-            recipe |= {"schedule": "constant", "nesterov": False, "flip": False, "crop": 0}
+            recipe["schedule"] = "constant"
         for row in saved["rows"]:
             row["seed"] = None
+    if saved["format"] < FORMAT:
+        for recipe in saved["plan"]["recipes"].values():
+            recipe |= {"precision": "float32", "nesterov": False, "flip": False, "crop": 0}
     return saved
 
 

@@ -44,6 +44,17 @@ class Row:
         """Whether the row has its history, answers and parity figures."""
         return None not in (self.history, self.answers, self.parity)
 
+    @property
+    def precision(self) -> str:
+        """The precision of its training, as `alexnet.backends.precision` names it."""
+        settings = self.history.settings if self.history is not None else {}
+        return str(settings.get("precision", "float32"))
+
+    @property
+    def precision_note(self) -> str:
+        """What to write after the backend's name: empty for float32, else such as `` (bfloat16)``."""
+        return f" ({self.precision})" if self.precision != "float32" else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain values for JSON."""
         return vars(self) | {
@@ -106,7 +117,7 @@ def labels(rows: Sequence[Row]) -> dict[str, str]:
         row.name: " ".join(
             [
                 *([row.model] if several else []),
-                row.backend,
+                row.backend + row.precision_note,
                 *([f"seed {row.seed}"] if row.seed is not None else []),
             ]
         )
@@ -119,6 +130,6 @@ def titles(rows: Sequence[Row]) -> dict[str, str]:
     several = len({row.model for row in rows}) > 1
     return {
         row.name: f"{f'{row.model} in ' if several else ''}{framework(row.backend).title}"
-        f"{f', seed {row.seed}' if row.seed is not None else ''}"
+        f"{row.precision_note}{f', seed {row.seed}' if row.seed is not None else ''}"
         for row in rows
     }

@@ -22,7 +22,8 @@ def recipe_lines(plan: Plan, seed: int) -> list[str]:
         f"{model} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
         f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}"
         f"{f' {r.schedule}' if r.schedule != 'constant' else ''}, momentum {r.momentum:g}"
-        f"{' (Nesterov)' if r.nesterov else ''}{', normalised' if r.normalize else ''}"
+        f"{' (Nesterov)' if r.nesterov else ''}{f', {r.precision}' if r.precision != 'float32' else ''}"
+        f"{', normalised' if r.normalize else ''}"
         f"{', flipped' if r.flip else ''}{f', cropped by {r.crop}' if r.crop else ''}, {seeds}"
         for model, r in plan.recipes.items()
     ]
@@ -33,7 +34,8 @@ def rows_table(rows: Sequence[Row]) -> Table:
 
     Columns: loss and accuracies of the last epoch, speed, peak memory, and ``Δ logits``: the largest
     difference of the initial logits from the reference in float64, over the largest logit. A row that took
-    only a part of the steps shows their number. With several seeds, a line shows a backend's mean and
+    only a part of the steps shows their number. Another precision than float32 stands after the backend's
+    name. With several seeds, a line shows a backend's mean and
     standard deviation.
     """
     table = Table(**LAYOUT)
@@ -50,7 +52,9 @@ def rows_table(rows: Sequence[Row]) -> Table:
         for backend in dict.fromkeys(row.backend for row in rows):
             group = [row for row in rows if (row.model, row.backend) == (model, backend)]
             if group:
-                names = [backend] if several_seeds else [backend, group[0].version, group[0].device]
+                first = next((row for row in group if row.history), group[0])
+                names = [backend + first.precision_note]
+                names += [] if several_seeds else [first.version, first.device]
                 table.add_row(*names, *cells(group))
     return table
 

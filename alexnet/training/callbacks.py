@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, Protocol
 
+import numpy as np
+
 from alexnet.training.history import History
 
 
@@ -16,10 +18,10 @@ class Callback(Protocol):
         """Handle the start of a run. ``steps``: the steps of all epochs together, None if unknown."""
 
     def step(self, history: History) -> None:
-        """Handle the end of a training step."""
+        """Handle new steps in the history, after the first step and then at most every 0.25 s."""
 
-    def test(self, history: History, logits: Any) -> None:
-        """Handle the end of a test batch. ``logits``: (B, classes), a tensor of the framework."""
+    def test(self, history: History, logits: np.ndarray) -> None:
+        """Handle the end of a test batch. ``logits``: (B, classes)."""
 
     def epoch(self, history: History) -> None:
         """Handle the end of an epoch, after its evaluation."""
@@ -46,9 +48,9 @@ class ProgressBar:
 
     def step(self, history: History) -> None:
         self.bar.set_postfix_str(f"loss {history.steps[-1]['loss']:.3f}", refresh=False)
-        self.bar.update()
+        self.bar.update(len(history.steps) - self.bar.n)
 
-    def test(self, history: History, logits: Any) -> None:
+    def test(self, history: History, logits: np.ndarray) -> None:
         pass
 
     def epoch(self, history: History) -> None:
@@ -76,7 +78,7 @@ class LivePlot:
         if time.monotonic() - self.drawn > self.INTERVAL:
             self._draw(history)
 
-    def test(self, history: History, logits: Any) -> None:
+    def test(self, history: History, logits: np.ndarray) -> None:
         pass
 
     def epoch(self, history: History) -> None:

@@ -118,7 +118,7 @@ class History:
         return plot_curves([[self.curve()]])
 
     def curve(self, label: str | None = None) -> Curve:
-        """Return the run's numbers for a plot. ``label``: default is the backend's name.
+        """Return the run's numbers for a plot. ``label``: default is the backend, and its precision.
 
         A run that stops early has no test accuracy in it, because it cannot be compared with other runs.
         """
@@ -126,12 +126,13 @@ class History:
         def column(name: str) -> np.ndarray:
             return np.array([step[name] for step in self.steps])
 
+        precision = self.settings.get("precision", "float32")
         tested = [] if self.stops_early else [epoch.test_accuracy for epoch in self.epochs]
         total = sum(step["examples"] for step in self.steps)
         return Curve(
             net=self.model,
             backend=self.backend,
-            label=label or self.backend,
+            label=label or f"{self.backend}{f' ({precision})' if precision != 'float32' else ''}",
             examples=column("examples"),
             loss=column("loss"),
             accuracy=column("accuracy"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from typing import Any, Protocol
+
+import numpy as np
 
 from alexnet import backends
-from alexnet.backends import BoundNet, Stepper
+from alexnet.backends import BoundNet
 from alexnet.errors import DataError
 from alexnet.training.callbacks import Callback
 from alexnet.training.history import Epoch, History
@@ -17,8 +19,25 @@ Batches = Iterable[tuple[Any, Any]]
 NO_BATCHES = "the {} set gives no batches (a generator can be iterated only once)"
 
 
+class Stepper(Protocol):
+    """Takes the training steps of a run."""
+
+    def step(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Take one step; return what `alexnet.backends.Trainer.step` returns."""
+
+    def read(self, scalars: Sequence[Any]) -> Sequence[float]:
+        """Return the values of scalars from `step`. This waits until the device has computed them."""
+
+
 class Run:
-    """The training loop of one run, which also measures the time of each step."""
+    """The training loop of one run, which also measures the time of the steps.
+
+    A read of a loss waits until the device has computed it, and meanwhile a GPU gets no new work. So losses
+    and hits stay on the device. The loop reads them after the first step, then at most every
+    ``READ_EVERY`` seconds, and at the end of the epoch. Steps that are read together share their time.
+    """
+
+    READ_EVERY = 0.25  # seconds
 
     def __init__(self, net: BoundNet, trainer: Stepper, history: History) -> None:
         self.net, self.trainer, self.history = net, trainer, history
@@ -61,28 +80,44 @@ class Run:
         """
         history = self.history
         first = len(history.steps)
+        unread: list[tuple[int, Any, Any]] = []  # examples, summed loss and hits of each step
         started = time.perf_counter()
         for X, y in batches:
-            loss_sum, correct = self.trainer.step(X, y)
-            self.net.backend.synchronize(self.net.device)
+            unread.append((len(y), *self.trainer.step(X, y)))
             seconds = time.perf_counter() - started
-            history.record_step(len(y), float(loss_sum), int(correct), seconds)
-            if not self.seconds:  # first step since start or resume: warm-up
-                history.warmup_seconds = seconds
-                history.timed_examples, history.timed_seconds = 0, 0.0
-            else:
-                history.timed_examples += len(y)
-                history.timed_seconds += seconds
-            self.seconds += seconds
-            if callback is not None:
-                callback.step(history)
-            started = time.perf_counter()
+            if not self.seconds or seconds >= self.READ_EVERY:  # always after the warm-up
+                self._read(unread, started, callback)
+                started = time.perf_counter()
+        if unread:
+            self._read(unread, started, callback)
         steps = history.steps[first:]
         if not steps:
             raise DataError(NO_BATCHES.format("training"))
         examples = sum(s["examples"] for s in steps)
         loss, accuracy = (sum(s[k] * s["examples"] for s in steps) for k in ("loss", "accuracy"))
         return loss / examples, accuracy / examples
+
+    def _read(
+        self, unread: list[tuple[int, Any, Any]], started: float, callback: Callback | None
+    ) -> None:
+        """Wait for the device, and move the unread steps to the history."""
+        history = self.history
+        examples, losses, hits = zip(*unread, strict=True)
+        unread.clear()
+        self.net.backend.synchronize(self.net.device)
+        values = zip(examples, self.trainer.read(losses), self.trainer.read(hits), strict=True)
+        seconds = time.perf_counter() - started
+        for n, loss_sum, correct in values:
+            history.record_step(n, loss_sum, int(correct), seconds * n / sum(examples))
+        if not self.seconds:  # first step since start or resume: warm-up
+            history.warmup_seconds = seconds
+            history.timed_examples, history.timed_seconds = 0, 0.0
+        else:
+            history.timed_examples += sum(examples)
+            history.timed_seconds += seconds
+        self.seconds += seconds
+        if callback is not None:
+            callback.step(history)
 
 
 def num_batches(batches: Batches) -> int | None:
@@ -93,13 +128,33 @@ def num_batches(batches: Batches) -> int | None:
         return None
 
 
-def fraction_right(predict: Callable[[Any], Any], batches: Batches) -> float:
-    """Return the fraction of correct predictions, in [0, 1]. Raises DataError if there are no batches."""
+def fraction_right(
+    predict: Callable[[Any], Any],
+    batches: Batches,
+    seen: Callable[[np.ndarray], None] | None = None,
+) -> float:
+    """Return the fraction of correct predictions, in [0, 1]. Raises DataError if there are no batches.
+
+    ``seen`` gets the logits (B, classes) of each batch. A batch is read after the next one was given to
+    the device, so a GPU has work during the read.
+    """
     correct = total = 0
-    for X, y in batches:
-        logits, labels = (backends.to_numpy(t) for t in (predict(X), y))  # (B, classes), (B,)
+
+    def read(logits: Any, labels: Any) -> None:
+        nonlocal correct, total
+        logits, labels = (backends.to_numpy(t) for t in (logits, labels))  # (B, classes), (B,)
         correct += int((logits.argmax(axis=1) == labels.reshape(-1)).sum())
         total += len(labels)
-    if not total:
+        if seen is not None:
+            seen(logits)
+
+    unread = None
+    for X, y in batches:
+        predicted = predict(X), y
+        if unread is not None:
+            read(*unread)
+        unread = predicted
+    if unread is None:
         raise DataError(NO_BATCHES.format("test"))
+    read(*unread)
     return correct / total

@@ -19,6 +19,7 @@ class Recipe:
     momentum: float = 0.0
     nesterov: bool = False
     schedule: str = "constant"  # of the learning rate: see `alexnet.backends.schedules`
+    precision: str = "float32"  # see `alexnet.backends.precision`
     normalize: bool = False
     flip: bool = False  # these two augment the training images: see `alexnet.load_fashion_mnist`
     crop: int = 0  # pixels

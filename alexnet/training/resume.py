@@ -15,13 +15,15 @@ from alexnet.training.checkpoint_file import Checkpoint
 from alexnet.training.history import History
 
 MAY_DIFFER = ("num_epochs", "reinit")  # settings that may change when a run resumes
-DEFAULTS = {  # settings that old files do not have
+DEFAULTS = {
     "schedule": "constant",
     "shared_dropout": False,
+    "precision": "float32",
     "nesterov": False,
     "flip": False,
     "crop": 0,
 }
+"""Settings that old files do not have."""
 
 
 class RunFile:

@@ -77,8 +77,8 @@ class EventCallback:
         self.classes: list[int] = []  # the net's answer to each test image
         self.probabilities: list[float] = []  # of that class, in [0, 1]
 
-    def test(self, history: History, logits: Any) -> None:
-        values = backends.to_numpy(logits).astype(np.float64)  # (B, classes)
+    def test(self, history: History, logits: np.ndarray) -> None:
+        values = logits.astype(np.float64)  # (B, classes)
         softmax = np.exp(values - values.max(axis=1, keepdims=True))
         softmax /= softmax.sum(axis=1, keepdims=True)
         self.classes += values.argmax(axis=1).tolist()
@@ -101,13 +101,12 @@ def run(job: Job, send: Any) -> None:
         return
     backend = backends.load(job.backend)
     device = backends.resolve_device(backend, job.device)
-    on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
     send(
         "ready",
         pid=os.getpid(),
         version=backend.version(),
         device=str(device),
-        on_gpu=on_gpu,
+        on_gpu=backends.is_gpu(backend, device),
         machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
         threads=os.environ.get("OMP_NUM_THREADS", ""),
     )
@@ -134,6 +133,7 @@ def run(job: Job, send: Any) -> None:
         momentum=job.recipe.momentum,
         nesterov=job.recipe.nesterov,
         schedule=job.recipe.schedule,
+        precision=job.recipe.precision,
         shared_dropout=job.shared_dropout,
         seed=job.seed,
         callback=callback,
@@ -144,7 +144,7 @@ def run(job: Job, send: Any) -> None:
     send("result", history=history.to_dict(), peak_memory=peak)
     if not callback.classes:  # the run had finished before it was resumed
         for X, _ in test_iter.on(job.backend, device):
-            callback.test(history, backend.predict(history.net, X))
+            callback.test(history, backend.to_numpy(backend.predict(history.net, X)))
     send("answers", classes=callback.classes, probabilities=to_json(callback.probabilities))
     (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
     send("parity", figures=to_json(asdict(found)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -75,6 +76,10 @@ def cpu() -> str:
 
 def default_device() -> str:
     return cpu()
+
+
+def precisions(device: str) -> tuple[str, ...]:
+    return ()
 
 
 def synchronize(device: str) -> None:
@@ -184,6 +189,10 @@ def with_masks(net: Stack) -> Stack:
     return masked
 
 
+def computing_in(net: Stack, precision: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def to_device(net: Stack, device: str) -> str:
     return device
 
@@ -230,12 +239,20 @@ def to_tensor(array: Array, device: str) -> Array:
     return np.asarray(array)
 
 
+def take(tensor: Array, indices: Array) -> Array:
+    return tensor[indices]
+
+
 def images(pixels: Array, transform: ImageTransform, device: str) -> Array:
     return transform.apply(pixels.astype(np.float32), np.asarray)[..., None]  # (B, S, S, 1)
 
 
 def to_numpy(tensor: Array) -> Array:
     return tensor
+
+
+def read(scalars: Sequence[float]) -> list[float]:
+    return [float(scalar) for scalar in scalars]
 
 
 # --- training -------------------------------------------------------------------------------------

@@ -175,6 +175,7 @@ def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, 
             (f"{prefix}learning rate", f"{recipe.lr:g}"),
             (f"{prefix}learning-rate schedule", recipe.schedule),
             (f"{prefix}momentum", f"{recipe.momentum:g}{' (Nesterov)' if recipe.nesterov else ''}"),
+            (f"{prefix}precision", recipe.precision),
             (f"{prefix}pixel values", "normalised" if recipe.normalize else "in [0, 1]"),
             (f"{prefix}augmentation", _augmentation(recipe)),
         ]

@@ -24,7 +24,7 @@ class Entry:
 
     @property
     def title(self) -> str:
-        return framework(self.row.backend).title
+        return framework(self.row.backend).title + self.row.precision_note
 
     @property
     def label(self) -> str:
