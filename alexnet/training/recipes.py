@@ -35,12 +35,13 @@ FULL = {
 
 QUICK = {
     "alexnet": Recipe(
-        1_600,
+        1_536,
         512,
         1,
         16,
         0.01,
         momentum=0.9,
+        nesterov=True,
         schedule="one-cycle",
         normalize=True,
         resize=224,
