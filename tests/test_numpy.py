@@ -8,6 +8,7 @@ from helpers import native, render
 from nets import EVERY_LAYER, example
 
 from alexnet import backends
+from alexnet.backends import reference
 from alexnet.spec import Dense, Dropout, Net
 from alexnet.spec.weights import initial_weights
 
@@ -28,7 +29,14 @@ def test_gradients_are_the_finite_differences(table):
     x = images.astype(np.float64)
     dy = rng.standard_normal(net(x).shape)
     net(x, training=True)
-    dx = net.backward(dy)
+    net.backward(dy)
+    from_the_net = [{k: g.copy() for k, g in module.grads.items()} for module in net]
+    dx = dy
+    for module in reversed(net.layers):
+        dx = module.backward(dx)
+    for module, grads in zip(net, from_the_net, strict=True):
+        for name, gradient in module.grads.items():
+            assert np.array_equal(grads[name], gradient), f"{module} {name}"
 
     def check(array, gradient, label):
         for place in rng.choice(array.size, min(12, array.size), replace=False):
@@ -45,6 +53,24 @@ def test_gradients_are_the_finite_differences(table):
     for module in net:
         for name, gradient in module.grads.items():
             check(module.params[name], gradient, f"{module} {name}")
+
+
+@pytest.mark.parametrize("table", EVERY_LAYER, ids=lambda net: net.name)
+def test_blocks_of_other_sizes_change_only_rounding(monkeypatch, table):
+    weights, images, labels = example(table)
+
+    def computed(size):
+        monkeypatch.setattr(reference, "BLOCK", size)
+        net = render("numpy", table, dtype="float64")
+        numpy_backend.set_weights(net, weights)
+        trainer = numpy_backend.Trainer(net, 0.1, 0.9)
+        trainer.step(images, labels)
+        return trainer.get_velocity() | {"": net(images)}
+
+    whole = computed(2**30)
+    for size in 1, 2000:
+        for key, array in computed(size).items():
+            np.testing.assert_allclose(array, whole[key], rtol=1e-12, atol=1e-12, err_msg=key)
 
 
 def test_it_computes_in_the_precision_asked_for():

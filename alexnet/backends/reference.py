@@ -2,11 +2,9 @@
 
 The backend ``numpy`` renders tables into these layers. Each layer's forward pass stores what its backward
 pass needs. In comments, B is the batch size, C the channels, H and W the image size, H' and W' the output
-size, and O the output channels. dy is the gradient of the loss with respect to y. Sections of the book:
-
-- LeNet: https://d2l.ai/chapter_convolutional-neural-networks/lenet.html
-- AlexNet: https://d2l.ai/chapter_convolutional-modern/alexnet.html
-- batch normalisation: https://d2l.ai/chapter_convolutional-modern/batch-norm.html
+size, and O the output channels. dy is the gradient of the loss with respect to y. The nets of the book:
+https://d2l.ai/chapter_convolutional-neural-networks/lenet.html and
+https://d2l.ai/chapter_convolutional-modern/alexnet.html.
 """
 
 from __future__ import annotations
@@ -22,6 +20,8 @@ from alexnet.spec import Shape
 from alexnet.spec.weights import Weights
 
 Array = np.ndarray
+
+BLOCK = 2**20  # most numbers in a block: so few fit in the processor's cache
 
 
 class Module(ABC):
@@ -52,74 +52,87 @@ class Module(ABC):
     def backward(self, dy: Array) -> Array:
         """Return dx (shape of x) from dy (shape of y). Fill ``grads``."""
 
+    def fill_grads(self, dy: Array) -> None:
+        """Fill ``grads`` only. The first layer of a net does this, because nothing needs its dx."""
+        self.backward(dy)
+
 
 def _pad(x: Array, padding: int, value: float = 0.0) -> Array:
-    if not padding:
-        return x
     sides = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    return np.pad(x, sides, constant_values=value)  # (B, C, H+2p, W+2p)
+    return np.pad(x, sides, constant_values=value) if padding else x  # (B, C, H+2p, W+2p)
 
 
 def _crop(x: Array, padding: int) -> Array:
     return x[..., padding : x.shape[-2] - padding, padding : x.shape[-1] - padding]
 
 
-def _window_slices(x: Array, k: int, stride: int, height: int, width: int) -> Iterator[Array]:
+def _window_slices(x: Array, k: int, stride: int) -> Iterator[Array]:
     """Yield k*k views (..., H', W'): for each offset (i, j), the value at it in every window."""
-    for i in range(k):
-        for j in range(k):
-            rows = slice(i, i + stride * (height - 1) + 1, stride)
-            yield x[..., rows, j : j + stride * (width - 1) + 1 : stride]
+    for i, j in np.ndindex(k, k):
+        rows = slice(i, x.shape[-2] - k + i + 1, stride)
+        yield x[..., rows, j : x.shape[-1] - k + j + 1 : stride]
+
+
+def blocks(images: int, size: int) -> list[slice]:
+    """Cut a mini-batch of images (or rows of a matrix) into blocks. Each image takes ``size`` numbers."""
+    b = max(1, BLOCK // size)  # images in a block
+    return [slice(first, first + b) for first in range(0, images, b)]
 
 
 class Conv(Module):
-    """2-D cross-correlation in G groups, as one matrix product for each image and group (im2col).
+    """2-D cross-correlation in G groups: a matrix product for each group and block of images (im2col).
 
     https://d2l.ai/chapter_convolutional-neural-networks/channels.html. The groups come from the two-GPU
-    AlexNet: Krizhevsky, Sutskever & Hinton (2012), section 3.2.
+    AlexNet: Krizhevsky, Sutskever & Hinton (2012), section 3.2. In comments, a block has b images.
     """
 
     layer: spec.Conv
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
+        weight = self._grouped(self.params["weight"])  # (G, O/G, K) with K = C/G*k*k
+        bias = self._grouped(self.params["bias"])  # (G, O/G, 1)
+        channels, height, width = self.layer.output_shape(x.shape[1:])  # O, H', W'
+        y = np.empty((len(x), channels, height, width), weight.dtype)  # (B, O, H', W')
+        self.blocks = blocks(len(x), x.shape[1] * self.layer.kernel_size**2 * height * width)
         self.x = _pad(x, self.layer.padding)  # (B, C, H, W) with padding
-        weight = self._grouped(self.params["weight"])  # (G, O/G, K), K = C/G*k*k
-        images = [weight @ self._columns(image) for image in self.x]  # B times (G, O/G, H'*W')
-        height, width = self._output_size()
-        y = np.stack(images).reshape(len(x), -1, height, width)  # (B, O, H', W')
-        return y + self.params["bias"][:, None, None]  # (B, O, H', W')
+        for block in self.blocks:
+            y_block = weight @ self._columns(self.x[block]) + bias  # (G, O/G, b*H'*W')
+            y[block] = y_block.reshape(channels, -1, height, width).swapaxes(0, 1)  # (b, O, H', W')
+        return y
 
     def backward(self, dy: Array) -> Array:
+        self.fill_grads(dy)
         weight = self._grouped(self.params["weight"])  # (G, O/G, K)
-        k, stride, groups = self.layer.kernel_size, self.layer.stride, self.layer.groups
-        height, width = self._output_size()
-        dw, dx = np.zeros_like(weight), np.zeros_like(self.x)  # (G, O/G, K), (B, C, H, W)
-        for image, dy_image, dx_image in zip(self.x, dy, dx, strict=True):
-            dout = dy_image.reshape(groups, -1, height * width)  # (G, O/G, H'*W')
-            dw += dout @ self._columns(image).swapaxes(1, 2)  # (G, O/G, K)
-            dcolumns = weight.swapaxes(1, 2) @ dout  # (G, K, H'*W')
-            dcolumns = dcolumns.reshape(-1, k * k, height, width)  # (C, k*k, H', W')
-            for n, window_slice in enumerate(_window_slices(dx_image, k, stride, height, width)):
-                window_slice += dcolumns[:, n]  # (C, H', W'); adds to dx_image in place
-        self.grads["weight"] = dw.reshape(self.params["weight"].shape)  # (O, C/G, k, k)
-        self.grads["bias"] = dy.sum(axis=(0, 2, 3))  # (O,)
+        k, stride = self.layer.kernel_size, self.layer.stride
+        dx = np.zeros_like(self.x)  # (B, C, H, W) with padding
+        for block in self.blocks:
+            dout = self._grouped(dy[block].swapaxes(0, 1))  # (G, O/G, b*H'*W')
+            dcolumns = weight.swapaxes(1, 2) @ dout  # (G, K, b*H'*W')
+            dcolumns = dcolumns.reshape(dx.shape[1], k * k, -1, *dy.shape[2:])  # C, k*k, b, H', W'
+            dx_block = dx[block].swapaxes(0, 1)  # (C, b, H, W)
+            for n, window_slice in enumerate(_window_slices(dx_block, k, stride)):
+                window_slice += dcolumns[:, n]  # (C, b, H', W'); adds to dx in place
         return _crop(dx, self.layer.padding)  # (B, C, H, W) without padding
 
-    def _grouped(self, weight: Array) -> Array:
-        groups = self.layer.groups
-        return weight.reshape(groups, len(weight) // groups, -1)  # (G, O/G, K)
+    def fill_grads(self, dy: Array) -> None:
+        dw = np.zeros_like(self._grouped(self.params["weight"]))  # (G, O/G, K)
+        for block in self.blocks:
+            dout = self._grouped(dy[block].swapaxes(0, 1))  # (G, O/G, b*H'*W')
+            dw += dout @ self._columns(self.x[block]).swapaxes(1, 2)  # (G, O/G, K)
+        self.grads["weight"] = dw.reshape(self.params["weight"].shape)  # (O, C/G, k, k)
+        self.grads["bias"] = dy.sum(axis=(0, 2, 3))  # (O,)
 
-    def _output_size(self) -> tuple[int, int]:
-        k, stride = self.layer.kernel_size, self.layer.stride
-        return (self.x.shape[2] - k) // stride + 1, (self.x.shape[3] - k) // stride + 1
+    def _grouped(self, array: Array) -> Array:
+        """Cut (O, ...) into groups of output channels: (G, O/G, the other axes as one)."""
+        return array.reshape(self.layer.groups, len(array) // self.layer.groups, -1)
 
-    def _columns(self, image: Array) -> Array:
-        """Return the windows of one image as columns (im2col): (C, H, W) to (G, K, H'*W')."""
-        k, stride = self.layer.kernel_size, self.layer.stride
-        windows = sliding_window_view(image, (1, k, k))  # (C, all rows, all columns, 1, k, k)
-        windows = windows[:, ::stride, ::stride, 0]  # (C, H', W', k, k)
-        columns = windows.transpose(0, 3, 4, 1, 2)  # (C, k, k, H', W')
-        return columns.reshape(self.layer.groups, -1, columns.shape[3] * columns.shape[4])
+    def _columns(self, images: Array) -> Array:
+        """Return the windows of a block as columns (im2col): (b, C, H, W) to (G, K, b*H'*W')."""
+        k, stride, groups = self.layer.kernel_size, self.layer.stride, self.layer.groups
+        windows = sliding_window_view(images, (1, 1, k, k))  # all windows, as for stride 1
+        windows = windows[:, :, ::stride, ::stride, 0, 0]  # (b, C, H', W', k, k)
+        columns = windows.transpose(1, 4, 5, 0, 2, 3)  # (C, k, k, b, H', W')
+        return columns.reshape(groups, len(columns) // groups * k * k, -1)
 
 
 class MaxPool(Module):
@@ -130,57 +143,51 @@ class MaxPool(Module):
 
     layer: spec.MaxPool
 
-    def window_slices(self, x: Array) -> Iterator[Array]:
-        """Return k*k arrays (B, C, H', W'): for each offset, the value at it in every window.
-
-        Padding is minus infinity, so padding is never the maximum.
-        """
-        x = _pad(x, self.layer.padding, -np.inf)
+    def window_slices(self, x: Array) -> list[Array]:
+        """Return k*k arrays (B, C, H', W'): for each offset, the value at it in every window."""
+        x = _pad(x, self.layer.padding, -np.inf)  # padding is never the maximum
         self.shape = x.shape
-        k, stride = self.layer.kernel_size, self.layer.step
-        height, width = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
-        return _window_slices(x, k, stride, height, width)
+        return list(_window_slices(x, self.layer.kernel_size, self.layer.step))
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         window_slices = self.window_slices(x)
-        y = next(window_slices).copy()  # (B, C, H', W')
-        self.winner = np.zeros(y.shape, np.int16)  # index of the slice with the maximum
-        for n, window_slice in enumerate(window_slices, 1):
-            larger = window_slice > y  # strictly: among equal values the first one stays
-            np.copyto(y, window_slice, where=larger)
-            np.copyto(self.winner, n, where=larger)
+        y = window_slices[0].copy()  # (B, C, H', W')
+        self.winner = np.zeros(y.shape, np.int32)  # index of the slice with the maximum
+        for block in blocks(len(x), x[0].size):
+            largest, winner = y[block], self.winner[block]  # (b, C, H', W')
+            for n, window_slice in enumerate(window_slices):
+                larger = window_slice[block] > largest  # the first of equal values stays the winner
+                np.maximum(winner, larger * np.int32(n), out=winner)  # n exceeds earlier winners
+                np.maximum(largest, window_slice[block], out=largest)
         return y
 
     def backward(self, dy: Array) -> Array:
         dx = np.zeros(self.shape, dy.dtype)  # (B, C, H, W) with padding
-        window_slices = _window_slices(dx, self.layer.kernel_size, self.layer.step, *dy.shape[2:])
-        for n, window_slice in enumerate(window_slices):
-            window_slice += np.where(self.winner == n, dy, 0)  # (B, C, H', W'); adds to dx in place
+        k, stride = self.layer.kernel_size, self.layer.step
+        places = np.arange(dx[0].size).reshape(dx[0].shape)  # (C, H, W): 0, 1, 2, ...
+        corners = next(_window_slices(places, k, stride))  # (C, H', W'): first place of each window
+        steps = places[0, :k, :k].reshape(-1)  # (k*k,): from the first place to the others
+        for dx_image, winner, dy_image in zip(dx, self.winner, dy, strict=True):
+            winner_places = corners + steps[winner]  # (C, H', W')
+            np.add.at(dx_image.reshape(-1), winner_places.reshape(-1), dy_image.reshape(-1))
         return _crop(dx, self.layer.padding)  # (B, C, H, W) without padding
 
 
 class AvgPool(Module):
-    """The mean of each window; padding counts as zeros.
-
-    https://d2l.ai/chapter_convolutional-neural-networks/pooling.html
-    """
+    """The mean of each window; padding counts as zeros. The section of the book is that of `MaxPool`."""
 
     layer: spec.AvgPool
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         x = _pad(x, self.layer.padding)
         self.shape = x.shape
-        k, stride = self.layer.kernel_size, self.layer.step
-        height, width = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
-        total = np.zeros((*x.shape[:2], height, width), x.dtype)  # (B, C, H', W')
-        for window_slice in _window_slices(x, k, stride, height, width):
-            total += window_slice
-        return total / (k * k)
+        k = self.layer.kernel_size
+        return np.divide(sum(_window_slices(x, k, self.layer.step)), k * k)  # (B, C, H', W')
 
     def backward(self, dy: Array) -> Array:
         k = self.layer.kernel_size
         dx = np.zeros(self.shape, dy.dtype)  # (B, C, H, W) with padding
-        for window_slice in _window_slices(dx, k, self.layer.step, *dy.shape[2:]):
+        for window_slice in _window_slices(dx, k, self.layer.step):
             window_slice += dy / (k * k)  # (B, C, H', W'); adds to dx in place
         return _crop(dx, self.layer.padding)  # (B, C, H, W) without padding
 
@@ -204,7 +211,8 @@ class Dense(Module):
         return x @ self.params["weight"].T + self.params["bias"]  # (B, out)
 
     def backward(self, dy: Array) -> Array:
-        self.grads["weight"] = dy.T @ self.x  # (out, in)
+        out = self.grads.get("weight")  # the memory of the last step, if there was one
+        self.grads["weight"] = np.matmul(dy.T, self.x, out=out)  # (out, in)
         self.grads["bias"] = dy.sum(axis=0)  # (out,)
         return dy @ self.params["weight"]  # (B, in)
 
@@ -277,32 +285,23 @@ class Dropout(Module):
         rate = self.layer.rate
         if training and rate:
             kept = rng.random(x.shape, np.float32) >= rate
-            self.mask = (kept / (1 - rate)).astype(
-                x.dtype
-            )  # shape of x; each entry is 0 or 1/(1 - rate)
+            self.scaled = (kept / (1 - rate)).astype(x.dtype)  # shape of x: 0 or 1/(1 - rate)
         else:
-            self.mask = np.ones((), x.dtype)  # (): broadcasts to the shape of x
-        return x * self.mask
+            self.scaled = np.ones((), x.dtype)  # (): broadcasts to the shape of x
+        return x * self.scaled
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.mask
+        return dy * self.scaled
 
 
-class MaskedDropout(Module):
-    """Dropout for training only: multiplies by a mask set before the step, also in evaluation.
+class MaskedDropout(Dropout):
+    """Dropout for training only. `alexnet.backends.dropout_masks` sets its mask before each step."""
 
-    See `alexnet.backends.dropout_masks`.
-    """
-
-    layer: spec.Dropout
     mask: Array  # uint8, shape of x: 0 or 1
 
     def forward(self, x: Array, training: bool, rng: np.random.Generator) -> Array:
         self.scaled = self.mask.astype(x.dtype) / x.dtype.type(1 - self.layer.rate)
         return x * self.scaled
-
-    def backward(self, dy: Array) -> Array:
-        return dy * self.scaled
 
 
 class LocalResponseNorm(Module):
@@ -337,9 +336,8 @@ class LocalResponseNorm(Module):
 class BatchNorm(Module):
     """Normalisation of each channel or feature over the mini-batch: Ioffe & Szegedy (2015).
 
-    https://d2l.ai/chapter_convolutional-modern/batch-norm.html. The running variance is the biased one,
-    as in the book. `backward` assumes that `forward` ran in training mode. For vectors (B, features),
-    C is the number of features.
+    https://d2l.ai/chapter_convolutional-modern/batch-norm.html. The running variance is biased, as there.
+    `backward` needs a `forward` in training mode. For vectors (B, features), C is the number of features.
     """
 
     layer: spec.BatchNorm
@@ -387,11 +385,12 @@ class Sequential:
             x = layer.forward(x, training, self.rng)
         return x
 
-    def backward(self, dy: Array) -> Array:
-        """Return dx from dy, the gradient of the logits. Fill the ``grads`` of every layer."""
-        for layer in reversed(self.layers):
+    def backward(self, dy: Array) -> None:
+        """Fill the ``grads`` of every layer from dy, the gradient of the logits."""
+        first, *others = self.layers
+        for layer in reversed(others):
             dy = layer.backward(dy)
-        return dy
+        first.fill_grads(dy)
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)
