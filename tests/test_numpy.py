@@ -73,6 +73,17 @@ def test_blocks_of_other_sizes_change_only_rounding(monkeypatch, table):
             np.testing.assert_allclose(array, whole[key], rtol=1e-12, atol=1e-12, err_msg=key)
 
 
+def test_later_steps_leave_gradients_alone():
+    net = render("numpy", Net("one", (3,), (Dense(2),)))
+    trainer = numpy_backend.Trainer(net, 0.1, 0.0)
+    x, y = np.ones((1, 3), np.float32), np.array([1])
+    _, found = numpy_backend.gradients(net, x, y)
+    before = found["0.weight"].copy()
+    trainer.step(2 * x, y)
+    numpy_backend.gradients(net, 3 * x, y)
+    assert np.array_equal(found["0.weight"], before)
+
+
 def test_it_computes_in_the_precision_asked_for():
     for dtype in (np.float32, np.float64):
         net = render("numpy", EVERY_LAYER[0], dtype=dtype)

@@ -160,8 +160,10 @@ class Trainer:
 
     def __init__(self, net: Sequential, lr: float, momentum: float, nesterov: bool = False) -> None:
         self.net, self.lr, self.momentum, self.nesterov = net, lr, momentum, nesterov
-        self.velocity = [
+        self.velocity: list[Weights] = [
             {k: np.zeros_like(p) for k, p in m.params.items() if k not in spec.STATISTICS}
+            if momentum
+            else {}
             for m in net
         ]
 
@@ -169,18 +171,20 @@ class Trainer:
         logits, losses = _backward(self.net, X, y)
         for module, velocity in zip(self.net, self.velocity, strict=True):
             for name, grad in module.grads.items():
-                velocity[name] *= self.momentum
-                velocity[name] += grad
-                ahead = grad + self.momentum * velocity[name] if self.nesterov else velocity[name]
-                module.params[name] -= self.lr * ahead
+                for rows in reference.blocks(len(grad), grad[0].size):
+                    change = grad[rows]
+                    if self.momentum:
+                        v = velocity[name][rows]
+                        v *= self.momentum  # in place: updates the velocity
+                        v += grad[rows]
+                        change = grad[rows] + self.momentum * v if self.nesterov else v
+                    module.params[name][rows] -= self.lr * change
         return losses.sum(), (logits.argmax(axis=1) == y).sum()
 
     def set_lr(self, lr: float) -> None:
         self.lr = lr
 
     def get_velocity(self) -> Weights:
-        if not self.momentum:
-            return {}
         return {f"{i}.{k}": v.copy() for i, m in enumerate(self.velocity) for k, v in m.items()}
 
     def set_velocity(self, velocity: Weights) -> None:
@@ -207,9 +211,10 @@ def _backward(net: Sequential, X: Array, y: Array) -> tuple[Array, Array]:
 
 def gradients(net: Sequential, X: Array, y: Array) -> tuple[float, Weights]:
     _, losses = _backward(net, X, y)
-    return float(losses.mean()), {
-        f"{i}.{k}": g.copy() for i, m in enumerate(net) for k, g in m.grads.items()
-    }
+    found = {f"{i}.{k}": g for i, m in enumerate(net) for k, g in m.grads.items()}
+    for module in net:
+        module.grads = {}  # the arrays belong to the caller; the next step makes new ones
+    return float(losses.mean()), found
 
 
 def predict(net: Sequential, X: Array) -> Array:
