@@ -223,7 +223,8 @@ def _start(table: ResolvedNet, backend: Backend, run: Settings) -> tuple[BoundNe
     """Build a net with the start weights. Return it with the object that trains it."""
     net = render(table, backend, backend.cpu(), run.dtype)
     weights = _start_weights(table, run.seed)
-    backend.set_weights(net.native, {k: w.astype(run.dtype) for k, w in weights.items()})
+    weights = {k: w.astype(run.dtype, copy=False) for k, w in weights.items()}
+    backend.set_weights(net.native, weights)
     schedule = Schedule(run.schedule, run.lr, 1, run.steps)
     mask_seed = run.seed if run.dropout else None
     return net, Steps(net, schedule, run.momentum, mask_seed, nesterov=run.nesterov)
@@ -289,10 +290,15 @@ def _largest_difference(found: Weights, reference: Weights) -> tuple[float, str]
     """
     if found.keys() != reference.keys():
         raise RunError(f"tensors must be {sorted(reference)}, got {sorted(found)}")
-    largest = max(np.abs(r).max() for r in reference.values()) or 1.0
+    sizes = {key: _largest_entry(r) for key, r in reference.items()}
+    floor = (max(sizes.values()) or 1.0) / 1000
     relative = {
-        key: float(np.abs(found[key] - r).max() / max(np.abs(r).max(), largest / 1000))
-        for key, r in reference.items()
+        key: _largest_entry(found[key] - r) / max(sizes[key], floor) for key, r in reference.items()
     }
     worst = max(relative, key=lambda key: np.nan_to_num(relative[key], nan=np.inf))
     return relative[worst], worst
+
+
+def _largest_entry(array: np.ndarray) -> float:
+    """Return the largest absolute value of an array, without a copy of the array."""
+    return float(max(array.max(), -array.min()))
