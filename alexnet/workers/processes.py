@@ -23,7 +23,6 @@ from alexnet import backends
 from alexnet.backends import TRY_GPU
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.workers.events import parse_event
-from alexnet.workers.job import Job
 
 LOG_LINES, LOG_LINE_LENGTH = 3, 200  # shown from the log of a failed worker; length in characters
 LOG_TAIL = 10_000  # bytes at the end of the log that are read for these lines
@@ -49,15 +48,18 @@ spec.loader.exec_module(package)
 from alexnet.workers.worker import main
 sys.exit(main())
 """
+PROGRAM = "alexnet.workers.worker"  # the module in LAUNCH whose ``main`` does the job
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job, the Python interpreter that runs it, and the file for its log."""
+    """A job, the Python interpreter that runs it, the file for its log, and the program that does it."""
 
-    job: Job
+    job: Any  # a `Job`, or the job of another program; it has ``to_json`` and the field ``device``
     python: str
     log: Path | None = None
+    program: str = PROGRAM  # a module with a function ``main``
+    threads: int | None = None  # default: a share of the cores, or what the user has set
 
 
 def run(
@@ -150,16 +152,22 @@ class _Worker:
         job = task.job
         if shared and job.device is None:
             job = replace(job, device=TRY_GPU.format(gpu))
+        of_task = dict.fromkeys(THREADS, str(task.threads)) if task.threads else {}
         with (task.log or Path(os.devnull)).open("a") as log:
             self.log_start = log.tell()  # an earlier attempt wrote the part before
             self.process = subprocess.Popen(
-                [task.python, "-c", LAUNCH, str(Path(__file__).parent.parent)],
+                [
+                    task.python,
+                    "-c",
+                    LAUNCH.replace(PROGRAM, task.program),
+                    str(Path(__file__).parent.parent),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 errors="replace",
-                env={**dict.fromkeys(THREADS, str(threads)), **_users_environment()},
+                env={**dict.fromkeys(THREADS, str(threads)), **_users_environment(), **of_task},
                 start_new_session=True,
             )
         with suppress(BrokenPipeError):  # the worker has exited; `end` reports its status

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -196,7 +197,15 @@ def _exit_when_input_closes() -> None:
 
 
 def main() -> int:
-    """Do the job that standard input gives. Returns the exit status: 0, or 1 after an error."""
+    """Do the `Job` that standard input gives. Returns the exit status: 0, or 1 after an error."""
+    return serve(lambda text, send: run(Job.from_json(text), send))
+
+
+def serve(work: Callable[[str, Any], None]) -> int:
+    """Do the job that standard input gives, and return the exit status: 0, or 1 after an error.
+
+    ``work(text, send)`` does the job in the line ``text``. ``send(kind, **fields)`` sends one event.
+    """
     job = sys.stdin.readline()
     threading.Thread(target=_exit_when_input_closes, daemon=True).start()
     if sys.platform == "linux":  # exit with the parent even while Python cannot run the thread
@@ -208,14 +217,19 @@ def main() -> int:
         events.write(json.dumps({"event": event, **fields}) + "\n")
 
     try:
-        run(Job.from_json(job), send)
+        work(job, send)
     except Exception as error:
-        if isinstance(error, AlexNetError):
-            message = str(error)
-        else:  # an error of a framework: send only its last line; the log gets the traceback
-            traceback.print_exc()
-            message = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-        # The message may have a file name with bytes that are not UTF-8.
-        send("error", message=message.encode(errors="backslashreplace").decode())
+        send("error", message=message_of(error))
         return 1
     return 0
+
+
+def message_of(error: Exception) -> str:
+    """Return one line that tells what went wrong. The log gets the traceback of a framework's error."""
+    if isinstance(error, AlexNetError):
+        message = str(error)
+    else:
+        traceback.print_exc()
+        message = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    # The message may have a file name with bytes that are not UTF-8.
+    return message.encode(errors="backslashreplace").decode()
