@@ -16,6 +16,7 @@ OF_FRAMEWORKS = {
     *(PACKAGE / f"{name}.py" for name in FRAMEWORKS),
     *(PACKAGE / "backends" / f"{name}.py" for name in FRAMEWORKS),
     *(PACKAGE / "backends" / "registry").glob("*.py"),
+    *(PACKAGE / "bench" / "peaks").glob("*.py"),
     PACKAGE / "backends" / "conformance.py",
     PACKAGE / "backends" / "mxnet_startup.py",
     PACKAGE / "book" / "keras2.py",

@@ -96,7 +96,7 @@ def plan(
     recipes = {model: _recipe(model, full, overrides) for model in models}
     return Plan(
         recipes,
-        _images(data, full),
+        images(data, full),
         chosen,
         pythons,
         parallel,
@@ -118,7 +118,7 @@ def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
     )
 
 
-def _images(data: str | None, full: bool) -> str | None:
+def images(data: str | None, full: bool) -> str | None:
     """Return the folder of the images, or None for the sample."""
     if data == "sample" or (data is None and sample_is_named()):
         return None

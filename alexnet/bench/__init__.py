@@ -1,0 +1,1 @@
+"""``alexnet bench``: how fast every framework trains, beside hand-written loops and the machine's limit."""

@@ -1,0 +1,62 @@
+"""What a bench measures: cases, the figures of a case, and the arithmetic of one training example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alexnet.spec import ResolvedNet, zoo
+
+PARTS = ("loader", "step", "train", "hand")
+"""The loader alone; the step alone on a fixed batch; all of `train_ch6`; the hand-written loop."""
+
+FIGURES = {
+    "loader": "images per second of the loader alone",
+    "loader per core": "images per second of one core's time",
+    "torchvision per core": "the same of torchvision's Resize in a DataLoader, on tensors",
+    "torchvision PIL per core": "the same on PIL images, as in the book",
+    "step": "examples per second of the step alone",
+    "train": "examples per second of train_ch6",
+    "hand": "examples per second of the hand-written loop",
+    "train busy": "share of the time of train_ch6 in which the GPU works, from 0 to 1",
+    "hand busy": "the same of the hand-written loop",
+    "memory": "peak memory in bytes",
+    "recipe seconds": "seconds of the book's recipe, from the start to the end of train_ch6",
+    "recipe accuracy": "test accuracy after the book's recipe, from 0 to 1",
+}
+"""The figures of a case, with their meanings."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One net at one size with one batch size and one precision. Every backend measures the same cases."""
+
+    model: str
+    size: int  # height and width of the images in pixels
+    batch_size: int
+    precision: str  # float32, bfloat16, tf32 or auto
+    steps: int  # timed training steps (at most); one more comes before
+    examples: int  # training images in the loader
+    threads: int | None = None  # None: all cores, or what the user has set
+
+    @property
+    def net(self) -> ResolvedNet:
+        """The net at this size."""
+        return zoo.get(self.model).resolve((1, self.size, self.size))
+
+    @property
+    def title(self) -> str:
+        """The case in a few words."""
+        return f"{self.model} at {self.size}×{self.size}, batches of {self.batch_size}, {self.precision}"
+
+
+def training_flop(net: ResolvedNet) -> int:
+    """Return the floating-point operations of one training example: forward and backward.
+
+    A multiply-accumulate is two operations. The backward pass takes twice those of the forward pass: the
+    gradients of the weights and of the inputs. The first layer needs no gradient of its input.
+
+    >>> training_flop(zoo.get("alexnet").resolve())
+    5561132544
+    """
+    first = next((row.macs for row in net.rows if row.macs), 0)
+    return 2 * (3 * net.macs - first)

@@ -1,0 +1,214 @@
+"""The measurements of one case in one backend. They run in a worker process."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from alexnet import backends
+from alexnet.backends import Backend, BoundNet
+from alexnet.backends.nets import build
+from alexnet.bench import hand
+from alexnet.bench.cases import Case
+from alexnet.bench.gpu import GpuWatch
+from alexnet.bench.job import Job
+from alexnet.data import ImageLoader, load_fashion_mnist
+from alexnet.datasets.resize import ImageTransform, resize_matrix
+from alexnet.errors import RunError
+from alexnet.train import epochs_on, train_ch6
+from alexnet.training.history import History
+from alexnet.training.recipes import FULL
+from alexnet.workers.worker import EventCallback, peak_host_memory
+
+LR = 0.01
+TESTED = 16  # test images after training; their time does not count
+LOADER_SECONDS = 0.5  # at least; a run of the loader alone
+
+Figures = dict[str, float]
+
+
+def training_options(backend: Backend, device: Any, precision: str) -> dict[str, Any]:
+    """Return the arguments that select a precision, for `train_ch6` and for a backend's ``Trainer``.
+
+    Raises BackendError if the backend does not have the precision.
+    """
+    if precision == "float32":
+        return {}
+    try:
+        choose = import_module("alexnet.backends.precision").choose
+    except ModuleNotFoundError:
+        raise RunError(
+            f"precision {precision!r} is unknown: this version trains in float32"
+        ) from None
+    return {"precision": choose(backend, device, precision)}
+
+
+class Bench:
+    """The measurements of one case. Each returns its figures by name (`alexnet.bench.cases.FIGURES`)."""
+
+    def __init__(self, job: Job, case: Case, loaders: tuple[ImageLoader, ImageLoader]) -> None:
+        self.job, self.case = job, case
+        self.train_iter = replace(loaders[0], max_batches=case.steps + 1)
+        self.test_iter = replace(loaders[1], max_batches=1)
+        self.backend = backends.load(job.backend)
+        self.device = backends.resolve_device(self.backend, job.device)
+        self.options = training_options(self.backend, self.device, case.precision)
+
+    @property
+    def used(self) -> str:
+        """The precision in which the backend trains this case."""
+        return self.options.get("precision", "float32")
+
+    def loader(self) -> Figures:
+        """Measure the loader alone, and torchvision's beside it if this backend can run it."""
+        loader = replace(self.train_iter, max_batches=None).on(self.job.backend, self.device)
+        batches = _endless(loader)
+        next(batches)  # the first batch loads libraries
+        self.backend.synchronize(self.device)
+        images, begun, used = 0, time.perf_counter(), time.process_time()
+        while images == 0 or time.perf_counter() - begun < LOADER_SECONDS:
+            images += len(next(batches)[1])
+            self.backend.synchronize(self.device)
+        seconds, used = time.perf_counter() - begun, time.process_time() - used
+        found = {"loader": images / seconds, "loader per core": images / used}
+        others = hand.load(self.job.hand_loops, "torchvision_loader")
+        resizes = self.case.size != loader.pixels.shape[1]
+        if others is not None and resizes and self.job.backend == backends.DEFAULT:
+            arguments = loader.pixels.copy(), loader.labels, self.case.size, self.case.batch_size
+            found["torchvision per core"] = others.per_core(*arguments, others.of_tensors)
+            found["torchvision PIL per core"] = others.per_core(*arguments, others.of_pil)
+        return found
+
+    def step(self) -> Figures:
+        """Measure the step alone, on one batch that is already on the device."""
+        shape = self.train_iter.image_shape
+        net = build(self.case.model, self.job.backend, input_shape=shape, device=self.device)
+        bound = BoundNet.of(net)
+        trainer = self.backend.Trainer(bound.native, LR, 0.0, **self.options)
+        X, y = next(epochs_on(self.train_iter, bound)(0))
+        self._take(trainer, X, y)
+        begun = time.perf_counter()
+        for _ in range(self.case.steps - 1):
+            trainer.step(X, y)
+        self._take(trainer, X, y)
+        return {"step": self.case.steps * len(y) / (time.perf_counter() - begun)}
+
+    def _take(self, trainer: Any, X: Any, y: Any) -> None:
+        """Take one step and wait until it is done."""
+        loss, _ = trainer.step(X, y)
+        float(loss)
+        self.backend.synchronize(self.device)
+
+    def train(self) -> Figures:
+        """Measure all of `train_ch6`, by its own definition of examples per second."""
+        callback = _LastStep()
+        with GpuWatch(self.job.device) as watch:
+            history = self._train_ch6(self.train_iter, self.test_iter, callback)
+            busy = watch.share(callback.at - history.timed_seconds, callback.at)
+        return {"train": history.examples_per_sec} | ({"train busy": busy} if busy else {})
+
+    def memory(self) -> Figures:
+        """Measure `train_ch6` and the peak memory of this process, or of its GPU."""
+        history = self._train_ch6(self.train_iter, self.test_iter, _LastStep())
+        peak = self.backend.peak_gpu_memory(self.device) or peak_host_memory()
+        return {"train": history.examples_per_sec} | ({"memory": peak} if peak else {})
+
+    def _train_ch6(self, train_iter: ImageLoader, test_iter: ImageLoader, callback: Any) -> History:
+        return train_ch6(
+            self.case.model,
+            train_iter,
+            test_iter,
+            1,
+            LR,
+            self.device,
+            backend=self.job.backend,
+            callback=callback,
+            **self.options,
+        )
+
+    def hand(self) -> Figures:
+        """Measure the hand-written loop, with its own loader. No figures if there is no such loop."""
+        loop = hand.load(self.job.hand_loops, f"{self.job.backend}_loop")
+        if loop is None:
+            return {}
+        place = "gpu" if (self.job.device or "cpu").startswith("gpu") else "cpu"
+        with GpuWatch(self.job.device) as watch:
+            speed = hand.speed(loop, self.case, self.train_iter, self.used, place)
+            ended = time.perf_counter()
+            if speed is None:
+                return {}
+            timed = (
+                min(self.train_iter.num_examples, self._examples()) - self.case.batch_size
+            ) / speed
+            busy = watch.share(ended - timed, ended)
+        return {"hand": speed} | ({"hand busy": busy} if busy else {})
+
+    def _examples(self) -> int:
+        """The number of images of all steps, the first included."""
+        return (self.case.steps + 1) * self.case.batch_size
+
+    def recipe(self, send: Any) -> Figures:
+        """Train with the book's recipe to its end."""
+        recipe = FULL[self.case.model]
+        train_iter, test_iter = (
+            replace(it, batch_size=recipe.batch_size, max_batches=None)
+            for it in (self.train_iter, self.test_iter)
+        )
+        begun = time.perf_counter()
+        history = train_ch6(
+            self.case.model,
+            train_iter,
+            test_iter,
+            recipe.num_epochs,
+            recipe.lr,
+            self.device,
+            backend=self.job.backend,
+            callback=EventCallback(send),
+            **self.options,
+        )
+        seconds = time.perf_counter() - begun
+        return {"recipe seconds": seconds, "recipe accuracy": history.last.test_accuracy}
+
+
+class _LastStep:
+    """A callback that shows nothing and keeps the time of the last step."""
+
+    at = math.nan
+
+    def begin(self, history: History, steps: int | None) -> None:
+        pass
+
+    def step(self, history: History) -> None:
+        self.at = time.perf_counter()
+
+    def test(self, history: History, logits: Any) -> None:
+        pass
+
+    def epoch(self, history: History) -> None:
+        pass
+
+    def end(self, history: History) -> None:
+        pass
+
+
+def load_data(job: Job) -> Iterator[tuple[ImageLoader, ImageLoader]]:
+    """Yield the training and the test loader of each case. The files are read once."""
+    known: tuple[ImageLoader, ImageLoader] | None = None
+    for case in job.cases:
+        if known is None:
+            source = "sample" if job.root is None else None
+            subset = max(c.examples for c in job.cases), 10_000
+            known = load_fashion_mnist(1, None, root=job.root, source=source, subset=subset)
+        matrix = resize_matrix(case.size, 28) if case.size != 28 else None
+        train, test = (replace(it, transform=ImageTransform(matrix)) for it in known)
+        train.pixels, train.labels = train.pixels[: case.examples], train.labels[: case.examples]
+        yield replace(train, batch_size=case.batch_size), replace(test, batch_size=TESTED)
+
+
+def _endless(loader: ImageLoader) -> Iterator[tuple[Any, Any]]:
+    while True:
+        yield from loader

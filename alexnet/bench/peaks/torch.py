@@ -1,0 +1,65 @@
+"""The peaks of PyTorch's matrix product and convolution, on the CPU or on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional as F
+
+from alexnet import backends
+from alexnet.bench.peaks.clock import fastest
+
+MATRICES = {"cpu": (2048, 4096), "cuda": (4096, 8192)}  # rows and columns
+IMAGES = {"cpu": (64,), "cuda": (128, 512)}  # in a batch of the convolution
+CHANNELS, SIDE, WINDOW = 384, 12, 3  # AlexNet's fourth convolution, the fastest on a CPU
+
+
+def peaks(device: str | None, precision: str) -> dict[str, float]:
+    """Return the peaks of the matrix product and the convolution in FLOP/s, each over several sizes.
+
+    ``device``: as in `alexnet.train_ch6`. ``precision``: float32, tf32 or bfloat16. Both the operands and
+    the results have this precision.
+    """
+    place = backends.resolve_device(backends.load("torch"), device)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
+    cudnn.benchmark = True
+    try:
+        with torch.no_grad():
+            return {
+                "matmul": max(_matmul(n, place, dtype) for n in MATRICES.get(place.type, (2048,))),
+                "convolution": max(
+                    _convolution(n, place, dtype) for n in IMAGES.get(place.type, (64,))
+                ),
+            }
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+
+
+def _matmul(size: int, place: torch.device, dtype: torch.dtype) -> float:
+    a, b = (torch.randn(size, size, device=place).to(dtype) for _ in "ab")
+    out = torch.empty_like(a)
+    return 2 * size**3 / fastest(_finished(lambda: torch.mm(a, b, out=out), place))
+
+
+def _convolution(images: int, place: torch.device, dtype: torch.dtype) -> float:
+    layout = torch.channels_last
+    x = torch.randn(images, CHANNELS, SIDE, SIDE, device=place)
+    w = torch.randn(CHANNELS, CHANNELS, WINDOW, WINDOW, device=place)
+    x, w = (t.to(dtype).to(memory_format=layout) for t in (x, w))
+    flop = 2 * images * SIDE**2 * CHANNELS**2 * WINDOW**2
+    return flop / fastest(_finished(lambda: F.conv2d(x, w, padding=WINDOW // 2), place))
+
+
+def _finished(work: Callable[[], object], place: torch.device) -> Callable[[], None]:
+    """Return a function that does the work and waits for the device."""
+
+    def run() -> None:
+        work()
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+
+    return run

@@ -1,0 +1,101 @@
+"""A bench as a picture, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alexnet.backends import framework
+from alexnet.bench.results import Bench, Row
+from alexnet.bench.table import swept
+from alexnet.views.curves import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BARS = {"step": "step alone", "train": "train_ch6", "hand": "loop by hand"}
+OPACITY = {"step": 0.35, "train": 1.0, "hand": 0.65}
+AXES = {
+    "batch": "batch size",
+    "size": "pixels per side",
+    "threads": "threads",
+    "examples": "images",
+}
+
+
+def picture(bench: Bench) -> Figure:
+    """Return the figure of a bench: bars for each case, or one curve for each backend of a sweep."""
+    return _sweep(bench) if bench.plan.sweep else _bars(bench)
+
+
+def _bars(bench: Bench) -> Figure:
+    cases = bench.plan.cases
+    figure = new_figure(2 + 1.8 * len(bench.plan.names), 3.2 * len(cases))
+    for number, axes in enumerate(figure.subplots(len(cases), 1, squeeze=False)[:, 0]):
+        rows = [row for row in bench.rows if row.case == number]
+        for place, row in enumerate(rows):
+            _bars_of(axes, place, row)
+            limit = bench.limit(row)
+            if limit and row.median("train"):
+                axes.plot([place - 0.45, place + 0.45], [limit] * 2, color="black", linewidth=1)
+        axes.set_xticks(range(len(rows)), [framework(row.backend).title for row in rows])
+        axes.set(title=cases[number].title, ylabel="examples per second")
+        axes.grid(axis="y", alpha=0.3)
+        axes.set_ylim(bottom=0)
+    figure.supxlabel(
+        f"bars: {', '.join(BARS.values())}; thin lines: smallest to largest; black: limit of the machine",
+        fontsize="small",
+    )
+    return figure
+
+
+def _bars_of(axes: Axes, place: int, row: Row) -> None:
+    """Draw the bars of one backend, with their spreads."""
+    colour = framework(row.backend).style["color"]
+    for shift, name in enumerate(BARS):
+        middle, spread = row.median(name), row.spread(name)
+        if middle is None or spread is None:
+            continue
+        around = [[middle - spread[0]], [spread[1] - middle]]
+        x = place + (shift - 1) * 0.28
+        axes.bar(x, middle, 0.26, color=colour, alpha=OPACITY[name])
+        axes.errorbar(x, middle, np.array(around), color="black", linewidth=0.8, capsize=2)
+
+
+def _sweep(bench: Bench) -> Figure:
+    sweep = bench.plan.sweep or ""
+    names = {"train": "examples per second", "memory": "peak memory, MB"}
+    shown = [name for name in names if name == "train" or sweep == "examples"]
+    groups = list(dict.fromkeys((case.model, case.precision) for case in bench.plan.cases))
+    figure = new_figure(6 * len(shown), 4 * len(groups))
+    grid = figure.subplots(len(groups), len(shown), squeeze=False)
+    for (model, precision), line in zip(groups, grid, strict=True):
+        for name, axes in zip(shown, line, strict=True):
+            for backend in bench.plan.names:
+                rows = [r for r in bench.rows if r.backend == backend and r.figures.get(name)]
+                rows = [
+                    r for r in rows
+                    if (bench.case(r).model, bench.case(r).precision) == (model, precision)
+                ]  # fmt: skip
+                _curve(axes, bench, rows, name, 1e6 if name == "memory" else 1)
+            axes.set(title=f"{model}, {precision}", xlabel=AXES[sweep], ylabel=names[name])
+            axes.grid(alpha=0.3)
+            axes.set_ylim(bottom=0)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend()
+    return figure
+
+
+def _curve(axes: Axes, bench: Bench, rows: list[Row], name: str, unit: float) -> None:
+    if rows:
+        entry = framework(rows[0].backend)
+        where = [swept(bench, row.case) for row in rows]
+        values = np.array([sorted(row.figures[name]) for row in rows], dtype=object)
+        middle = np.array([np.median(list(v)) for v in values]) / unit
+        low, high = (np.array([v[i] for v in values], float) / unit for i in (0, -1))
+        look = {key: entry.style[key] for key in ("color", "linestyle", "marker")}
+        axes.errorbar(
+            where, middle, [middle - low, high - middle], label=entry.title, capsize=2, **look
+        )

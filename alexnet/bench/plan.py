@@ -1,0 +1,192 @@
+"""The plan of a bench: its cases, backends and rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alexnet import backends
+from alexnet.bench.cases import PARTS, Case
+from alexnet.data import load_fashion_mnist
+from alexnet.errors import RunError
+from alexnet.spec import zoo
+
+PRECISIONS = ("float32", "bfloat16", "tf32", "auto")
+SWEEPS = ("batch", "size", "threads", "examples")
+DEVICES = ("cpu", "gpu")
+TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
+
+HEAVY = 50e6  # multiply-accumulates of one image; a net with more takes fewer steps
+QUICK_SECONDS = 250.0  # a quick bench starts no round that would end later
+GPU_BATCHES = (128, 512)
+
+BATCHES = {True: (8, 32, 128), False: (8, 16, 32, 64, 128, 256)}  # by quick
+SHARES_OF_IMAGES = {True: (10, 1), False: (10, 4, 2, 1)}  # all images over these numbers
+SWEPT_IMAGES = {True: 96, False: 512}  # in the timed steps of one point of a sweep
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of a bench, with every default filled in."""
+
+    cases: tuple[Case, ...]
+    names: tuple[str, ...]  # of the backends, in order
+    root: str | None = None  # folder of the images; None: the sample
+    device: str = "cpu"
+    sweep: str | None = None
+    rounds: int = 5  # at most
+    fewest: int = 5  # rounds that run even if they take long
+    seconds: float | None = None  # a round that would end later does not start; None: no limit
+    parts: tuple[str, ...] = PARTS
+    pythons: Mapping[str, str] = field(default_factory=dict)  # default: this interpreter
+    timeout: float = TIMEOUT
+    named: bool = False  # whether the user named the backends; then a missing one is a failure
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain values for JSON."""
+        return vars(self) | {
+            "cases": [vars(case) for case in self.cases],
+            "pythons": dict(self.pythons),
+            "names": list(self.names),
+            "parts": list(self.parts),
+        }
+
+
+def plan(
+    models: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    precisions: Sequence[str] = ("float32",),
+    *,
+    quick: bool = False,
+    sweep: str | None = None,
+    batch_size: int | None = None,
+    root: str | None = None,
+    device: str = "cpu",
+    pythons: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
+) -> Plan:
+    """Return the settings of a bench, with defaults for the arguments that are None.
+
+    ``models``: default AlexNet and LeNet; on a GPU and in most sweeps only AlexNet; in the sweep of the
+    number of images only LeNet, because every point is a whole epoch. ``root``: the folder of the images;
+    None: the sample. A GPU trains without NumPy unless it is named.
+
+    Raises SpecError, BackendError, DataError or RunError for settings that no worker could use.
+
+    >>> [case.title for case in plan(["lenet"], ["numpy"], quick=True).cases]
+    ['lenet at 28×28, batches of 256, float32']
+    """
+    _check(names, precisions, sweep, batch_size, device)
+    if models is None:
+        models = ["lenet"] if sweep == "examples" else ["alexnet"]
+        models += ["lenet"] if sweep is None and device == "cpu" else []
+    nets = [zoo.get(model) for model in models]
+    source = None if root else "sample"
+    train_iter, _ = load_fashion_mnist(1, None, root=root, source=source)
+    images = train_iter.num_examples
+    cases: list[Case] = []
+    for precision in precisions:
+        for net in nets:
+            size = net.input_shape[1]
+            heavy = net.resolve((1, size, size)).macs > HEAVY
+            batches = (
+                GPU_BATCHES if device == "gpu" else ((32 if quick else 128) if heavy else 256,)
+            )
+            if batch_size is not None:
+                batches = (batch_size,)
+            steps = ((3 if quick else 4) if heavy else 40) if device == "cpu" else images
+            for batch in batches:
+                case = Case(net.name, size, batch, precision, steps, images)
+                cases += _points(case, sweep, quick) if sweep else [case]
+    few = sweep is not None or device == "gpu"
+    rounds = 3 if few else 5
+    return Plan(
+        tuple(_fitting(case) for case in cases),
+        tuple(
+            names or (n for n in backends.FRAMEWORKS if n != backends.REFERENCE or device == "cpu")
+        ),
+        root,
+        device,
+        sweep,
+        rounds=rounds,
+        fewest=(1 if few else 2) if quick else rounds,
+        seconds=QUICK_SECONDS if quick else None,
+        parts=("memory",) if sweep else PARTS,
+        pythons=dict(pythons or {}),
+        timeout=timeout,
+        named=bool(names),
+    )
+
+
+def _check(
+    names: Sequence[str] | None,
+    precisions: Sequence[str],
+    sweep: str | None,
+    batch_size: int | None,
+    device: str,
+) -> None:
+    for name in names or ():
+        backends.framework(name)
+    lists = {"backends": names or (), "precisions": precisions}
+    for what, given in lists.items():
+        repeated = sorted({name for name in given if list(given).count(name) > 1})
+        if repeated:
+            raise RunError(f"{what} must be distinct, got {', '.join(repeated)} more than once")
+    for precision in precisions:
+        _require_known("precision", precision, PRECISIONS)
+    if sweep is not None:
+        _require_known("sweep", sweep, SWEEPS)
+    _require_known("device", device, DEVICES)
+    if batch_size is not None and batch_size < 1:
+        raise RunError(f"batch_size must be at least 1, got {batch_size}")
+    if batch_size is not None and sweep == "batch":
+        raise RunError(
+            "a sweep of batch sizes chooses them, so --batch-size cannot be used with it"
+        )
+
+
+def _require_known(what: str, given: str, known: Sequence[str]) -> None:
+    if given not in known:
+        raise RunError(f"unknown {what} {given!r}; known: {', '.join(known)}")
+
+
+def _points(case: Case, sweep: str, quick: bool) -> list[Case]:
+    """Return the cases of a sweep: the same case with other values of one variable."""
+    fields = vars(case)
+    match sweep:
+        case "batch":
+            values: Sequence[int] = BATCHES[quick]
+            return [
+                Case(**fields | {"batch_size": n, "steps": max(2, SWEPT_IMAGES[quick] // n)})
+                for n in values
+                if 2 * n <= case.examples
+            ]
+        case "size":
+            least, most = (
+                (case.size * 3 // 7, case.size) if case.size > 100 else (case.size, case.size * 4)
+            )
+            number = 3 if quick else 5
+            step = (most - least) // (number - 1)
+            return [Case(**fields | {"size": least + i * step}) for i in range(number)]
+        case "threads":
+            cores = backends.usable_cores()
+            values = sorted({cores, *(2**i for i in range(cores.bit_length()) if 2**i <= cores)})
+            return [Case(**fields | {"threads": n}) for n in values]
+        case _:
+            return [
+                Case(**fields | {"examples": case.examples // n, "steps": case.examples})
+                for n in SHARES_OF_IMAGES[quick]
+            ]
+
+
+def _fitting(case: Case) -> Case:
+    """Return a case with no more steps than its images allow. Raises an error for an impossible case."""
+    case.net  # noqa: B018  (raises SpecError if the images are too small)
+    if 2 * case.batch_size > case.examples:
+        raise RunError(
+            f"{case.model}: batches of {case.batch_size:,} images need at least "
+            f"{2 * case.batch_size:,} training images, got {case.examples:,}"
+        )
+    steps = min(case.steps, case.examples // case.batch_size - 1)
+    return Case(**vars(case) | {"steps": steps})

@@ -1,0 +1,224 @@
+"""Runs a bench: in each round every backend takes its turn in a new process, one at a time."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from alexnet import backends
+from alexnet.atomic import replacing
+from alexnet.bench import hand
+from alexnet.bench.cases import Case
+from alexnet.bench.job import Job
+from alexnet.bench.picture import picture
+from alexnet.bench.plan import Plan
+from alexnet.bench.results import FILE, Bench, Row, empty_rows
+from alexnet.bench.table import summary
+from alexnet.errors import RunError
+from alexnet.views.tables import as_text
+from alexnet.workers import processes
+
+PROGRAM = "alexnet.bench.worker"
+PEAKS = ("peaks",)
+
+Said = Callable[[str], None]
+
+
+def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None) -> Bench:
+    """Run a plan. Saves the results in the folder ``out`` after each turn of a backend.
+
+    The folder defaults to ``runs/bench-<time>``. ``say`` gets a line before each turn. If a backend is not
+    installed or its worker fails, its rows give the reason, and the others still run. Ctrl-C stops the
+    worker and returns the results so far. Raises RunError if the folder cannot be used.
+    """
+    begun = datetime.now().astimezone().isoformat(timespec="seconds")
+    bench = Bench(plan, _new_folder(out), begun, empty_rows(plan))
+    bench.hand_loops = hand.folder() is not None
+    for row in bench.rows:
+        if row.backend not in plan.pythons and not backends.installed(row.backend):
+            command = backends.framework(row.backend).install_command
+            row.problem, row.missing = f"not installed; {command}", True
+    started = time.monotonic()
+    try:
+        for number in _rounds(plan):
+            for task in _tasks(bench, number):
+                say(_line(task.job, number))
+                _run(bench, task)
+                bench.seconds = time.monotonic() - started
+                _save(bench)
+            bench.rounds += 1
+        for task in _peaks(bench):  # the first ones were measured before each round
+            _run(bench, task)
+    except KeyboardInterrupt:
+        bench.interrupted = True
+    bench.seconds = time.monotonic() - started
+    _save(bench)
+    return bench
+
+
+def _save(bench: Bench) -> None:
+    """Write bench.json, table.txt and bench.png to the run's folder."""
+    bench.save()
+    with replacing(bench.folder / "table.txt") as new:
+        new.write_text(as_text(summary(bench)), encoding="utf-8")
+    if any(row.figures for row in bench.rows):  # an error in the picture must not lose the results
+        with suppress(Exception), replacing(bench.folder / "bench.png") as new:
+            picture(bench).savefig(new, dpi=150)
+
+
+def _rounds(plan: Plan) -> Iterator[int]:
+    """Yield the numbers of the rounds, as long as the next one is likely to end in time."""
+    started = time.monotonic()
+    longest = 0.0
+    for number in range(plan.rounds):
+        begun = time.monotonic()
+        ends = begun - started + longest
+        if number >= plan.fewest and plan.seconds is not None and ends > plan.seconds:
+            return
+        yield number
+        longest = max(longest, time.monotonic() - begun)
+
+
+def _tasks(bench: Bench, number: int) -> Iterator[processes.Task]:
+    """Yield the tasks of a round: the machine's peaks, then each backend that has not failed before.
+
+    The parts of a backend come in one order and in the opposite order, in turn, because the first part in a
+    process finds less memory allocated than the last.
+    """
+    plan = bench.plan
+    yield from _peaks(bench)
+    cases = list(enumerate(plan.cases))
+    alone = plan.sweep is not None  # peak memory and threads belong to a process
+    for group in [[case] for case in cases] if alone else [cases]:
+        for name in plan.names:
+            numbers = [n for n, _ in group]
+            if any(row.problem for row in _rows(bench, name, numbers)):
+                continue
+            parts = plan.parts[::-1] if number % 2 else plan.parts
+            if plan.device == "gpu" and number == 0 and not alone:
+                parts = (*parts, "recipe")
+            job = Job(
+                name,
+                tuple(case for _, case in group),
+                parts,
+                plan.root,
+                plan.device if name != backends.REFERENCE else None,
+                str(hand.folder()) if bench.hand_loops else None,
+            )
+            yield _task(bench, job, group[0][1].threads)
+
+
+def _peaks(bench: Bench) -> Iterator[processes.Task]:
+    """Yield the task that measures the machine's peaks in every precision that the cases may use."""
+    plan = bench.plan
+    if plan.sweep is not None:
+        return
+    wanted = {case.precision for case in plan.cases}
+    known = ("float32", "bfloat16", *(("tf32",) if plan.device == "gpu" else ()))
+    precisions = known if "auto" in wanted else [p for p in known if p in wanted]
+    fastest = backends.DEFAULT
+    usable = fastest in plan.pythons or backends.installed(fastest)
+    name = fastest if usable else backends.REFERENCE
+    cases = tuple(Case("lenet", 28, 1, precision, 1, 2) for precision in precisions)
+    yield _task(bench, Job(name, cases, PEAKS, device=plan.device if usable else None), None)
+
+
+def _task(bench: Bench, job: Job, threads: int | None) -> processes.Task:
+    python = bench.plan.pythons.get(job.backend, sys.executable)
+    log = bench.folder / f"{'peaks' if job.parts == PEAKS else job.backend}.log"
+    return processes.Task(job, python, log, PROGRAM, threads)
+
+
+def _line(job: Job, number: int) -> str:
+    title = backends.framework(job.backend).title
+    what = "the machine's peaks" if job.parts == PEAKS else title
+    return f"round {number + 1}: {what}"
+
+
+def _rows(bench: Bench, name: str, cases: list[int]) -> list[Row]:
+    return [row for row in bench.rows if row.backend == name and row.case in cases]
+
+
+def _run(bench: Bench, task: processes.Task) -> None:
+    """Run one worker to its end and record its events."""
+    job: Job = task.job
+    numbers = [bench.plan.cases.index(case) for case in job.cases if job.parts != PEAKS]
+    rows = _rows(bench, job.backend, numbers)
+    with closing(processes.run([task], bench.plan.timeout)) as events:
+        for _, event in events:
+            try:
+                if job.parts == PEAKS:
+                    _record_peaks(bench, job, event)
+                else:
+                    _record(bench, rows, event)
+            except (ValueError, TypeError, IndexError) as error:
+                _fail(rows, f"sent the event {event['event']}, which cannot be read ({error})")
+                return
+
+
+def _record(bench: Bench, rows: list[Row], event: dict[str, Any]) -> None:
+    """Record the event of a worker that measures ``rows``. Raises an error for an event that is wrong."""
+    match event["event"]:
+        case "ready":
+            for row in rows:
+                row.version, row.device = event["version"], event["device"]
+            bench.machine = bench.machine or event["machine"]
+        case "measured":
+            row = _row(rows, event)
+            row.precision = event["precision"]
+            row.add(event["figures"])
+        case "failed":
+            row = _row(rows, event)
+            if event["part"]:
+                row.problems.setdefault(event["part"], event["message"])
+            else:
+                _fail([row], event["message"])
+        case "error":
+            _fail(rows, event["message"])
+        case "end" if event["problem"]:
+            _fail(rows, " | ".join([event["problem"], *event["said"]]))
+
+
+def _row(rows: list[Row], event: dict[str, Any]) -> Row:
+    if not 0 <= event["case"] < len(rows):
+        raise ValueError(f"there is no case {event['case']}")
+    return rows[event["case"]]
+
+
+def _fail(rows: list[Row], why: str) -> None:
+    """Record why rows failed. Only the first reason is kept."""
+    for row in rows:
+        row.problem = row.problem or why
+
+
+def _record_peaks(bench: Bench, job: Job, event: dict[str, Any]) -> None:
+    """Record the peaks of one precision. A precision that cannot be measured has no limit."""
+    if event["event"] == "measured":
+        kinds = bench.peaks.setdefault(job.cases[event["case"]].precision, {})
+        for kind, value in event["figures"].items():
+            kinds.setdefault(kind, []).append(float(value))
+
+
+def _new_folder(out: Path | None) -> Path:
+    """Create and return a folder that no other bench uses."""
+    name = f"bench-{datetime.now():%Y%m%d-%H%M%S}"
+    for number in itertools.count(1):
+        folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True, exist_ok=out is not None)
+        except FileExistsError:
+            if out is None:
+                continue
+            raise RunError(f"{folder}: must be a folder, got a file") from None
+        except OSError as error:
+            raise RunError(f"{folder}: cannot create the run's folder ({error.strerror})") from None
+        if (folder / FILE).exists():
+            raise RunError(f"{folder}: already holds a bench; choose another folder with --out")
+        return folder
+    raise AssertionError("itertools.count never ends")

@@ -1,0 +1,184 @@
+"""A bench as lines of text and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from alexnet.backends import framework
+from alexnet.bench.hand import NO_LOOPS
+from alexnet.bench.results import TORCHVISION, Bench, Row
+from alexnet.views.tables import LAYOUT
+
+EMPTY = "–"
+SHORT = {"float32": "fp32", "bfloat16": "bf16"}
+
+
+def summary(bench: Bench) -> list[str | Table]:
+    """Return what to print: the tables, the limits, torchvision's loader, versions and problems."""
+    if bench.plan.sweep:
+        tables: list[str | Table] = [sweep_table(bench)]
+    else:
+        numbers = range(len(bench.plan.cases))
+        tables = [
+            part for n in numbers for part in (bench.plan.cases[n].title, case_table(bench, n))
+        ]
+    return [*tables, *_recipes(bench), *_facts(bench), *problems(bench)]
+
+
+def case_table(bench: Bench, number: int) -> Table:
+    """Return the medians of all rounds for one case, a line for each backend.
+
+    Columns: thousands of images/s of the loader; examples/s of the step alone, of `train_ch6` and of the
+    hand-written loop; the ratio of `train_ch6` to the hand-written loop and to the machine's limit; on a
+    GPU, the share of the time in which it works during `train_ch6` and during the hand-written loop.
+    ``±`` is half the distance from the smallest to the largest value, over the median.
+    """
+    gpu = any("train busy" in row.figures or "hand busy" in row.figures for row in bench.rows)
+    table = Table(**LAYOUT)
+    table.add_column("backend", no_wrap=True, min_width=10)
+    widths = {"loader k/s": 10, "step/s": 11, "train_ch6/s": 11, "by hand/s": 11, "÷ hand": 6}
+    widths |= {"÷ limit": 7} | ({"GPU busy": 8, "by hand": 7} if gpu else {})
+    for title, width in widths.items():
+        table.add_column(title, justify="right", no_wrap=True, min_width=width)
+    for row in (r for r in bench.rows if r.case == number):
+        busy = [_percent(row.median(name)) for name in ("train busy", "hand busy")] if gpu else []
+        loader = row.median("loader")
+        differs = row.precision not in ("", bench.plan.cases[number].precision)
+        table.add_row(
+            f"{row.backend} ({SHORT.get(row.precision, row.precision)})"
+            if differs
+            else row.backend,
+            _number(loader / 1000) if loader else EMPTY,
+            *[_speed(row, name) for name in ("step", "train", "hand")],
+            _ratio(row.ratio("train", "hand")),
+            _ratio(bench.share_of_limit(row)),
+            *busy,
+        )
+    return table
+
+
+def sweep_table(bench: Bench) -> Table:
+    """Return examples/s (and MB of peak memory) of `train_ch6`: a line per point, a column per backend."""
+    table = Table(**LAYOUT)
+    table.add_column(bench.plan.sweep or "", no_wrap=True)
+    for name in bench.plan.names:
+        table.add_column(f"{name}/s", justify="right", no_wrap=True)
+        if bench.plan.sweep == "examples":
+            table.add_column("peak MB", justify="right", no_wrap=True)
+    shown = None
+    for number, case in enumerate(bench.plan.cases):
+        if shown != (case.model, case.precision):
+            shown = (case.model, case.precision)
+            table.add_row(f"{case.model}, {case.precision}", style="bold")
+        cells = []
+        for row in (r for r in bench.rows if r.case == number):
+            cells.append(_speed(row, "train"))
+            if bench.plan.sweep == "examples":
+                memory = row.median("memory")
+                cells.append(f"{memory / 1e6:,.0f}" if memory else EMPTY)
+        table.add_row(f"{swept(bench, number):,}", *cells)
+    return table
+
+
+def swept(bench: Bench, number: int) -> int:
+    """Return the value of a sweep's variable in a case."""
+    case = bench.plan.cases[number]
+    values = {
+        "batch": case.batch_size,
+        "size": case.size,
+        "threads": case.threads or 0,
+        "examples": case.examples,
+    }
+    return values[bench.plan.sweep or "batch"]
+
+
+def problems(bench: Bench) -> list[str]:
+    """Return a line for each backend, case and part that failed."""
+    lines = []
+    for row in bench.rows:
+        place = f"{framework(row.backend).title}, {bench.case(row).title}"
+        lines += [f"{place}: {row.problem}"] if row.problem else []
+        lines += [f"{place}, {part}: {why}" for part, why in row.problems.items()]
+    return lines
+
+
+def _facts(bench: Bench) -> list[str]:
+    lines = []
+    for precision, kinds in bench.peaks.items():
+        found = {kind: max(values) / 1e9 for kind, values in kinds.items() if values}
+        if found:
+            best = ", ".join(f"{kind} {gflops:,.0f}" for kind, gflops in found.items())
+            lines.append(f"Peak of this machine in {precision}, GFLOP/s: {best}.")
+    lines.append("±: half the distance from the smallest to the largest value of all rounds.")
+    lines += _loader_lines(bench)
+    versions = dict.fromkeys(
+        f"{framework(row.backend).title} {row.version}" for row in bench.rows if row.version
+    )
+    if not bench.hand_loops and not bench.plan.sweep:
+        lines.append(NO_LOOPS)
+    if versions:
+        lines.append(f"alexnet {bench.version}, {', '.join(versions)}")
+    lines.append(f"{bench.machine}; rounds: {bench.rounds}, {bench.seconds:,.0f} s")
+    return lines
+
+
+def _loader_lines(bench: Bench) -> list[str]:
+    """Return a line for each size of images: the loaders' speed over torchvision's."""
+    lines = {}
+    for row in bench.rows:
+        theirs = [value for value in map(row.median, TORCHVISION) if value]
+        if not theirs:
+            continue
+        case = bench.case(row)
+        ratios = [
+            f"{other.backend} {ratio:,.0f}×"
+            for other in bench.rows
+            if other.case == row.case and (ratio := bench.loader_ratio(other))
+        ]
+        lines[case.size] = (
+            f"Loader at {case.size}×{case.size} per core: {', '.join(ratios)} torchvision's Resize in a "
+            f"DataLoader ({max(theirs):,.0f} images/s per core)."
+        )
+    return list(lines.values())
+
+
+def _recipes(bench: Bench) -> list[str]:
+    """Return a line for each row that trained with the book's recipe."""
+    lines = []
+    for row in bench.rows:
+        seconds, accuracy = row.median("recipe seconds"), row.median("recipe accuracy")
+        if seconds and accuracy:
+            lines.append(
+                f"{framework(row.backend).title}, {bench.case(row).model} in {row.precision}, the book's "
+                f"recipe: {seconds:,.0f} s, test accuracy {accuracy:.3f}"
+            )
+    return lines
+
+
+def _speed(row: Row, name: str) -> str:
+    """Return a median with its spread, such as ``31.2 ±2%``."""
+    middle, spread = row.median(name), row.spread(name)
+    if middle is None or spread is None:
+        return EMPTY
+    return f"{_number(middle)} ±{(spread[1] - spread[0]) / 2 / middle:.0%}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _ratio(value: float | None) -> str:
+    return EMPTY if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return EMPTY if value is None else f"{value:.0%}"
+
+
+def failed(bench: Bench) -> Sequence[str]:
+    """Return the titles of the backends that failed, without those that are missing but not named."""
+    rows = [row for row in bench.rows if row.problem or row.problems]
+    counted = [row for row in rows if bench.plan.named or not row.missing]
+    return list(dict.fromkeys(framework(row.backend).title for row in counted))

@@ -1,0 +1,80 @@
+"""The program of a bench's worker, which `alexnet.workers.processes` starts."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from alexnet import backends
+from alexnet.bench.cases import Case
+from alexnet.bench.job import Job
+from alexnet.bench.measure import Bench, Figures, load_data
+from alexnet.workers.machine import describe
+from alexnet.workers.worker import message_of, serve
+
+
+def run(job: Job, send: Any) -> None:
+    """Measure the cases of a job and send an event after each part.
+
+    ``measured`` has the figures of a part, and ``failed`` its error; then the next part runs.
+    """
+    backend = backends.load(job.backend)
+    device = backends.resolve_device(backend, job.device)
+    on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
+    send(
+        "ready",
+        pid=os.getpid(),
+        version=backend.version(),
+        device=str(device),
+        on_gpu=on_gpu,
+        machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
+        threads=os.environ.get("OMP_NUM_THREADS", ""),
+    )
+    if job.parts == ("peaks",):
+        peaks = import_module(f"alexnet.bench.peaks.{job.backend}").peaks
+        for number, case in enumerate(job.cases):
+            measure = partial(peaks, job.device, case.precision)
+            _send_figures(number, "peaks", case.precision, measure, send)
+        return
+    loaded: list[Case] = []
+    for number, (case, loaders) in enumerate(zip(job.cases, load_data(job), strict=True)):
+        try:
+            bench = Bench(job, case, loaders)
+        except Exception as error:
+            send("failed", case=number, part="", message=message_of(error))
+            continue
+        for part in job.parts:
+            measure = partial(bench.recipe, send) if part == "recipe" else getattr(bench, part)
+            if part != "loader" or not any(_same_batches(case, other) for other in loaded):
+                _send_figures(number, part, bench.used, measure, send)
+            gc.collect()  # nets hold circles of references
+        loaded.append(case)
+
+
+def _same_batches(case: Case, other: Case) -> bool:
+    """Return whether the loader of two cases does the same."""
+    return (case.size, case.batch_size) == (other.size, other.batch_size)
+
+
+def _send_figures(
+    number: int, part: str, precision: str, measure: Callable[[], Figures], send: Any
+) -> None:
+    """Measure a part of a case and send its figures, or its error."""
+    try:
+        figures = measure()
+    except Exception as error:
+        send("failed", case=number, part=part, message=message_of(error))
+    else:
+        send("measured", case=number, precision=precision, figures=figures)
+
+
+def main() -> int:
+    """Do the `Job` that standard input gives. Returns the exit status: 0, or 1 after an error."""
+    return serve(lambda text, send: run(Job.from_json(text), send))
