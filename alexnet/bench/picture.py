@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,13 +90,14 @@ def _sweep(bench: Bench) -> Figure:
 
 
 def _curve(axes: Axes, bench: Bench, rows: list[Row], name: str, unit: float) -> None:
-    if rows:
-        entry = framework(rows[0].backend)
-        where = [swept(bench, row.case) for row in rows]
-        values = np.array([sorted(row.figures[name]) for row in rows], dtype=object)
-        middle = np.array([np.median(list(v)) for v in values]) / unit
-        low, high = (np.array([v[i] for v in values], float) / unit for i in (0, -1))
-        look = {key: entry.style[key] for key in ("color", "linestyle", "marker")}
-        axes.errorbar(
-            where, middle, [middle - low, high - middle], label=entry.title, capsize=2, **look
-        )
+    """Draw the curve of one backend, with its spreads. ``unit``: the figure's values are divided by it."""
+    if not rows:
+        return
+    entry = framework(rows[0].backend)
+    where = [swept(bench, row.case) for row in rows]
+    middle, low, high = (
+        np.array([of(row.figures[name]) / unit for row in rows]) for of in (median, min, max)
+    )
+    look = {key: entry.style[key] for key in ("color", "linestyle", "marker")}
+    spread = np.stack([middle - low, high - middle])
+    axes.errorbar(where, middle, spread, label=entry.title, capsize=2, **look)

@@ -77,7 +77,7 @@ def plan(
     >>> [case.title for case in plan(["lenet"], ["numpy"], quick=True).cases]
     ['lenet at 28×28, batches of 256, float32']
     """
-    _check(names, precisions, sweep, batch_size, device)
+    _check(models, names, precisions, sweep, batch_size, device)
     if models is None:
         models = ["lenet"] if sweep == "examples" else ["alexnet"]
         models += ["lenet"] if sweep is None and device == "cpu" else []
@@ -90,13 +90,8 @@ def plan(
         for net in nets:
             size = net.input_shape[1]
             heavy = net.resolve((1, size, size)).macs > HEAVY
-            batches = (
-                GPU_BATCHES if device == "gpu" else ((32 if quick else 128) if heavy else 256,)
-            )
-            if batch_size is not None:
-                batches = (batch_size,)
-            steps = ((3 if quick else 4) if heavy else 40) if device == "cpu" else images
-            for batch in batches:
+            steps = images if device == "gpu" else (3 if quick else 4) if heavy else 40
+            for batch in _batch_sizes(batch_size, heavy, quick, sweep, device):
                 case = Case(net.name, size, batch, precision, steps, images)
                 cases += _points(case, sweep, quick) if sweep else [case]
     few = sweep is not None or device == "gpu"
@@ -120,6 +115,7 @@ def plan(
 
 
 def _check(
+    models: Sequence[str] | None,
     names: Sequence[str] | None,
     precisions: Sequence[str],
     sweep: str | None,
@@ -128,7 +124,7 @@ def _check(
 ) -> None:
     for name in names or ():
         backends.framework(name)
-    lists = {"backends": names or (), "precisions": precisions}
+    lists = {"models": models or (), "backends": names or (), "precisions": precisions}
     for what, given in lists.items():
         repeated = sorted({name for name in given if list(given).count(name) > 1})
         if repeated:
@@ -149,6 +145,19 @@ def _check(
 def _require_known(what: str, given: str, known: Sequence[str]) -> None:
     if given not in known:
         raise RunError(f"unknown {what} {given!r}; known: {', '.join(known)}")
+
+
+def _batch_sizes(
+    given: int | None, heavy: bool, quick: bool, sweep: str | None, device: str
+) -> tuple[int, ...]:
+    """Return the batch sizes of a net: the given one, or else those that suit the net and the device."""
+    if given is not None:
+        return (given,)
+    if device == "gpu" and sweep is None:
+        return GPU_BATCHES
+    if heavy:
+        return (32 if quick else 128,)
+    return (128 if sweep == "examples" else 256,)  # a tenth of the sample has 500 images
 
 
 def _points(case: Case, sweep: str, quick: bool) -> list[Case]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -86,32 +87,31 @@ def _rounds(plan: Plan) -> Iterator[int]:
 
 
 def _tasks(bench: Bench, number: int) -> Iterator[processes.Task]:
-    """Yield the tasks of a round: the machine's peaks, then each backend that has not failed before.
+    """Yield the tasks of a round: the machine's peaks, then each backend with the cases that work.
 
     The parts of a backend come in one order and in the opposite order, in turn, because the first part in a
     process finds less memory allocated than the last.
     """
     plan = bench.plan
     yield from _peaks(bench)
-    cases = list(enumerate(plan.cases))
     alone = plan.sweep is not None  # peak memory and threads belong to a process
-    for group in [[case] for case in cases] if alone else [cases]:
+    parts = plan.parts[::-1] if number % 2 else plan.parts
+    if plan.device == "gpu" and number == 0 and not alone:
+        parts = (*parts, "recipe")
+    for group in [[case] for case in plan.cases] if alone else [plan.cases]:
         for name in plan.names:
-            numbers = [n for n, _ in group]
-            if any(row.problem for row in _rows(bench, name, numbers)):
-                continue
-            parts = plan.parts[::-1] if number % 2 else plan.parts
-            if plan.device == "gpu" and number == 0 and not alone:
-                parts = (*parts, "recipe")
-            job = Job(
-                name,
-                tuple(case for _, case in group),
-                parts,
-                plan.root,
-                plan.device if name != backends.REFERENCE else None,
-                str(hand.folder()) if bench.hand_loops else None,
-            )
-            yield _task(bench, job, group[0][1].threads)
+            failed = [plan.cases[r.case] for r in bench.rows if r.backend == name and r.problem]
+            cases = tuple(case for case in group if case not in failed)
+            if cases:
+                job = Job(
+                    name,
+                    cases,
+                    parts,
+                    plan.root,
+                    plan.device if name != backends.REFERENCE else None,
+                    str(hand.folder()) if bench.hand_loops else None,
+                )
+                yield _task(bench, job, cases[0].threads)
 
 
 def _peaks(bench: Bench) -> Iterator[processes.Task]:
@@ -136,20 +136,18 @@ def _task(bench: Bench, job: Job, threads: int | None) -> processes.Task:
 
 
 def _line(job: Job, number: int) -> str:
-    title = backends.framework(job.backend).title
-    what = "the machine's peaks" if job.parts == PEAKS else title
-    return f"round {number + 1}: {what}"
-
-
-def _rows(bench: Bench, name: str, cases: list[int]) -> list[Row]:
-    return [row for row in bench.rows if row.backend == name and row.case in cases]
+    if job.parts == PEAKS:
+        return f"round {number + 1}: the machine's peaks"
+    cases = "; ".join(case.title for case in job.cases)
+    return f"round {number + 1}: {backends.framework(job.backend).title}, {cases}"
 
 
 def _run(bench: Bench, task: processes.Task) -> None:
     """Run one worker to its end and record its events."""
     job: Job = task.job
-    numbers = [bench.plan.cases.index(case) for case in job.cases if job.parts != PEAKS]
-    rows = _rows(bench, job.backend, numbers)
+    cases = bench.plan.cases
+    mine = [row for row in bench.rows if row.backend == job.backend]
+    rows = [row for row in mine if job.parts != PEAKS and cases[row.case] in job.cases]
     with closing(processes.run([task], bench.plan.timeout)) as events:
         for _, event in events:
             try:
@@ -160,6 +158,12 @@ def _run(bench: Bench, task: processes.Task) -> None:
             except (ValueError, TypeError, IndexError) as error:
                 _fail(rows, f"sent the event {event['event']}, which cannot be read ({error})")
                 return
+    for row in rows:  # its precision turned out to be that of another row, which has the figures
+        if not (row.figures or row.problems or row.problem):
+            same = replace(cases[row.case], precision=row.precision)
+            row.figures = next((r.figures for r in mine if cases[r.case] == same), {})
+            if not row.figures:
+                _fail([row], "ended without a result")
 
 
 def _record(bench: Bench, rows: list[Row], event: dict[str, Any]) -> None:

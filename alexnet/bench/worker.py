@@ -6,6 +6,7 @@ import gc
 import os
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -23,7 +24,8 @@ from alexnet.workers.worker import message_of, serve
 def run(job: Job, send: Any) -> None:
     """Measure the cases of a job and send an event after each part.
 
-    ``measured`` has the figures of a part, and ``failed`` its error; then the next part runs.
+    ``measured`` has the figures of a part, and ``failed`` its error; then the next part runs. A case whose
+    precision turns out to be that of an earlier case has no figures.
     """
     backend = backends.load(job.backend)
     device = backends.resolve_device(backend, job.device)
@@ -43,19 +45,22 @@ def run(job: Job, send: Any) -> None:
             measure = partial(peaks, job.device, case.precision)
             _send_figures(number, "peaks", case.precision, measure, send)
         return
-    loaded: list[Case] = []
+    done: list[Case] = []  # with the precisions that were used
     for number, (case, loaders) in enumerate(zip(job.cases, load_data(job), strict=True)):
         try:
             bench = Bench(job, case, loaders)
         except Exception as error:
             send("failed", case=number, part="", message=message_of(error))
             continue
+        if (used := replace(case, precision=bench.used)) in done:
+            send("measured", case=number, precision=bench.used, figures={})
+            continue
         for part in job.parts:
             measure = partial(bench.recipe, send) if part == "recipe" else getattr(bench, part)
-            if part != "loader" or not any(_same_batches(case, other) for other in loaded):
+            if part != "loader" or not any(_same_batches(case, other) for other in done):
                 _send_figures(number, part, bench.used, measure, send)
             gc.collect()  # nets hold circles of references
-        loaded.append(case)
+        done.append(used)
 
 
 def _same_batches(case: Case, other: Case) -> bool:

@@ -1,0 +1,40 @@
+"""A bench written by hand, and plans of small benches."""
+
+from __future__ import annotations
+
+from alexnet.bench.cases import Case
+from alexnet.bench.plan import Plan
+from alexnet.bench.results import Bench, empty_rows
+
+LENET = Case("lenet", 28, 8, "float32", 2, 32)
+ALEXNET = Case("alexnet", 224, 32, "float32", 3, 5000)
+
+
+def small(*names, cases=(LENET,), **fields):
+    """A plan of one round on a few images of the sample."""
+    return Plan(cases, names, **({"rounds": 1, "fewest": 1, "named": True} | fields))
+
+
+def written(folder):
+    """Two backends, two rounds; one has no hand-written loop, and one case failed."""
+    plan = small("numpy", "torch", cases=(ALEXNET, LENET), rounds=2, fewest=2)
+    bench = Bench(plan, folder, "2026-11-24T08:00:00+00:00", empty_rows(plan))
+    numpy, torch, numpy_lenet, torch_lenet = bench.rows
+    numpy.figures = {"step": [20.0, 22.0], "train": [18.0, 22.0], "loader per core": [3e4, 3e4]}
+    torch.figures = {
+        "loader": [50_000.0, 60_000.0],
+        "loader per core": [40_000.0, 40_000.0],
+        "torchvision per core": [2_000.0, 2_000.0],
+        "torchvision PIL per core": [1_000.0, 1_100.0],
+        "step": [32.0, 34.0],
+        "train": [30.0, 33.0],
+        "hand": [30.0, 30.0],
+    }
+    numpy_lenet.problem = "killed by SIGKILL (perhaps out of memory)"
+    torch_lenet.problems = {"hand": "no such kernel"}
+    torch_lenet.figures = {"train": [9000.0, 11000.0]}
+    for row in bench.rows:
+        row.version, row.device, row.precision = "1.2.3", "cpu", "float32"
+    bench.peaks = {"float32": {"matmul": [150e9, 160e9], "convolution": [222_445_301_760.0]}}
+    bench.machine, bench.rounds, bench.seconds = "a machine", 2, 61.0
+    return bench
