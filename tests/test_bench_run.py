@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from bench_results import LENET, small
@@ -18,6 +19,7 @@ from alexnet.bench import hand, run
 from alexnet.bench.cases import FIGURES, PARTS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
+from alexnet.bench.measure import training_options
 from alexnet.bench.plan import plan
 from alexnet.bench.results import Bench
 from alexnet.errors import RunError
@@ -55,18 +57,26 @@ def test_without_a_framework_numpy_measures_the_peak(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_bench_of_a_framework_has_all_its_figures(framework, tmp_path):
-    """The table has the ratios, and the command's exit status is 0."""
-    done = alexnet(
-        "bench", "lenet", "--backends", framework, "--batch-size", "8", "--data", "sample",
-        "--quick", "--out", str(tmp_path), ALEXNET_SUBSET="24:8",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = Bench.load(tmp_path)
+def test_a_bench_of_a_framework_has_all_its_figures(framework, tmp_path, without_peaks):
+    found = run.run_plan(small(framework), tmp_path)
     (row,) = found.rows
+    assert (row.problem, row.problems) == ("", {})
     assert {"loader", "loader per core", "step", "train", "hand"} == row.figures.keys()
     assert row.ratio("train", "hand") is not None
-    assert found.rounds >= 2
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_table_and_its_folder(tmp_path):
+    done = alexnet(
+        "bench", "lenet", "--backends", "numpy", "--sweep", "examples", "--quick", "--data", "sample",
+        "--batch-size", "8", "--out", str(tmp_path), ALEXNET_SUBSET="160:8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Images: the Fashion-MNIST sample")
+    assert "round 1: NumPy, lenet at 28×28, batches of 8, float32" in lines
+    assert f"Run folder: {tmp_path}; it has bench.json, table.txt and bench.png" in lines
+    assert Bench.load(tmp_path).rounds >= 1
 
 
 @pytest.mark.slow
@@ -225,6 +235,31 @@ def test_a_gpu_is_watched_through_its_driver(tmp_path, monkeypatch):
 def test_a_release_has_no_hand_written_loops(tmp_path):
     assert hand.load(None, "torch_loop") is None
     assert hand.load(str(tmp_path), "torch_loop") is None
+
+
+def test_a_precision_is_chosen_by_the_backend(monkeypatch):
+    """Only a precision other than float32 becomes an argument."""
+    module = SimpleNamespace(choose=lambda backend, device, wanted: f"{wanted} of {backend}")
+    monkeypatch.setitem(sys.modules, "alexnet.backends.precision", module)
+    assert training_options("torch", "cpu", "float32") == {}
+    assert training_options("torch", "cpu", "auto") == {"precision": "auto of torch"}
+
+
+def test_a_precision_that_was_measured_already_gives_its_figures_to_both_rows(
+    tmp_path, monkeypatch, without_peaks
+):
+    events = [
+        {"event": "measured", "case": 0, "precision": "float32", "figures": {"train": 5.0}},
+        {"event": "measured", "case": 1, "precision": "float32", "figures": {}},
+    ]
+    code = "\n".join(f"print({json.dumps(event)!r})" for event in events)
+    monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
+    cases = (LENET, replace(LENET, precision="auto"))
+    planned = small("numpy", cases=cases, rounds=2, fewest=2)
+    found = run.run_plan(planned, tmp_path / "run")
+    assert [row.figures for row in found.rows] == [{"train": [5.0, 5.0]}] * 2
+    assert [row.problem for row in found.rows] == ["", ""]
+    assert "numpy (fp32)" in (tmp_path / "run" / "table.txt").read_text()
 
 
 # --- memory -----------------------------------------------------------------------------------------
