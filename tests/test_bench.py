@@ -62,6 +62,11 @@ def test_a_sweep_has_a_case_for_each_value(sweep, variable, values):
     assert len(plan(names=["numpy"], sweep=sweep, quick=True).cases) < len(values)
 
 
+def test_on_a_gpu_every_point_of_a_sweep_is_an_epoch():
+    for case in plan(["alexnet"], ["torch"], sweep="batch", device="gpu").cases:
+        assert case.steps == 5000 // case.batch_size - 1
+
+
 def test_a_sweep_of_threads_ends_with_all_cores(monkeypatch):
     monkeypatch.setattr("alexnet.backends.usable_cores", lambda: 6)
     assert [case.threads for case in plan(names=["numpy"], sweep="threads").cases] == [1, 2, 4, 6]
@@ -237,7 +242,9 @@ def test_the_table_shows_medians_spreads_ratios_limits_and_failures(tmp_path):
 def test_a_precision_that_was_chosen_stands_beside_its_backend(tmp_path):
     bench = written(tmp_path)
     bench.rows[1].precision = "bfloat16"
-    assert "torch (bf16)" in as_text(summary(bench), 80)
+    text = as_text(summary(bench), 80)
+    assert "torch (bf16)" in text
+    assert "No peak was measured in bfloat16; peaks.log gives the reason." in text
     assert bench.limit(bench.rows[1]) is None  # no peak in this precision
 
 

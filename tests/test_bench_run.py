@@ -15,14 +15,15 @@ from helpers import alexnet
 from runs import worker_that
 
 from alexnet import backends
-from alexnet.bench import hand, run
+from alexnet.bench import hand, measure, run
 from alexnet.bench.cases import FIGURES, PARTS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.bench.measure import training_options
 from alexnet.bench.plan import plan
-from alexnet.bench.results import Bench
+from alexnet.bench.results import Bench, empty_rows
 from alexnet.errors import RunError
+from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
 
 
@@ -147,6 +148,33 @@ def test_a_wrong_event_costs_only_its_own_row(event, problem, tmp_path, monkeypa
     monkeypatch.setattr(processes, "LAUNCH", worker_that(f"print({json.dumps(event)!r})"))
     (row,) = run.run_plan(small("numpy"), tmp_path / "run").rows
     assert problem in row.problem
+
+
+def test_on_a_gpu_the_first_round_also_trains_with_the_books_recipe(tmp_path, without_peaks):
+    planned = small("torch", device="gpu")
+    bench = Bench(planned, tmp_path, "", empty_rows(planned))
+    first, second = (next(run._tasks(bench, number)).job for number in (0, 1))
+    assert first.parts == (*PARTS, "recipe")
+    assert second.parts == PARTS[::-1]
+    bench.plan = replace(planned, seconds=250.0)
+    assert next(run._tasks(bench, 0)).job.parts == PARTS
+
+
+def test_the_recipe_runs_to_its_end(monkeypatch):
+    """One epoch of a small recipe, on the CPU."""
+    small_recipe = replace(recipe_for("lenet", True), num_epochs=1, batch_size=16)
+    monkeypatch.setattr(measure, "recipe_for", lambda model, full: small_recipe)
+    job = Job("numpy", (LENET,), ("recipe",))
+    (loaders,) = measure.load_data(job)
+    loaders = (
+        loaders[0],
+        replace(loaders[1], pixels=loaders[1].pixels[:32], labels=loaders[1].labels[:32]),
+    )
+    events = []
+    bench = measure.Bench(job, LENET, loaders)
+    figures = bench.recipe(lambda kind, **fields: events.append(kind))
+    assert figures.keys() == {"recipe seconds", "recipe accuracy"}
+    assert "epoch" in events  # so that the worker is not silent
 
 
 def test_a_part_that_fails_leaves_the_other_parts(tmp_path, monkeypatch, without_peaks):

@@ -21,7 +21,7 @@ from alexnet.datasets.resize import ImageTransform, resize_matrix
 from alexnet.errors import RunError
 from alexnet.train import epochs_on, train_ch6
 from alexnet.training.history import History
-from alexnet.training.recipes import FULL
+from alexnet.training.recipes import recipe_for
 from alexnet.workers.worker import EventCallback, peak_host_memory
 
 LR = 0.01
@@ -153,7 +153,7 @@ class Bench:
 
     def recipe(self, send: Any) -> Figures:
         """Train with the book's recipe to its end."""
-        recipe = FULL[self.case.model]
+        recipe = recipe_for(self.case.model, full=True)
         train_iter, test_iter = (
             replace(it, batch_size=recipe.batch_size, max_batches=None)
             for it in (self.train_iter, self.test_iter)

@@ -93,7 +93,7 @@ def plan(
             steps = images if device == "gpu" else (3 if quick else 4) if heavy else 40
             for batch in _batch_sizes(batch_size, heavy, quick, sweep, device):
                 case = Case(net.name, size, batch, precision, steps, images)
-                cases += _points(case, sweep, quick) if sweep else [case]
+                cases += _points(case, sweep, quick, device) if sweep else [case]
     few = sweep is not None or device == "gpu"
     rounds = 3 if few else 5
     return Plan(
@@ -160,14 +160,18 @@ def _batch_sizes(
     return (128 if sweep == "examples" else 256,)  # a tenth of the sample has 500 images
 
 
-def _points(case: Case, sweep: str, quick: bool) -> list[Case]:
+def _points(case: Case, sweep: str, quick: bool, device: str) -> list[Case]:
     """Return the cases of a sweep: the same case with other values of one variable."""
     fields = vars(case)
     match sweep:
         case "batch":
             values: Sequence[int] = BATCHES[quick]
             return [
-                Case(**fields | {"batch_size": n, "steps": max(2, SWEPT_IMAGES[quick] // n)})
+                Case(
+                    **fields
+                    | {"batch_size": n}
+                    | ({"steps": max(2, SWEPT_IMAGES[quick] // n)} if device == "cpu" else {})
+                )
                 for n in values
                 if 2 * n <= case.examples
             ]

@@ -96,7 +96,7 @@ def _tasks(bench: Bench, number: int) -> Iterator[processes.Task]:
     yield from _peaks(bench)
     alone = plan.sweep is not None  # peak memory and threads belong to a process
     parts = plan.parts[::-1] if number % 2 else plan.parts
-    if plan.device == "gpu" and number == 0 and not alone:
+    if plan.device == "gpu" and number == 0 and not alone and plan.seconds is None:
         parts = (*parts, "recipe")
     for group in [[case] for case in plan.cases] if alone else [plan.cases]:
         for name in plan.names:

@@ -111,6 +111,9 @@ def _facts(bench: Bench) -> list[str]:
         if found:
             best = ", ".join(f"{kind} {gflops:,.0f}" for kind, gflops in found.items())
             lines.append(f"Peak of this machine in {precision}, GFLOP/s: {best}.")
+    used = {row.precision for row in bench.rows if row.figures and not bench.plan.sweep}
+    if missing := sorted(used - {name for name in bench.peaks if bench.peak(name)}):
+        lines.append(f"No peak was measured in {', '.join(missing)}; peaks.log gives the reason.")
     lines.append("±: half the distance from the smallest to the largest value of all rounds.")
     lines += _loader_lines(bench)
     versions = dict.fromkeys(

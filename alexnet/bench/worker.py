@@ -55,7 +55,10 @@ def run(job: Job, send: Any) -> None:
         if (used := replace(case, precision=bench.used)) in done:
             send("measured", case=number, precision=bench.used, figures={})
             continue
+        trained = any(other.precision == bench.used for other in done)
         for part in job.parts:
+            if part == "recipe" and trained:  # the recipe has its own batch size
+                continue
             measure = partial(bench.recipe, send) if part == "recipe" else getattr(bench, part)
             if part != "loader" or not any(_same_batches(case, other) for other in done):
                 _send_figures(number, part, bench.used, measure, send)

@@ -59,7 +59,6 @@ def _finished(work: Callable[[], object], place: torch.device) -> Callable[[], N
 
     def run() -> None:
         work()
-        if place.type == "cuda":
-            torch.cuda.synchronize(place)
+        backends.load("torch").synchronize(place)
 
     return run
