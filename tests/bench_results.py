@@ -25,7 +25,7 @@ def written(folder):
         "loader": [50_000.0, 60_000.0],
         "loader per core": [40_000.0, 40_000.0],
         "torchvision per core": [2_000.0, 2_000.0],
-        "torchvision PIL per core": [1_000.0, 1_100.0],
+        "torchvision PIL per core": [1_000.0, 1_000.0],
         "step": [32.0, 34.0],
         "train": [30.0, 33.0],
         "hand": [30.0, 30.0],

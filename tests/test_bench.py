@@ -139,9 +139,11 @@ def test_medians_spreads_and_ratios(tmp_path):
     assert numpy.ratio("train", "hand") is None
     assert bench.limit(torch) == pytest.approx(40.0)
     assert bench.share_of_limit(torch) == pytest.approx(31.5 / 40)
-    assert bench.loader_ratio(torch) == pytest.approx(20)
-    assert bench.loader_ratio(numpy) == pytest.approx(15)
-    assert bench.loader_ratio(bench.rows[3]) is None
+    tensors, pil = "torchvision per core", "torchvision PIL per core"
+    assert bench.loader_ratio(torch, tensors) == pytest.approx(20)
+    assert bench.loader_ratio(numpy, tensors) == pytest.approx(15)
+    assert bench.loader_ratio(torch, pil) == pytest.approx(40)
+    assert bench.loader_ratio(bench.rows[3], pil) is None
 
 
 def test_the_ratio_is_that_of_the_medians_if_a_part_failed_in_a_round():
@@ -232,7 +234,10 @@ def test_the_table_shows_medians_spreads_ratios_limits_and_failures(tmp_path):
     assert numpy.split() == ["numpy", "–", "21.0", "±5%", "20.0", "±10%", "–", "–", "0.50"]
     assert max(len(line) for line in lines if line.startswith(("torch", "numpy", "backend"))) <= 80
     assert "Peak of this machine in float32, GFLOP/s: matmul 160, convolution 222." in text
-    assert "Loader at 224×224 per core: numpy 15×, torch 20× torchvision's" in text
+    assert "Resize of tensors in a DataLoader (2,000 images/s): numpy 15.0×, torch 20.0×." in text
+    assert (
+        "Resize of PIL images in a DataLoader (1,000 images/s): numpy 30.0×, torch 40.0×." in text
+    )
     assert "NumPy, lenet at 28×28, batches of 8, float32: killed by SIGKILL" in text
     assert "PyTorch, lenet at 28×28, batches of 8, float32, hand: no such kernel" in text
     assert "a machine; rounds: 2, 61 s" in text

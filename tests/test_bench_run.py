@@ -21,7 +21,7 @@ from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.bench.measure import training_options
 from alexnet.bench.plan import plan
-from alexnet.bench.results import Bench, empty_rows
+from alexnet.bench.results import TORCHVISION, Bench, empty_rows
 from alexnet.errors import RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
@@ -86,7 +86,8 @@ def test_the_peaks_and_torchvision_are_measured(tmp_path):
     case = replace(LENET, size=56)
     found = run.run_plan(small("torch", cases=(case,), parts=("loader",)), tmp_path / "run")
     assert found.peaks["float32"].keys() == {"matmul", "convolution"}
-    assert found.loader_ratio(found.rows[0]) is not None
+    (row,) = found.rows
+    assert all(found.loader_ratio(row, way) is not None for way in TORCHVISION)
 
 
 @pytest.mark.parametrize("sweep", ["threads", "examples"])

@@ -19,7 +19,8 @@ from alexnet.json_values import from_json, sealed, unsealed
 
 FORMAT = 1  # version of the layout of bench.json
 FILE = "bench.json"
-TORCHVISION = ("torchvision per core", "torchvision PIL per core")
+TORCHVISION = {"torchvision PIL per core": "PIL images", "torchvision per core": "tensors"}
+"""The figures of torchvision's Resize in a DataLoader, with what it resizes."""
 UNREADABLE = (
     OSError,
     ValueError,
@@ -118,15 +119,14 @@ class Bench:
         limit, speed = self.limit(row), row.median("train")
         return speed / limit if limit and speed else None
 
-    def loader_ratio(self, row: Row) -> float | None:
-        """Return the loader's speed per core over torchvision's (the faster of its two ways), or None."""
+    def loader_ratio(self, row: Row, way: str) -> float | None:
+        """Return the loader's speed per core over torchvision's, or None. ``way``: one of `TORCHVISION`."""
         case, mine = self.case(row), row.median("loader per core")
         theirs = [
             value
             for other in self.rows
             if (self.case(other).size, self.case(other).batch_size) == (case.size, case.batch_size)
-            for value in map(other.median, TORCHVISION)
-            if value
+            and (value := other.median(way))
         ]
         return mine / max(theirs) if mine and theirs else None
 

@@ -128,22 +128,23 @@ def _facts(bench: Bench) -> list[str]:
 
 
 def _loader_lines(bench: Bench) -> list[str]:
-    """Return a line for each size of images: the loaders' speed over torchvision's."""
+    """Return a line for each size and each way of torchvision: the loaders' speed over torchvision's."""
     lines = {}
     for row in bench.rows:
-        theirs = [value for value in map(row.median, TORCHVISION) if value]
-        if not theirs:
-            continue
         case = bench.case(row)
-        ratios = [
-            f"{other.backend} {ratio:,.0f}×"
-            for other in bench.rows
-            if other.case == row.case and (ratio := bench.loader_ratio(other))
-        ]
-        lines[case.size] = (
-            f"Loader at {case.size}×{case.size} per core: {', '.join(ratios)} torchvision's Resize in a "
-            f"DataLoader ({max(theirs):,.0f} images/s per core)."
-        )
+        for way, what in TORCHVISION.items():
+            theirs = row.median(way)
+            if theirs is None:
+                continue
+            ratios = [
+                f"{other.backend} {ratio:,.1f}×"
+                for other in bench.rows
+                if other.case == row.case and (ratio := bench.loader_ratio(other, way)) is not None
+            ]
+            lines[case.size, case.batch_size, way] = (
+                f"Loader at {case.size}×{case.size} per core, over torchvision's Resize of {what} in a "
+                f"DataLoader ({theirs:,.0f} images/s): {', '.join(ratios)}."
+            )
     return list(lines.values())
 
 
