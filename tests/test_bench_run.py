@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from bench_results import LENET, small
@@ -19,7 +18,6 @@ from alexnet.bench import hand, measure, run
 from alexnet.bench.cases import FIGURES, PARTS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
-from alexnet.bench.measure import training_options
 from alexnet.bench.plan import plan
 from alexnet.bench.results import TORCHVISION, Bench, empty_rows
 from alexnet.errors import RunError
@@ -264,14 +262,6 @@ def test_a_gpu_is_watched_through_its_driver(tmp_path, monkeypatch):
 def test_a_release_has_no_hand_written_loops(tmp_path):
     assert hand.load(None, "torch_loop") is None
     assert hand.load(str(tmp_path), "torch_loop") is None
-
-
-def test_a_precision_is_chosen_by_the_backend(monkeypatch):
-    """Only a precision other than float32 becomes an argument."""
-    module = SimpleNamespace(choose=lambda backend, device, wanted: f"{wanted} of {backend}")
-    monkeypatch.setitem(sys.modules, "alexnet.backends.precision", module)
-    assert training_options("torch", "cpu", "float32") == {}
-    assert training_options("torch", "cpu", "auto") == {"precision": "auto of torch"}
 
 
 def test_a_precision_that_was_measured_already_gives_its_figures_to_both_rows(

@@ -6,19 +6,20 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 from alexnet import backends
-from alexnet.backends import Backend, BoundNet
+from alexnet.backends import BoundNet
 from alexnet.backends.nets import build
+from alexnet.backends.precision import choose_precision
+from alexnet.backends.schedules import Schedule
+from alexnet.backends.steps import Steps
 from alexnet.bench import hand
 from alexnet.bench.cases import Case
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.datasets.resize import ImageTransform, resize_matrix
-from alexnet.errors import RunError
 from alexnet.train import epochs_on, train_ch6
 from alexnet.training.history import History
 from alexnet.training.recipes import recipe_for
@@ -31,22 +32,6 @@ LOADER_SECONDS = 0.5  # at least; a run of the loader alone
 Figures = dict[str, float]
 
 
-def training_options(backend: Backend, device: Any, precision: str) -> dict[str, Any]:
-    """Return the arguments that select a precision, for `train_ch6` and for a backend's ``Trainer``.
-
-    Raises BackendError if the backend does not have the precision.
-    """
-    if precision == "float32":
-        return {}
-    try:
-        choose = import_module("alexnet.backends.precision").choose
-    except ModuleNotFoundError:
-        raise RunError(
-            f"precision {precision!r} is unknown: this version trains in float32"
-        ) from None
-    return {"precision": choose(backend, device, precision)}
-
-
 class Bench:
     """The measurements of one case. Each returns its figures by name (`alexnet.bench.cases.FIGURES`)."""
 
@@ -56,12 +41,8 @@ class Bench:
         self.test_iter = replace(loaders[1], max_batches=1)
         self.backend = backends.load(job.backend)
         self.device = backends.resolve_device(self.backend, job.device)
-        self.options = training_options(self.backend, self.device, case.precision)
-
-    @property
-    def used(self) -> str:
-        """The precision in which the backend trains this case."""
-        return self.options.get("precision", "float32")
+        # The precision in which the backend trains this case:
+        self.used = choose_precision(self.backend, self.device, case.precision)
 
     def loader(self) -> Figures:
         """Measure the loader alone, and torchvision's beside it if this backend can run it."""
@@ -88,19 +69,19 @@ class Bench:
         shape = self.train_iter.image_shape
         net = build(self.case.model, self.job.backend, input_shape=shape, device=self.device)
         bound = BoundNet.of(net)
-        trainer = self.backend.Trainer(bound.native, LR, 0.0, **self.options)
+        steps = Steps(bound, Schedule("constant", LR, 1, None), precision=self.used)
         X, y = next(epochs_on(self.train_iter, bound)(0))
-        self._take(trainer, X, y)
+        self._take(steps, X, y)
         begun = time.perf_counter()
         for _ in range(self.case.steps - 1):
-            trainer.step(X, y)
-        self._take(trainer, X, y)
+            steps.step(X, y)
+        self._take(steps, X, y)
         return {"step": self.case.steps * len(y) / (time.perf_counter() - begun)}
 
-    def _take(self, trainer: Any, X: Any, y: Any) -> None:
+    def _take(self, steps: Steps, X: Any, y: Any) -> None:
         """Take one step and wait until it is done."""
-        loss, _ = trainer.step(X, y)
-        float(loss)
+        loss, _ = steps.step(X, y)
+        steps.read([loss])
         self.backend.synchronize(self.device)
 
     def train(self) -> Figures:
@@ -127,7 +108,7 @@ class Bench:
             self.device,
             backend=self.job.backend,
             callback=callback,
-            **self.options,
+            precision=self.used,
         )
 
     def hand(self) -> Figures:
@@ -168,7 +149,7 @@ class Bench:
             self.device,
             backend=self.job.backend,
             callback=EventCallback(send),
-            **self.options,
+            precision=self.used,
         )
         seconds = time.perf_counter() - begun
         return {"recipe seconds": seconds, "recipe accuracy": history.last.test_accuracy}

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alexnet import backends
+from alexnet.backends.precision import PRECISIONS
 from alexnet.bench.cases import PARTS, Case
 from alexnet.data import load_fashion_mnist
 from alexnet.errors import RunError
 from alexnet.spec import zoo
 
-PRECISIONS = ("float32", "bfloat16", "tf32", "auto")
 SWEEPS = ("batch", "size", "threads", "examples")
 DEVICES = ("cpu", "gpu")
 TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
