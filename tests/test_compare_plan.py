@@ -14,20 +14,21 @@ from alexnet.training.recipes import QUICK
 
 def test_without_a_gpu_the_quick_recipe_is_taken(monkeypatch):
     monkeypatch.setattr(backends, "gpu_hardware", lambda: False)
-    assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples < 5000
-    assert plan(["alexnet"], full=True, data="sample").recipes["alexnet"].train_examples == 60_000
+    assert plan(["alexnet"], data="sample").recipes["alexnet"] == QUICK["alexnet"]
+    assert plan(["alexnet"], full=True, data="sample").recipes["alexnet"].num_epochs == 10
 
 
-@pytest.mark.parametrize(
-    ("on_gpu", "examples"), [(True, 60_000), (False, QUICK["alexnet"].train_examples)]
-)
-def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(
-    monkeypatch, on_gpu, examples
-):
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_with_a_gpu_the_books_recipe_is_taken_if_every_framework_sees_it(monkeypatch, on_gpu):
     monkeypatch.setattr(backends, "installed", lambda name: True)
     monkeypatch.setattr(backends, "gpu_hardware", lambda: True)
     monkeypatch.setattr(planning, "_uses_gpu", lambda model, b, python: on_gpu or b != "paddle")
-    assert plan(["alexnet"], data="sample").recipes["alexnet"].train_examples == examples
+    assert (plan(["alexnet"], data="sample").recipes["alexnet"].num_epochs == 10) == on_gpu
+
+
+def test_the_sample_limits_the_number_of_images():
+    found = plan(["alexnet", "lenet"], full=True, data="sample").recipes.values()
+    assert {(r.train_examples, r.test_examples) for r in found} == {(5_000, 1_000)}
 
 
 def test_a_net_without_its_own_recipe_is_trained_at_its_own_size():

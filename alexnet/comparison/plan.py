@@ -16,7 +16,7 @@ from typing import Any
 from alexnet import backends
 from alexnet.data import example_limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
-from alexnet.datasets.known import FASHION_MNIST
+from alexnet.datasets.known import FASHION_MNIST, SAMPLE_EXAMPLES
 from alexnet.errors import RunError
 from alexnet.spec import zoo
 from alexnet.training.recipes import Recipe, recipe_for
@@ -93,10 +93,11 @@ def plan(
     chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != backends.REFERENCE or not full))
     if not any(name in installed for name in chosen if name != backends.REFERENCE):
         overrides["numpy_batches"] = None  # only NumPy runs, so it trains on all batches
-    recipes = {model: _recipe(model, full, overrides) for model in models}
+    root = images(data, full)
+    recipes = {model: _recipe(model, full, root, overrides) for model in models}
     return Plan(
         recipes,
-        images(data, full),
+        root,
         chosen,
         pythons,
         parallel,
@@ -107,14 +108,22 @@ def plan(
     )
 
 
-def _recipe(model: str, full: bool, overrides: Mapping[str, Any]) -> Recipe:
-    """Return a net's recipe, with no more examples than ALEXNET_SUBSET allows."""
+def _recipe(model: str, full: bool, root: str | None, overrides: Mapping[str, Any]) -> Recipe:
+    """Return a net's recipe, with no more examples than the sample has and ALEXNET_SUBSET allows."""
     recipe = replace(recipe_for(model, full), **overrides)
     train, test = example_limits((recipe.train_examples, recipe.test_examples))
-    return replace(
+    recipe = replace(
         recipe,
         train_examples=train or recipe.train_examples,
         test_examples=test or recipe.test_examples,
+    )
+    if root is not None:
+        return recipe
+    train, test = SAMPLE_EXAMPLES
+    return replace(
+        recipe,
+        train_examples=min(train, recipe.train_examples),
+        test_examples=min(test, recipe.test_examples),
     )
 
 
@@ -182,7 +191,8 @@ def _interpreters_of(file: Path) -> dict[str, str]:
 def describe_data(root: str | None) -> str:
     """Return one line that names the source of a run's images."""
     if root is None:
-        return "the Fashion-MNIST sample in this package (5,000 training and 1,000 test images)"
+        train, test = SAMPLE_EXAMPLES
+        return f"the Fashion-MNIST sample in this package ({train:,} training and {test:,} test images)"
     return f"Fashion-MNIST in {root}"
 
 

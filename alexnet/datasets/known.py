@@ -104,3 +104,5 @@ SAMPLE = Dataset(
     std=FASHION_MNIST.std,
 )
 """5,000 training and 1,000 test images of Fashion-MNIST, in balanced classes, inside this package."""
+
+SAMPLE_EXAMPLES = 5_000, 1_000
