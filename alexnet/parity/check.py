@@ -33,6 +33,7 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
 float64 needs a tolerance too: frameworks keep some constants in float32 (learning rates, momenta, 1/area).
 """
 
+ZERO = 1e-9  # a tensor with smaller entries, relative to the largest entry of all, is zero
 MOST_DRAWS = 1000  # most random draws for one batch
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -285,16 +286,22 @@ def _largest_difference(found: Weights, reference: Weights) -> tuple[float, str]
     """Return the largest relative difference of a tensor, and the tensor's key.
 
     A difference is divided by the largest entry of its tensor, but by no less than a thousandth of the
-    largest entry of all. This floor is for tensors that are almost zero, such as the gradient of a bias
-    before batch normalisation.
+    largest entry of all. A tensor that is zero in the reference holds only rounding errors, such as the
+    gradient of a bias before batch normalisation. Its difference is divided by the largest entry of its
+    layer.
     """
     if found.keys() != reference.keys():
         raise RunError(f"tensors must be {sorted(reference)}, got {sorted(found)}")
     sizes = {key: _largest_entry(r) for key, r in reference.items()}
-    floor = (max(sizes.values()) or 1.0) / 1000
-    relative = {
-        key: _largest_entry(found[key] - r) / max(sizes[key], floor) for key, r in reference.items()
-    }
+    largest = max(sizes.values()) or 1.0
+    relative = {}
+    for key, r in reference.items():
+        if sizes[key] < ZERO * largest:
+            layer = key.rpartition(".")[0]
+            size = max(sizes[k] for k in sizes if k.rpartition(".")[0] == layer)
+        else:
+            size = sizes[key]
+        relative[key] = _largest_entry(found[key] - r) / max(size, largest / 1000)
     worst = max(relative, key=lambda key: np.nan_to_num(relative[key], nan=np.inf))
     return relative[worst], worst
 
