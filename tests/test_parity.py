@@ -99,7 +99,7 @@ def test_arrays_that_do_not_fit_are_refused(tensors, message):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("dropout", [False, True])
-@pytest.mark.parametrize("model", ["lenet", "alexnet-mnist"])
+@pytest.mark.parametrize("model", ["lenet", "alexnet-mnist", "alexnet-28", "alexnet-28-wide"])
 def test_small_nets_agree_with_the_reference(covered, model, dropout, dtype):
     """The reference is computed once for all backends."""
     run = Settings(steps=3, batch_size=2, dtype=dtype, dropout=dropout)

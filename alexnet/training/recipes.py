@@ -1,4 +1,4 @@
-"""Recipes of the command line: the book's settings, and quick settings for a CPU."""
+"""Recipes of the command line: the book's settings, quick settings for a CPU, settings of fast nets."""
 
 from __future__ import annotations
 
@@ -51,6 +51,25 @@ QUICK = {
 }
 """Settings that show learning within minutes on two CPU cores."""
 
+_FAST = Recipe(
+    60_000,
+    10_000,
+    2,
+    128,
+    0.1,
+    momentum=0.9,
+    nesterov=True,
+    schedule="one-cycle",
+    normalize=True,
+    numpy_batches=50,
+)
+
+FAST = {
+    "alexnet-28": _FAST,
+    "alexnet-28-wide": replace(_FAST, num_epochs=8, flip=True, crop=1, numpy_batches=8),
+}
+"""The highest accuracy in the least time, on all images and two CPU cores; also for a full run."""
+
 
 def net_for(model: str, recipe: Recipe) -> ResolvedNet:
     """Return a net of the zoo at the size of the recipe's images (1, S, S).
@@ -62,6 +81,10 @@ def net_for(model: str, recipe: Recipe) -> ResolvedNet:
 
 
 def recipe_for(model: str, full: bool) -> Recipe:
-    """Return the recipe of a net of the zoo. A net without one gets AlexNet's, at its own image size."""
-    table = FULL if full else QUICK
+    """Return the recipe of a net of the zoo. A net without one gets AlexNet's, at its own image size.
+
+    >>> recipe_for("alexnet-28", full=False) == recipe_for("alexnet-28", full=True) == FAST["alexnet-28"]
+    True
+    """
+    table = (FULL if full else QUICK) | FAST
     return table.get(model) or replace(table["alexnet"], resize=zoo.get(model).input_shape[1])
