@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BARS = {"step": "step alone", "train": "train_ch6", "hand": "loop by hand"}
 OPACITY = {"step": 0.35, "train": 1.0, "hand": 0.65}
+FARTHEST = 4  # a limit that is more times the speed would make the bars too small to read
 AXES = {
     "batch": "batch size",
     "size": "pixels per side",
@@ -33,20 +34,22 @@ def picture(bench: Bench) -> Figure:
 
 def _bars(bench: Bench) -> Figure:
     cases = bench.plan.cases
-    figure = new_figure(2 + 1.8 * len(bench.plan.names), 3.2 * len(cases))
+    figure = new_figure(max(7, 2 + 1.8 * len(bench.plan.names)), 3.2 * len(cases))
     for number, axes in enumerate(figure.subplots(len(cases), 1, squeeze=False)[:, 0]):
         rows = [row for row in bench.rows if row.case == number]
         for place, row in enumerate(rows):
             _bars_of(axes, place, row)
-            limit = bench.limit(row)
-            if limit and row.median("train"):
+            limit, speed = bench.limit(row), row.median("train")
+            if limit and speed and limit < FARTHEST * speed:
                 axes.plot([place - 0.45, place + 0.45], [limit] * 2, color="black", linewidth=1)
         axes.set_xticks(range(len(rows)), [framework(row.backend).title for row in rows])
         axes.set(title=cases[number].title, ylabel="examples per second")
         axes.grid(axis="y", alpha=0.3)
         axes.set_ylim(bottom=0)
+        axes.set_xlim(-0.5, len(rows) - 0.5)
     figure.supxlabel(
-        f"bars: {', '.join(BARS.values())}; thin lines: smallest to largest; black: limit of the machine",
+        f"bars: {', '.join(BARS.values())}; thin lines: smallest to largest\n"
+        "black: limit of the machine, if it is not too far away",
         fontsize="small",
     )
     return figure
