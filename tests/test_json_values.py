@@ -55,7 +55,11 @@ def test_a_written_dataclass_is_read_as_the_same(plan):
 @given(recipes, st.sampled_from(list(Recipe.__dataclass_fields__)), anything)
 def test_a_field_of_the_wrong_type_is_refused(recipe, field, value):
     """The error gives the field's name and value."""
-    kinds = {"lr": (int, float), "momentum": (int, float), "normalize": (bool,)}
+    kinds = {
+        **dict.fromkeys(("lr", "momentum"), (int, float)),
+        **dict.fromkeys(("normalize", "nesterov", "flip"), (bool,)),
+        **dict.fromkeys(("schedule", "precision"), (str,)),
+    }
     right = type(value) in kinds.get(field, (int,)) or (
         value is None and field in ("resize", "numpy_batches", "lr", "momentum")
     )
