@@ -67,7 +67,8 @@ def test_a_comparison_of_a_fast_net_agrees(covered, tmp_path, monkeypatch):
         assert max(row["parity"][key] for key in ("logits", "gradients", "weights")) < 1e-4
     losses = [[step["loss"] for step in row["history"]["steps"]] for row in saved["rows"]]
     for other in losses:
-        assert other[:3] == pytest.approx(losses[0][:3], rel=1e-4)  # then rounding grows
+        # The second step has the full learning rate. Then the loss doubles, and rounding grows with it.
+        assert other[:2] == pytest.approx(losses[0][:2], rel=1e-4)
 
 
 @pytest.mark.slow
