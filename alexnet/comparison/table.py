@@ -22,7 +22,8 @@ def recipe_lines(plan: Plan, seed: int) -> list[str]:
         f"{model} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
         f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}"
         f"{f' {r.schedule}' if r.schedule != 'constant' else ''}, momentum {r.momentum:g}"
-        f"{' (Nesterov)' if r.nesterov else ''}{f', {r.precision}' if r.precision != 'float32' else ''}"
+        f"{' (Nesterov)' if r.nesterov else ''}"
+        f"{f', precision {r.precision}' if r.precision != 'float32' else ''}"
         f"{', normalised' if r.normalize else ''}"
         f"{', flipped' if r.flip else ''}{f', cropped by {r.crop}' if r.crop else ''}, {seeds}"
         for model, r in plan.recipes.items()
