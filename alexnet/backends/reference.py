@@ -174,7 +174,7 @@ class MaxPool(Module):
 
 
 class AvgPool(Module):
-    """The mean of each window; padding counts as zeros. The section of the book is that of `MaxPool`."""
+    """The mean of each window; padding counts as zeros. Source: see `MaxPool`."""
 
     layer: spec.AvgPool
 
