@@ -29,13 +29,12 @@ def run(job: Job, send: Any) -> None:
     """
     backend = backends.load(job.backend)
     device = backends.resolve_device(backend, job.device)
-    on_gpu = bool(backend.gpus()) and str(device) != str(backend.cpu())
     send(
         "ready",
         pid=os.getpid(),
         version=backend.version(),
         device=str(device),
-        on_gpu=on_gpu,
+        on_gpu=backends.is_gpu(backend, device),
         machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
         threads=os.environ.get("OMP_NUM_THREADS", ""),
     )
