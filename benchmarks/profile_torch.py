@@ -7,7 +7,6 @@ Prints the operators of five steps with their shares of the time, then by the sh
 
 from __future__ import annotations
 
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 import alexnet
