@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from alexnet.errors import SpecError
 from alexnet.spec.layers import LAYERS, STATISTICS, Layer, Shape, TooSmall
+from alexnet.spec.transform import transformed
 
 LARGEST_IMAGE_TRIED = 1024  # pixels per side; limits the search for the smallest image that fits
 
@@ -106,6 +108,64 @@ class Net:
                 )
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "input_shape", self._check_shape(self.input_shape))
+
+    def replace(
+        self,
+        *,
+        activation: str | None = None,
+        pool: str | None = None,
+        pool_window: tuple[int, int] | None = None,
+        dropout: float | None = None,
+        norm: str | None = None,
+        width: float | None = None,
+    ) -> Net:
+        """Return this net with other layers of one or several kinds, in a new `Net`.
+
+        ============= ============================ ==================================================
+        setting       values                       replaces
+        ============= ============================ ==================================================
+        activation    relu, leaky-relu, sigmoid,   every activation between layers
+                      tanh
+        pool          max, avg                     the kind of every pooling layer
+        pool_window   (kernel size, stride)        the window of every pooling layer
+        dropout       from 0 to below 1            the rate of every dropout layer; with rate 0, the
+                                                   layer stays and does nothing
+        norm          none, lrn, batch             all normalisation: batch normalisation before, or
+                                                   local response normalisation after the activation
+                                                   of each convolution
+        width         above 0, such as 0.5         multiplies the channels of convolutions and the
+                                                   units of dense layers; the classes stay
+        ============= ============================ ==================================================
+
+        They are applied in this order. `alexnet.spec.transform` has a function for each, with the details.
+        The new name lists the settings that changed a layer, in characters that file names may have. If
+        nothing changes, this net itself is returned. Raises SpecError with the net, the setting and its
+        value if a value is wrong, or if the net has no layer that the setting could change. `resolve`
+        checks whether the new layers fit the image.
+
+        >>> from alexnet.spec.zoo import LENET
+        >>> net = LENET.replace(activation="relu", pool="max", pool_window=(3, 2))
+        >>> net.name
+        'lenet, activation=relu, pool=max, pool_window=3-2'
+        >>> net.layers[:3], net.resolve().rows[2].output_shape
+        ((Conv(6, 5, padding=2), ReLU(), MaxPool(3, stride=2)), (6, 13, 13))
+        >>> LENET.replace(dropout=0.5)
+        Traceback (most recent call last):
+        ...
+        alexnet.errors.SpecError: lenet: dropout=0.5: the net has no dropout layer
+        """
+        settings = {
+            "activation": activation,
+            "pool": pool,
+            "pool_window": pool_window,
+            "dropout": dropout,
+            "norm": norm,
+            "width": width,
+        }
+        name, layers = transformed(self.name, self.layers, settings)
+        if layers is self.layers:
+            return self
+        return dataclasses.replace(self, name=name, layers=layers)
 
     def to_dict(self) -> dict[str, Any]:
         """Return name, input shape and layers in plain types. Checkpoints store a net in this form.
