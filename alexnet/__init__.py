@@ -22,6 +22,7 @@ from alexnet.errors import (
     WeightsError,
 )
 from alexnet.spec import Net
+from alexnet.spec.pictures import draw
 from alexnet.spec.zoo import ZOO
 from alexnet.train import evaluate, train_ch6
 from alexnet.training.checkpoint import load, save
@@ -46,6 +47,7 @@ __all__ = [
     "__version__",
     "build",
     "compare",
+    "draw",
     "evaluate",
     "get_weights",
     "label_names",
