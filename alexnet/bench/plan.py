@@ -91,7 +91,13 @@ def plan(
         for net in nets:
             size = net.input_shape[1]
             heavy = net.resolve((1, size, size)).macs > HEAVY
-            steps = images if device == "gpu" else (3 if quick else 4) if heavy else 40
+            steps = (
+                images
+                if device == "gpu"
+                else (3 if quick else 4)
+                if heavy
+                else (40 if quick else 120)
+            )
             for batch in _batch_sizes(batch_size, heavy, quick, sweep, device):
                 case = Case(net.name, size, batch, precision, steps, images)
                 cases += _points(case, sweep, quick, device) if sweep else [case]
