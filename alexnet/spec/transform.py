@@ -194,7 +194,7 @@ def _scaled(size: int, factor: Fraction, multiple: int = 1) -> int:
 
 
 def _last_with_weights(layers: Sequence[Layer]) -> int:
-    """Return the index of the last convolution or dense layer, or 0 if there is none."""
+    """Return the index of the last convolution or dense layer, or 0 without any."""
     return max((i for i, layer in enumerate(layers) if isinstance(layer, Conv | Dense)), default=0)
 
 
@@ -234,7 +234,7 @@ def _window(text: str) -> tuple[int, int]:
 class Setting:
     """One setting: how to read its value, what it does, and a description for a command's help.
 
-    ``parse`` turns the text of a command line into a value, and raises SpecError for text that is none.
+    ``parse`` turns the text of a command line into a value, and raises SpecError for other text.
     ``transform`` takes layers and a value, and returns the new layers.
     """
 
