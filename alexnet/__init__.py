@@ -21,6 +21,10 @@ from alexnet.errors import (
     SpecError,
     WeightsError,
 )
+from alexnet.insight.activations import activations
+from alexnet.insight.confusion import confusion
+from alexnet.insight.filters import filters
+from alexnet.insight.mistakes import mistakes
 from alexnet.spec import Net
 from alexnet.spec.zoo import ZOO
 from alexnet.train import evaluate, train_ch6
@@ -44,14 +48,18 @@ __all__ = [
     "SpecError",
     "WeightsError",
     "__version__",
+    "activations",
     "build",
     "compare",
+    "confusion",
     "evaluate",
+    "filters",
     "get_weights",
     "label_names",
     "load",
     "load_fashion_mnist",
     "load_mnist",
+    "mistakes",
     "plot_by_net",
     "plot_histories",
     "save",
