@@ -21,6 +21,10 @@ from alexnet.errors import (
     SpecError,
     WeightsError,
 )
+from alexnet.insight.activations import activations
+from alexnet.insight.confusion import confusion
+from alexnet.insight.filters import filters
+from alexnet.insight.mistakes import mistakes
 from alexnet.spec import Net
 from alexnet.spec.pictures import draw
 from alexnet.spec.zoo import ZOO
@@ -45,15 +49,19 @@ __all__ = [
     "SpecError",
     "WeightsError",
     "__version__",
+    "activations",
     "build",
     "compare",
+    "confusion",
     "draw",
     "evaluate",
+    "filters",
     "get_weights",
     "label_names",
     "load",
     "load_fashion_mnist",
     "load_mnist",
+    "mistakes",
     "plot_by_net",
     "plot_histories",
     "save",
