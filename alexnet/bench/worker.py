@@ -16,6 +16,7 @@ import numpy as np
 from alexnet import backends
 from alexnet.bench.cases import Case
 from alexnet.bench.job import Job
+from alexnet.bench.limits import PEAKS
 from alexnet.bench.measure import Bench, Figures, load_data
 from alexnet.workers.machine import describe
 from alexnet.workers.worker import message_of, serve
@@ -38,11 +39,12 @@ def run(job: Job, send: Any) -> None:
         machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
         threads=os.environ.get("OMP_NUM_THREADS", ""),
     )
-    if job.parts == ("peaks",):
-        peaks = import_module(f"alexnet.bench.peaks.{job.backend}").peaks
+    if job.parts == PEAKS:
+        machine = import_module(f"alexnet.bench.peaks.{job.backend}")
         for number, case in enumerate(job.cases):
-            measure = partial(peaks, job.device, case.precision)
+            measure = partial(machine.peaks, job.device, case.precision)
             _send_figures(number, "peaks", case.precision, measure, send)
+        send("bandwidth", figures=machine.bandwidth(job.device))
         return
     done: list[Case] = []  # with the precisions that were used
     for number, (case, loaders) in enumerate(zip(job.cases, load_data(job), strict=True)):
