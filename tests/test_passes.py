@@ -11,7 +11,6 @@ from alexnet import backends
 from alexnet.spec import Flatten, Net
 from alexnet.spec.weights import initial_weights
 
-
 # A net of one layer for each row of the nets that have every layer. The order of a Flatten's output is
 # that of its framework.
 LAYERS = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from alexnet.bench.table import summary
 from alexnet.errors import RunError
 from alexnet.views.tables import as_text
 from alexnet.workers import processes
+from alexnet.workers.folders import new_folder
 
 Said = Callable[[str], None]
 
@@ -36,7 +36,7 @@ def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None)
     worker and returns the results so far. Raises RunError if the folder cannot be used.
     """
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
-    bench = Bench(plan, _new_folder(out), begun, empty_rows(plan))
+    bench = Bench(plan, _folder(out), begun, empty_rows(plan))
     bench.hand_loops = hand.folder() is not None
     for row in bench.rows:
         if row.backend not in plan.pythons and not backends.installed(row.backend):
@@ -193,20 +193,9 @@ def _fail(rows: list[Row], why: str) -> None:
         row.problem = row.problem or why
 
 
-def _new_folder(out: Path | None) -> Path:
+def _folder(out: Path | None) -> Path:
     """Create and return a folder that no other bench uses."""
-    name = f"bench-{datetime.now():%Y%m%d-%H%M%S}"
-    for number in itertools.count(1):
-        folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True, exist_ok=out is not None)
-        except FileExistsError:
-            if out is None:
-                continue
-            raise RunError(f"{folder}: must be a folder, got a file") from None
-        except OSError as error:
-            raise RunError(f"{folder}: cannot create the run's folder ({error.strerror})") from None
-        if (folder / FILE).exists():
-            raise RunError(f"{folder}: already holds a bench; choose another folder with --out")
-        return folder
-    raise AssertionError("itertools.count never ends")
+    folder = new_folder("bench", out)
+    if (folder / FILE).exists():
+        raise RunError(f"{folder}: already holds a bench; choose another folder with --out")
+    return folder
