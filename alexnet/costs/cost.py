@@ -157,7 +157,7 @@ def cost(
 
     Parameters
     ----------
-    net : a name in `alexnet.spec.zoo`, a `Net`, or a net that `build` returned.
+    net : a name in `alexnet.spec.zoo`, a `Net` (also resolved), or a net that `build` returned.
     batch_size : the number of images in the mini-batch.
     input_shape : (channels, height, width); default: the input shape of the table.
     backend : numpy, torch, mxnet, tensorflow or paddle; default: nothing is measured.
@@ -171,7 +171,7 @@ def cost(
     >>> found.parameters, found.macs, found.layers[0].forward.intensity > 10
     (61706, 833040, True)
     """
-    table = net if isinstance(net, ResolvedNet) else _table(net).resolve(input_shape)
+    table = _table(net).resolve(input_shape)
     if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size < 1:
         raise RunError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
     size = int(batch_size)
@@ -188,9 +188,9 @@ def cost(
 
 def _table(net: Any) -> Net:
     """Return the table of what a user names. Raises SpecError if it has none."""
-    built = None if isinstance(net, str | Net) else table_of(net)
-    if built is not None:
-        return built.net
+    resolved = net if isinstance(net, ResolvedNet) else table_of(net)
+    if resolved is not None:
+        return resolved.net
     if not isinstance(net, str | Net):
         raise SpecError(
             "the cost is known for a name of the zoo, a Net, or a net that alexnet.build returned; "

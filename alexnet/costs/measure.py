@@ -32,8 +32,9 @@ class Measurement:
     """What was measured on this machine: its limits, and the seconds of each layer in one framework."""
 
     backend: str
+    place: str  # one of `DEVICES`
     version: str = ""
-    device: str = ""
+    device: str = ""  # the framework's name of the device
     machine: str = ""
     limits: Limits = field(default_factory=Limits)
     seconds: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -61,11 +62,6 @@ class Measurement:
         if not self.peak or not self.bandwidth:
             return None
         return max(work.flop / self.peak, work.bytes / self.bandwidth)
-
-    def speed(self, index: int, name: str, work: Pass) -> float | None:
-        """Return the measured FLOP/s of a pass of a layer, or None. ``name``: ``"forward"`` or …"""
-        seconds = self.seconds.get(index, {}).get(name)
-        return work.flop / seconds if seconds else None
 
     def add(self, index: int, figures: dict[str, Any]) -> None:
         """Record the seconds of a layer. Raises ValueError unless they are finite and above 0."""
@@ -112,7 +108,7 @@ def measure(
     job = Job(backend, net.net.to_dict(), batch_size, device)
     peaks = limits.task((PRECISION,), device, {}, folder and folder / "peaks.log")
     layers = Task(job, sys.executable, folder and folder / f"{backend}.log", PROGRAM)
-    found = Measurement(backend)
+    found = Measurement(backend, device)
     with closing(processes.run([peaks, layers, peaks], TIMEOUT)) as events:
         for task, event in events:
             if event["event"] == "start":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from alexnet.backends import framework
 from alexnet.costs.layers import PASSES, LayerCost
 from alexnet.costs.measure import Measurement
 from alexnet.costs.numbers import Numbers
@@ -66,7 +67,8 @@ def speed_table(cost: Numbers, found: Measurement) -> Table:
     The limit of a pass is the smaller of two speeds: the peak FLOP/s, and the memory bandwidth times the
     FLOP for each byte.
     """
-    table = Table(title="one batch, the fastest of several runs", **LAYOUT)
+    where = f"{framework(found.backend).title} {found.version} on {found.device or found.place}"
+    table = Table(title=f"{where}: one batch, the fastest of several runs", **LAYOUT)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("layer", no_wrap=True)
     for name in PASSES:

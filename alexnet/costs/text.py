@@ -34,7 +34,7 @@ def amount(value: float, unit: str = "") -> str:
     ('46.8 M', '187 MB', '20.0 ms', '12 B', '0')
     """
     size = next((s for s in PREFIXES if value >= 0.9995 * s), 1.0)
-    exact = size == 1 and value == int(value)
+    exact = size == 1 and isinstance(value, int)
     digits = f"{value:.0f}" if exact else f"{value / size:#.3g}".rstrip(".")
     return f"{digits} {PREFIXES[size]}{unit}".strip()
 

@@ -110,8 +110,9 @@ def _limits(cost: Numbers, found: Measurement) -> list[str]:
     """Return the limits of the machine, and which layers wait for what."""
     if not found.peak or not found.bandwidth or not found.ridge:
         return []
+    what = "The GPU" if found.place == "gpu" else "This machine"
     texts = [
-        f"This machine does at most {amount(found.peak, 'FLOP/s')} and moves at most "
+        f"{what} does at most {amount(found.peak, 'FLOP/s')} and its memory moves at most "
         f"{amount(found.bandwidth, 'B/s')}. So a layer with fewer than {ratio(found.ridge)} FLOP for each "
         "byte is limited by memory bandwidth, a layer with more by arithmetic."
     ]
@@ -162,7 +163,7 @@ def _times(cost: Numbers, found: Measurement) -> list[str]:
         for index, passes in found.seconds.items()
         for name, value in passes.items()
     }
-    if not taken:
+    if len(found.seconds) < len(cost.layers):
         return texts
     title = framework(found.backend).title
     light = sum(taken[i, name] for i, name in taken if GROUPS[cost.layers[i].kind] not in HEAVY)
