@@ -298,8 +298,8 @@ def test_each_layer_is_limited_by_memory_below_the_ridge():
     below = [x.name for x in cost.layers if x.macs and x.forward.intensity < 10]
     assert below == ["20 Dense"]
     assert (
-        "Forward and backward, memory bandwidth limits 20 Dense, pooling layers, activations and dropout "
-        "layers; arithmetic limits convolutions, 14 Dense and 17 Dense." in text
+        "Forward and backward, memory bandwidth limits 20 Dense, pooling layers, activation functions and "
+        "dropout layers; arithmetic limits convolutions, 14 Dense and 17 Dense." in text
     )
     fast = " ".join(measured(alexnet.cost("alexnet"), peak=1e9, bandwidth=1e12).sentences())
     assert "Forward, memory bandwidth limits" not in fast
@@ -320,6 +320,7 @@ def test_the_measured_time_is_the_sum_of_the_layers():
     assert (
         "layers other than convolutions and dense layers take 58 % of the time" in text
     )  # 7 of 12
+    assert "6 Flatten, which moves nothing, takes 500 ms forward: the time of a call." in text
     assert "cache" not in text
     assert "cache" in " ".join(measured(alexnet.cost("lenet"), seconds=1e-6).sentences())
 

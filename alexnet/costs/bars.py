@@ -78,7 +78,7 @@ def _activations(axes: Axes, cost: Numbers) -> None:
     longest = {x.row.index: max(x.output_bytes, x.kept_bytes) for x in cost.layers}
     _shares(axes, kept, [max(kept[i], longest.get(i, 0)) for i in kept])
     written, all_kept = amount(cost.output_bytes, "B"), amount(cost.kept_bytes, "B")
-    axes.set_title(f"activations, {written}\n(solid: kept, {all_kept} = 100 %)", fontsize="medium")
+    axes.set_title(f"activations, {written}\nsolid: kept, {all_kept} = 100 %", fontsize="medium")
 
 
 def _moved(axes: Axes, cost: Numbers) -> None:
@@ -92,7 +92,7 @@ def _moved(axes: Axes, cost: Numbers) -> None:
     both = [a + b for a, b in zip(forward, backward, strict=True)]
     _shares(axes, dict(enumerate(both)), both)
     axes.set_title(
-        f"bytes moved, {amount(sum(both), 'B')}\n(solid: forward, {amount(sum(forward), 'B')})",
+        f"bytes moved, {amount(sum(both), 'B')}\nsolid: forward, {amount(sum(forward), 'B')}",
         fontsize="medium",
     )
 

@@ -10,7 +10,7 @@ GROUP_COLOURS = {
     "convolutions": ("#0072b2", "#56a9e0"),
     "dense layers": ("#c04a00", "#f08a4b"),
     "pooling layers": ("#00805e", "#3cbf98"),
-    "activations": ("#a8488e", "#dd8fc6"),
+    "activation functions": ("#a8488e", "#dd8fc6"),
     "normalisation layers": ("#7a6000", "#cdb04a"),
     "dropout layers": ("#5a5a5a", "#b4b4b4"),
     "reshaping layers": ("#5b5b5b", "#b5b5b5"),

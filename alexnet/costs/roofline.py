@@ -27,12 +27,12 @@ MARKERS = {
     "convolutions": "o",
     "dense layers": "s",
     "pooling layers": "^",
-    "activations": "D",
+    "activation functions": "D",
     "normalisation layers": "v",
     "dropout layers": "P",
     "reshaping layers": "X",
 }
-SPACE = 0.055  # least distance of two names, of the height of a panel
+SPACE = 0.055  # distance of two names, of the height of a panel; smaller if there are many
 
 
 def roofline(cost: Numbers, found: Measurement) -> Figure:
@@ -107,9 +107,10 @@ def _layers(axes: Axes, cost: Numbers, points: dict[int, tuple[float, float]], p
     bottom, top = map(math.log, axes.get_ylim())
     names = [layer for layer in shown if GROUPS[layer.kind] in HEAVY]
     above = (math.log(peak) - bottom) / (top - bottom)
+    space = min(SPACE, above / (len(names) + 1))
     for layer in sorted(names, key=lambda layer: -points[layer.row.index][1]):
         point = points[layer.row.index]
-        above = min((math.log(point[1]) - bottom) / (top - bottom), above - SPACE)
+        above = min((math.log(point[1]) - bottom) / (top - bottom), above - space)
         axes.annotate(
             layer.name,
             point,

@@ -15,7 +15,7 @@ from alexnet.costs.measure import Measurement
 from alexnet.costs.numbers import Numbers
 from alexnet.costs.text import GROUPS, HEAVY, amount, by_group, listed, percent, ratio, total
 
-IN_CACHE = 1.1  # times the limit of the machine; less may be noise
+IN_CACHE = 1.1  # times the speed that the memory allows; less may be noise
 
 
 def table_sentences(cost: Numbers) -> list[str]:
@@ -175,6 +175,15 @@ def _times(cost: Numbers, found: Measurement) -> list[str]:
         f"{title} {found.version} on {found.device} takes {ways}; layers other than convolutions and "
         f"dense layers take {percent(light / sum(taken.values()))} of the time."
     )
-    if any(key in known and known[key] > IN_CACHE * value for key, value in taken.items()):
-        texts.append("A layer can be faster than the limit if its data lie in the cache.")
+    still = next((x for x in cost.layers if not x.forward.bytes), None)  # a Flatten
+    if still is not None:
+        texts.append(
+            f"{still.name}, which moves nothing, takes {amount(taken[still.row.index, 'forward'], 's')} "
+            "forward: the time of a call."
+        )
+    waits = [(x.row.index, name) for x, name in both if x.of(name).intensity < (found.ridge or 0)]
+    if any(known[key] > IN_CACHE * taken[key] for key in waits if key in taken):
+        texts.append(
+            "A layer can be faster than the memory bandwidth allows if its data lie in the cache."
+        )
     return texts
