@@ -150,7 +150,8 @@ def test_the_limits_are_measured_before_and_after_the_layers(workers, monkeypatc
     ("events", "problem"),
     [
         ([READY, layer(40, forward=1.0)], "which cannot be read (there is no layer 40)"),
-        ([READY, layer(0, sideways=1.0)], "unknown pass 'sideways'"),
+        ([READY, layer(0, forward=1.0, sideways=1.0)], "unknown pass 'sideways'"),
+        ([READY, layer(0, backward=1.0)], "the forward pass is missing"),
         ([READY, layer(0, forward=0)], "seconds must be above 0 and finite, got 0"),
         ([READY, layer(0, forward="1")], "seconds must be above 0 and finite, got '1'"),
         ([{"event": "error", "message": "no such GPU"}], "no such GPU"),

@@ -64,7 +64,12 @@ class Measurement:
         return max(work.flop / self.peak, work.bytes / self.bandwidth)
 
     def add(self, index: int, figures: dict[str, Any]) -> None:
-        """Record the seconds of a layer. Raises ValueError unless they are finite and above 0."""
+        """Record the seconds of a layer. Raises ValueError unless they are finite and above 0.
+
+        Every layer has a forward pass.
+        """
+        if "forward" not in figures:
+            raise ValueError("the forward pass is missing")
         for name, value in figures.items():
             if name not in PASSES:
                 raise ValueError(f"unknown pass {name!r:.60}")

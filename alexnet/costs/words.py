@@ -26,7 +26,7 @@ def table_sentences(cost: Numbers) -> list[str]:
 def measured_sentences(cost: Numbers, found: Measurement) -> list[str]:
     """Return what the measurement says: what limits each layer, and the times; then the problems."""
     problems = [f"{what}: {why}" for what, why in found.problems.items()]
-    return [*_limits(cost, found), *_times(cost, found), *problems]
+    return [*_limits(cost, found), *_least(cost, found), *_taken(cost, found), *problems]
 
 
 def _parts(cost: Numbers) -> str:
@@ -144,46 +144,56 @@ def _limited(when: str, memory: str, compute: str) -> str:
     return f"{when}, memory bandwidth limits {memory}; arithmetic limits {compute}."
 
 
-def _times(cost: Numbers, found: Measurement) -> list[str]:
-    """Return the least time at the limits of the machine, and the measured time."""
-    texts = []
-    both = [(layer, name) for layer in cost.layers for name in PASSES if layer.of(name).bytes]
-    least = {(x.row.index, name): found.least_seconds(x.of(name)) for x, name in both}
-    known = {key: value for key, value in least.items() if value is not None}
-    if known and found.ridge and sum(known.values()):
-        waiting = sum(
-            known[x.row.index, name] for x, name in both if x.of(name).intensity < found.ridge
-        )
-        texts.append(
-            f"At these limits, a batch takes at least {amount(sum(known.values()), 's')}, "
-            f"{percent(waiting / sum(known.values()))} of it in layers that memory bandwidth limits."
-        )
-    taken = {
-        (index, name): value
-        for index, passes in found.seconds.items()
-        for name, value in passes.items()
-    }
+def _least(cost: Numbers, found: Measurement) -> list[str]:
+    """Return the least time of both passes at the limits of the machine."""
+    if found.ridge is None:
+        return []
+    works = [layer.of(name) for layer in cost.layers for name in PASSES if layer.of(name).bytes]
+    least = [found.least_seconds(work) or 0 for work in works]
+    waiting = sum(s for work, s in zip(works, least, strict=True) if work.intensity < found.ridge)
+    if not works:
+        return []
+    return [
+        f"At these limits, a batch takes at least {amount(sum(least), 's')}, "
+        f"{percent(waiting / sum(least))} of it in layers that memory bandwidth limits."
+    ]
+
+
+def _taken(cost: Numbers, found: Measurement) -> list[str]:
+    """Return the measured time of both passes, if every layer was measured."""
     if len(found.seconds) < len(cost.layers):
-        return texts
-    title = framework(found.backend).title
-    light = sum(taken[i, name] for i, name in taken if GROUPS[cost.layers[i].kind] not in HEAVY)
-    ways = ", ".join(
-        f"{amount(sum(v for (_, n), v in taken.items() if n == name), 's')} {name}"
+        return []
+    times = {
+        name: [found.seconds[layer.row.index].get(name, 0.0) for layer in cost.layers]
         for name in PASSES
+    }
+    both = [sum(of_layer) for of_layer in zip(*times.values(), strict=True)]
+    light = sum(
+        seconds
+        for layer, seconds in zip(cost.layers, both, strict=True)
+        if GROUPS[layer.kind] not in HEAVY
     )
-    texts.append(
-        f"{title} {found.version} on {found.device} takes {ways}; layers other than convolutions and "
-        f"dense layers take {percent(light / sum(taken.values()))} of the time."
-    )
-    still = next((x for x in cost.layers if not x.forward.bytes), None)  # a Flatten
+    ways = ", ".join(f"{amount(sum(of_pass), 's')} {name}" for name, of_pass in times.items())
+    texts = [
+        f"{framework(found.backend).title} {found.version} on {found.device} takes {ways}; layers other "
+        f"than convolutions and dense layers take {percent(light / sum(both))} of the time."
+    ]
+    still = next((layer for layer in cost.layers if not layer.forward.bytes), None)  # a Flatten
     if still is not None:
+        seconds = amount(times["forward"][still.row.index], "s")
         texts.append(
-            f"{still.name}, which moves nothing, takes {amount(taken[still.row.index, 'forward'], 's')} "
-            "forward: the time of a call."
+            f"{still.name}, which moves nothing, takes {seconds} forward: the time of a call."
         )
-    waits = [(x.row.index, name) for x, name in both if x.of(name).intensity < (found.ridge or 0)]
-    if any(known[key] > IN_CACHE * taken[key] for key in waits if key in taken):
+    if any(_is_in_cache(layer, name, found) for layer in cost.layers for name in PASSES):
         texts.append(
             "A layer can be faster than the memory bandwidth allows if its data lie in the cache."
         )
     return texts
+
+
+def _is_in_cache(layer: LayerCost, name: str, found: Measurement) -> bool:
+    """Return whether a pass was faster than the memory bandwidth allows."""
+    seconds, bandwidth = found.seconds[layer.row.index].get(name), found.bandwidth
+    if seconds is None or bandwidth is None:
+        return False
+    return layer.of(name).bytes > IN_CACHE * bandwidth * seconds
