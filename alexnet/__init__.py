@@ -22,7 +22,12 @@ from alexnet.errors import (
     SpecError,
     WeightsError,
 )
+from alexnet.insight.activations import activations
+from alexnet.insight.confusion import confusion
+from alexnet.insight.filters import filters
+from alexnet.insight.mistakes import mistakes
 from alexnet.spec import Net
+from alexnet.spec.pictures import draw
 from alexnet.spec.zoo import ZOO
 from alexnet.train import evaluate, train_ch6
 from alexnet.training.checkpoint import load, save
@@ -46,15 +51,20 @@ __all__ = [
     "SpecError",
     "WeightsError",
     "__version__",
+    "activations",
     "build",
     "compare",
+    "confusion",
     "cost",
+    "draw",
     "evaluate",
+    "filters",
     "get_weights",
     "label_names",
     "load",
     "load_fashion_mnist",
     "load_mnist",
+    "mistakes",
     "plot_by_net",
     "plot_histories",
     "save",

@@ -22,7 +22,7 @@ from alexnet.backends.schedules import Schedule
 from alexnet.backends.steps import Steps, check_momentum
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError, RunError
-from alexnet.spec import Net
+from alexnet.spec import Net, Shape
 from alexnet.spec.weights import reinitialize
 from alexnet.training.callbacks import Callback, default_callback
 from alexnet.training.history import History
@@ -155,7 +155,13 @@ def train_ch6(
         raise DataError(NO_BATCHES.format("training"))
     # Predict one example, (1, classes): checks the output, and lazy layers create their weights.
     logits = bound.backend.predict(native, first_batch[0][:1])
-    _check_classes(history.model, logits, train_iter, bound.backend.to_numpy(first_batch[1]))
+    labels = bound.backend.to_numpy(first_batch[1])
+    check_classes(
+        history.model,
+        tuple(logits.shape),
+        train_iter.labels if isinstance(train_iter, ImageLoader) else labels,
+        "training",
+    )
 
     if past is None and reinit:
         bound.backend.set_weights(native, reinitialize(bound.backend.get_weights(native), seed))
@@ -196,17 +202,17 @@ def _steps_per_epoch(batches: Batches) -> int | None:
     return num_batches(whole)
 
 
-def _check_classes(model: str, logits: Any, train_iter: Batches, labels: np.ndarray) -> None:
-    """Raise RunError unless the logits are (B, classes), and DataError unless every label is a class."""
-    if len(logits.shape) != 2:
-        raise RunError(
-            f"{model}: the output must have shape (batch, classes), got {tuple(logits.shape)}"
-        )
-    labels = train_iter.labels if isinstance(train_iter, ImageLoader) else labels
-    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+def check_classes(model: str, output: Shape, labels: np.ndarray, part: str) -> None:
+    """Raise RunError unless an output is (B, classes), and DataError unless every label is a class.
+
+    ``output``: the shape of the output, with the batch axis. ``part``: training or test, for messages.
+    """
+    if len(output) != 2:
+        raise RunError(f"{model}: the output must have shape (batch, classes), got {output}")
+    if labels.min() < 0 or labels.max() >= output[1]:
         worst = labels.max() if labels.min() >= 0 else labels.min()
         raise DataError(
-            f"{model}: the training set has label {worst}, but the net has {logits.shape[1]} classes"
+            f"{model}: the {part} set has label {worst}, but the net has {output[1]} classes"
         )
 
 

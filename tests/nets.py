@@ -71,6 +71,31 @@ DROPOUT_EVERYWHERE = Net(
 )
 
 
+# What `Net.replace` can change, each in several places; sizes, groups and padding are unequal.
+MIXED = Net(
+    "mixed",
+    (2, 19, 23),
+    (
+        Conv(6, 3, padding=1, groups=2),  # 6×19×23
+        BatchNorm(momentum=0.3),
+        Sigmoid(),
+        AvgPool(3, stride=2, padding=1),  # 6×10×12
+        Conv(9, 2, groups=3),  # 9×9×11
+        MaxPool(2),  # 9×4×5
+        LocalResponseNorm(3, alpha=0.3),
+        LeakyReLU(0.25),
+        Conv(4, 1),  # 4×4×5
+        Dropout(0.3),
+        Flatten(),  # 80
+        Dense(7),
+        BatchNorm(),
+        Tanh(),
+        Dropout(0.5),
+        Dense(5),
+    ),
+)
+
+
 # Odd and unequal sizes, strides that do not divide, windows that overlap, padding everywhere.
 EVERY_LAYER = [
     Net(

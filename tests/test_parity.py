@@ -164,6 +164,15 @@ def test_random_nets_agree_with_the_reference(covered, source, seed):
         assert found.agrees("float64"), (net.layers, found)
 
 
+def test_a_float64_net_with_masks_computes_its_loss_in_float64(framework):
+    # A bias before two nearly equal logits has a small gradient, which a loss in float32 would lose.
+    layers = GlobalAvgPool(), Flatten(), Dense(1), Dropout(0.0), Dense(2)
+    run = Settings(steps=2, seed=1, dropout=True, dtype="float64")
+    ((_, (found,)),) = parity_of_nets([Net("net", (3, 5, 5), layers)], [framework], run)
+    assert not found.problem
+    assert found.largest < 1e-11
+
+
 def valid(*values):
     return st.sampled_from(values)
 

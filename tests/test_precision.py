@@ -39,10 +39,10 @@ def test_a_step_in_bfloat16_is_close_to_the_reference(model, framework):
     assert 1e-4 * norm(expected) < difference < BFLOAT16[model] * norm(expected)
 
 
-def gradients(table, name, X, y, in_precision):
+def gradients(table, name, X, y, in_precision, device="cpu"):
     """Loss and gradients of the first step, without dropout, from the same weights in every backend."""
     backend = backends.load(name)
-    net = build(without_dropout(table), backend=name, device="cpu")
+    net = build(without_dropout(table), backend=name, device=device)
     backend.set_weights(net, initial_weights(table.parameters, 1))
     bound = BoundNet.of(net)
     with backend.computing_in(net, in_precision):

@@ -136,7 +136,8 @@ class Backend(Protocol):
     def computing_in(self, net: Any, precision: str) -> AbstractContextManager[None]:
         """Return a context in which `Trainer.step` and `gradients` compute in a precision.
 
-        ``precision``: ``"float32"`` or one of `precisions`.
+        ``precision``: ``"float32"`` or one of `precisions`. The context may change the layout of the
+        weights in memory.
         """
 
     def to_device(self, net: Any, device: Any) -> Any:

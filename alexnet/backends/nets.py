@@ -79,6 +79,12 @@ class BoundNet:
                 values = by_channel.transpose(0, 2, 3, 1).reshape(values.shape)  # (B, H*W*C)
         return np.ascontiguousarray(values)
 
+    def to_neutral_layout(self, values: np.ndarray) -> np.ndarray:
+        """Return values (B, ...) in the framework's layout as (B, C, H, W) or (B, features)."""
+        if self.backend.ENTRY.channels_last and values.ndim == 4:
+            values = values.transpose(0, 3, 1, 2)  # (B, C, H, W)
+        return np.ascontiguousarray(values)
+
 
 def table_of(net: Any) -> ResolvedNet | None:
     """Return the table that a net was built from; None if this library did not build it.

@@ -9,7 +9,7 @@ import numpy as np
 from alexnet.backends.interface import Backend
 from alexnet.backends.loading import load
 from alexnet.backends.registry import FRAMEWORKS
-from alexnet.errors import BackendError
+from alexnet.errors import BackendError, WeightsError, last_line
 from alexnet.spec.weights import Weights, check_weights
 
 
@@ -58,13 +58,20 @@ def get_weights(net: object) -> Weights:
     The neutral layout is described in `alexnet.spec.weights`: a convolution's weight is
     (out, in / groups, height, width), a dense layer's weight is (out, in).
 
-    Raises BackendError if ``net`` is not a net of any framework.
+    Raises BackendError if ``net`` is not a net of any framework, and WeightsError if it has no arrays yet.
 
     >>> from alexnet import build
     >>> get_weights(build("lenet", backend="numpy"))["3.weight"].shape
     (16, 6, 5, 5)
     """
-    return backend_of(net).get_weights(net)
+    backend = backend_of(net)
+    try:
+        return backend.get_weights(net)
+    except Exception as error:  # frameworks fail in many ways
+        raise WeightsError(
+            f"cannot read the arrays of this {type(net).__name__}; some nets have no arrays before their "
+            f"first call on a batch ({last_line(error)})"
+        ) from None
 
 
 def set_weights(net: object, weights: Weights) -> None:

@@ -51,7 +51,10 @@ class Steps:
             if epoch
             else schedule.at(0, 0)
         )
-        self.trainer = net.backend.Trainer(self.native, lr, momentum, nesterov=nesterov)
+        with net.backend.computing_in(
+            self.native, precision
+        ):  # may change the layout of the weights
+            self.trainer = net.backend.Trainer(self.native, lr, momentum, nesterov=nesterov)
         self.start_epoch(epoch)
 
     def start_epoch(self, number: int) -> None:

@@ -413,7 +413,9 @@ def _backward(
     Return the logits (B, classes), the losses (B,), and the gradients of the mean loss.
     """
     with tf.GradientTape() as tape:
-        logits = tf.cast(net(X, training=True), net.variable_dtype)  # (B, classes)
+        logits = net(X, training=True)  # (B, classes)
+        if logits.dtype == tf.bfloat16:  # the loss needs float32
+            logits = tf.cast(logits, tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)  # (B,)
         loss = tf.reduce_mean(losses)
     return logits, losses, tape.gradient(loss, net.trainable_variables)

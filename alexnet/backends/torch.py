@@ -7,7 +7,7 @@ Layers: https://pytorch.org/docs/stable/nn.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -63,12 +63,24 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _tf32_switches() -> list[tuple[Any, str, Any, Any]]:
-    """Return object, attribute, value for TF32 and value for float32 of each of PyTorch's switches."""
+@contextmanager
+def using_tf32(allowed: bool) -> Iterator[None]:
+    """Allow or forbid TF32 on NVIDIA GPUs in the ``with`` block."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    if hasattr(cudnn, "conv"):  # since PyTorch 2.9
-        return [(kind, "fp32_precision", "tf32", "ieee") for kind in (matmul, cudnn.conv)]
-    return [(kind, "allow_tf32", True, False) for kind in (matmul, cudnn)]
+    value: str | bool
+    if hasattr(cudnn, "conv"):  # since PyTorch 2.9, which does not accept both kinds of switches
+        name, switches = "fp32_precision", (matmul, cudnn.conv)
+        value = "tf32" if allowed else "ieee"
+    else:
+        name, switches, value = "allow_tf32", (matmul, cudnn), allowed
+    before = [getattr(switch, name) for switch in switches]
+    for switch in switches:
+        setattr(switch, name, value)
+    try:
+        yield
+    finally:
+        for switch, old in zip(switches, before, strict=True):
+            setattr(switch, name, old)
 
 
 def precisions(device: torch.device) -> tuple[str, ...]:
@@ -142,16 +154,20 @@ def with_masks(net: nn.Sequential) -> nn.Sequential:
 @contextmanager
 def computing_in(net: nn.Module, precision: str) -> Iterator[None]:
     device = device_of(net)
-    switches = _tf32_switches() if device.type == "cuda" else []
-    before = [getattr(kind, name) for kind, name, _, _ in switches]
-    for kind, name, tf32, float32 in switches:
-        setattr(kind, name, tf32 if precision == "tf32" else float32)
-    try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            yield
-    finally:
-        for (kind, name, _, _), value in zip(switches, before, strict=True):
-            setattr(kind, name, value)
+    if device.type == "cuda" and precision != "float32":  # tensor cores need these strides
+        _to_channels_last(net)
+    with (
+        using_tf32(precision == "tf32") if device.type == "cuda" else nullcontext(),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"),
+    ):
+        yield
+
+
+def _to_channels_last(net: nn.Module) -> None:
+    layout = torch.channels_last
+    kernels = (p for p in net.parameters() if p.dim() == 4)
+    if not all(kernel.is_contiguous(memory_format=layout) for kernel in kernels):
+        net.to(memory_format=layout)
 
 
 def to_device(net: nn.Module, device: torch.device) -> torch.device:

@@ -23,7 +23,7 @@ def folder() -> Path | None:
 
 
 def load(folder: str | None, name: str) -> ModuleType | None:
-    """Return a module of the folder, such as ``paddle_loop``; None if there is none."""
+    """Return a module of the folder, such as ``paddle_loop``; None if the folder does not have it."""
     file = Path(folder or "") / f"{name}.py"
     if folder is None or not file.exists():
         return None

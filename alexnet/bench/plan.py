@@ -17,6 +17,7 @@ SWEEPS = ("batch", "size", "threads", "examples")
 DEVICES = ("cpu", "gpu")
 TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
 
+ROUNDS = 3
 HEAVY = 50e6  # multiply-accumulates of one image; a net with more takes fewer steps
 QUICK_SECONDS = 250.0  # a quick bench starts no round that would end later
 GPU_BATCHES = (128, 512)
@@ -35,8 +36,8 @@ class Plan:
     root: str | None = None  # folder of the images; None: the sample
     device: str = "cpu"
     sweep: str | None = None
-    rounds: int = 5  # at most
-    fewest: int = 5  # rounds that run even if they take long
+    rounds: int = ROUNDS  # at most
+    fewest: int = ROUNDS  # rounds that run even if they take long
     seconds: float | None = None  # a round that would end later does not start; None: no limit
     parts: tuple[str, ...] = PARTS
     pythons: Mapping[str, str] = field(default_factory=dict)  # default: this interpreter
@@ -90,12 +91,17 @@ def plan(
         for net in nets:
             size = net.input_shape[1]
             heavy = net.resolve((1, size, size)).macs > HEAVY
-            steps = images if device == "gpu" else (3 if quick else 4) if heavy else 40
+            steps = (
+                images
+                if device == "gpu"
+                else (3 if quick else 4)
+                if heavy
+                else (40 if quick else 120)
+            )
             for batch in _batch_sizes(batch_size, heavy, quick, sweep, device):
                 case = Case(net.name, size, batch, precision, steps, images)
                 cases += _points(case, sweep, quick, device) if sweep else [case]
     few = sweep is not None or device == "gpu"
-    rounds = 3 if few else 5
     return Plan(
         tuple(_fitting(case) for case in cases),
         tuple(
@@ -104,8 +110,7 @@ def plan(
         root,
         device,
         sweep,
-        rounds=rounds,
-        fewest=(1 if few else 2) if quick else rounds,
+        fewest=(1 if few else 2) if quick else ROUNDS,
         seconds=QUICK_SECONDS if quick else None,
         parts=("memory",) if sweep else PARTS,
         pythons=dict(pythons or {}),

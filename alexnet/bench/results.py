@@ -58,12 +58,12 @@ class Row:
             self.figures.setdefault(name, []).append(float(value))
 
     def median(self, name: str) -> float | None:
-        """Return the median of a figure over the rounds, or None if there is none."""
+        """Return the median of a figure over the rounds, or None without any value."""
         values = self.figures.get(name)
         return median(values) if values else None
 
     def spread(self, name: str) -> tuple[float, float] | None:
-        """Return the smallest and the largest value of a figure, or None if there is none."""
+        """Return the smallest and the largest value of a figure, or None without any value."""
         values = self.figures.get(name)
         return (min(values), max(values)) if values else None
 

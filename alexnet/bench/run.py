@@ -150,7 +150,7 @@ def _run(bench: Bench, task: processes.Task) -> None:
             except (ValueError, TypeError, IndexError) as error:
                 _fail(rows, f"sent the event {event['event']}, which cannot be read ({error})")
                 return
-    for row in rows:  # its precision turned out to be that of another row, which has the figures
+    for row in rows:  # another row trains in the same precision and has the figures
         if not (row.figures or row.problems or row.problem):
             same = replace(cases[row.case], precision=row.precision)
             row.figures = next((r.figures for r in mine if cases[r.case] == same), {})

@@ -19,8 +19,8 @@ from alexnet.workers.worker import introduce, message_of, serve
 def run(job: Job, send: Any) -> None:
     """Measure the cases of a job and send an event after each part.
 
-    ``measured`` has the figures of a part, and ``failed`` its error; then the next part runs. A case whose
-    precision turns out to be that of an earlier case has no figures.
+    ``measured`` has the figures of a part, and ``failed`` its error; then the next part runs. A case that
+    trains in the precision of an earlier case has no figures.
     """
     introduce(job.backend, job.device, send)
     if job.parts == PEAKS:

@@ -1,4 +1,4 @@
-"""The command line: ``alexnet summary``, ``show``, ``train``, ``compare``, ``report`` and so on."""
+"""The command line: ``alexnet summary``, ``draw``, ``show``, ``train``, ``compare`` and so on."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 for command in (
     nets.summary,
+    nets.draw,
     cost.cost,
     nets.show,
     train.train,

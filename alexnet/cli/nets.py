@@ -1,4 +1,4 @@
-"""The commands ``summary``, ``show`` and ``convert``."""
+"""The commands ``summary``, ``draw``, ``show`` and ``convert``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alexnet import backends
-from alexnet.cli.options import Model, Size, out
+from alexnet.cli.options import Model, Models, Size, out
 from alexnet.spec import ResolvedNet, zoo
 
 
@@ -20,6 +20,22 @@ def summary(
     from alexnet.views.tables import summary_table
 
     out.print(summary_table(at_size(model, size)))
+
+
+def draw(
+    models: Models = None,
+    path: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write, .svg or .png. Default: the nets' names, .svg."),
+    ] = None,
+    size: Size = None,
+) -> None:
+    """Draw the architecture of nets beside each other, at one scale."""
+    from alexnet.spec.pictures import draw
+
+    names = models or ["alexnet"]
+    drawing = draw(*(at_size(name, size) for name in names))
+    out.print(str(drawing.save(path or f"{'-'.join(names)}.svg")))
 
 
 def show(

@@ -43,6 +43,9 @@ def parity(
         int | None,
         typer.Option("--random", help="Compare this many random nets instead, in float64.", min=1),
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="Device of the frameworks: cpu, gpu, gpu:1, …")
+    ] = "cpu",
     seed: Seed = 0,
 ) -> None:
     """Compare the results of every framework with the NumPy reference in float64.
@@ -54,8 +57,8 @@ def parity(
 
     wanted = named_backends(only)
     if nets is not None:
-        run = checks.Settings(3, seed=seed, dtype="float64", dropout=True)
-        names = checks.backends_to_compare(wanted)
+        run = checks.Settings(3, seed=seed, dtype="float64", dropout=True, device=device)
+        names = checks.backends_to_compare(wanted, device)
         out.print(f"{nets} random nets, 3 steps each, with dropout, in float64")
         worst = checks.worst_of_random(nets, names, run, out.print)
     else:
@@ -69,11 +72,12 @@ def parity(
             seed=seed,
             dtype=dtype,
             dropout=dropout,
+            device=device,
         )
-        names = checks.backends_to_compare(wanted)
+        names = checks.backends_to_compare(wanted, device)
         out.print(
             f"{net.name}, {steps} steps of SGD on batches of {batch_size}, {dtype}, "
-            f"{'with' if dropout else 'without'} dropout"
+            f"{'with' if dropout else 'without'} dropout{'' if device == 'cpu' else f', on {device}'}"
             f"{f', momentum {momentum:g}' if momentum else ''}{' (Nesterov)' if nesterov else ''}"
             f"{f', schedule {schedule}' if schedule != 'constant' else ''}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alexnet.costs.layers import LayerCost
-from alexnet.spec import ResolvedNet, shape_text
+from alexnet.spec import ResolvedNet
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,8 +20,7 @@ class Numbers:
     @property
     def title(self) -> str:
         """The net, its input and the batch size in a few words."""
-        shape = shape_text(self.net.input_shape)
-        return f"{self.net.name}, input {shape}, batches of {self.batch_size:,}, float32"
+        return f"{self.net.title}, batches of {self.batch_size:,}, float32"
 
     @property
     def parameters(self) -> int:

@@ -52,6 +52,7 @@ class Settings:
     seed: int = 0
     dtype: str = "float32"
     dropout: bool = False  # True: use masks that NumPy draws; False: set all rates to 0
+    device: str = "cpu"  # of the backends; the reference computes on the CPU
 
     def __post_init__(self) -> None:
         if self.dtype not in TOLERANCE:
@@ -109,7 +110,8 @@ def parity(
     net = _resolve(zoo.get(model), run)
     batches = list(_batches(net, run))
     choose = partial(_redraw_near_kinks, net.name, run) if run.dtype == "float32" else None
-    expected = _compute(backends.REFERENCE, net, replace(run, dtype="float64"), batches, choose)
+    exact = replace(run, dtype="float64", device="cpu")
+    expected = _compute(backends.REFERENCE, net, exact, batches, choose)
     for name in names:
         try:
             yield _differences(name, _compute(name, net, run, batches), expected)
@@ -157,13 +159,17 @@ def worst_of_random(
     return list(worst.values())
 
 
-def backends_to_compare(only: Sequence[str] | None) -> list[str]:
+def backends_to_compare(only: Sequence[str] | None, device: str = "cpu") -> list[str]:
     """Load the backends in ``only``, or all installed ones. Return their names in loading order.
 
-    One process cannot load all backends in every order. Raises BackendError for a backend that is
-    unknown or cannot be loaded.
+    On a GPU, the reference is left out unless ``only`` names it. One process cannot load all backends in
+    every order. Raises BackendError for a backend that is unknown or cannot be loaded.
     """
-    names = only or [name for name in backends.FRAMEWORKS if backends.installed(name)]
+    names = only or [
+        name
+        for name in backends.FRAMEWORKS
+        if backends.installed(name) and (name != backends.REFERENCE or device == "cpu")
+    ]
     for name in names:
         backends.framework(name)
     ordered = [name for name in backends.import_order() if name in names]
@@ -203,7 +209,7 @@ def _compute(
         X, y = net.to_tensor(images.astype(run.dtype)), backend.to_tensor(labels, net.device)
         if number == 0:
             logits = np.array(backend.to_numpy(backend.predict(net.native, X)))  # (B, classes)
-            with _same_statistics(net):
+            with _same_statistics(net), backend.computing_in(steps.native, steps.precision):
                 loss, gradients = backend.gradients(steps.native, X, y)
         steps.step(X, y)
     return Results(logits, loss, gradients, backend.get_weights(net.native))
@@ -222,7 +228,7 @@ def _same_statistics(net: BoundNet) -> Iterator[None]:
 
 def _start(table: ResolvedNet, backend: Backend, run: Settings) -> tuple[BoundNet, Steps]:
     """Build a net with the start weights. Return it with the object that trains it."""
-    net = render(table, backend, backend.cpu(), run.dtype)
+    net = render(table, backend, backends.resolve_device(backend, run.device), run.dtype)
     weights = _start_weights(table, run.seed)
     weights = {k: w.astype(run.dtype, copy=False) for k, w in weights.items()}
     backend.set_weights(net.native, weights)

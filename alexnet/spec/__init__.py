@@ -10,6 +10,7 @@ Shapes leave out the batch axis: images are ``(channels, height, width)``, vecto
 [(4, 8, 8), (4, 8, 8), (4, 4, 4), (64,), (10,)]
 """
 
+from alexnet.shapes import Shape, shape_text
 from alexnet.spec.layers import (
     STATISTICS,
     AvgPool,
@@ -24,10 +25,8 @@ from alexnet.spec.layers import (
     LocalResponseNorm,
     MaxPool,
     ReLU,
-    Shape,
     Sigmoid,
     Tanh,
-    shape_text,
 )
 from alexnet.spec.nets import Net, ResolvedLayer, ResolvedNet
 

@@ -15,19 +15,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from alexnet.errors import SpecError
-
-Shape = tuple[int, ...]
-"""Sizes without the batch axis: ``(C, H, W)`` for images, ``(N,)`` for vectors."""
-
-
-def shape_text(shape: Shape) -> str:
-    """Return a shape as readable text.
-
-    >>> shape_text((96, 54, 54))
-    '96×54×54'
-    """
-    return "×".join(map(str, shape))
-
+from alexnet.shapes import Shape
 
 LAYERS: dict[str, type[Layer]] = {}
 """Every layer class by name, in the order of this file."""

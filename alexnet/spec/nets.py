@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from numbers import Integral
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from alexnet.drawing.diagram import Diagram
 from alexnet.errors import SpecError
-from alexnet.spec.layers import LAYERS, STATISTICS, Layer, Shape, TooSmall
+from alexnet.shapes import Shape, shape_text
+from alexnet.spec.captions import step
+from alexnet.spec.html import table_html
+from alexnet.spec.layers import LAYERS, STATISTICS, Layer, TooSmall
+from alexnet.spec.transform import transformed
+
+if TYPE_CHECKING:
+    from alexnet.drawing.drawing import Drawing
 
 LARGEST_IMAGE_TRIED = 1024  # pixels per side; limits the search for the smallest image that fits
 
@@ -77,6 +87,64 @@ class ResolvedNet:
         """The size in bytes of all layers' outputs for one example in float32."""
         return sum(row.activation_bytes for row in self.rows)
 
+    @property
+    def title(self) -> str:
+        """The name and the input shape, as the title of the table of layers."""
+        return f"{self.name}, input {shape_text(self.input_shape)}"
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return the table of layers as text: the header, a line for each layer, the totals.
+
+        Costs are for the forward pass of one example. "kB" is the size of the outputs in float32.
+
+        >>> from alexnet.spec.zoo import LENET
+        >>> LENET.resolve().table()[1]
+        ('0', 'Conv(6, 5, padding=2)', '6×28×28', '156', '117,600', '18.8')
+        """
+        lines = [("#", "layer", "output", "parameters", "multiply-adds", "kB")]
+        lines += (
+            (
+                str(row.index),
+                repr(row.layer),
+                shape_text(row.output_shape),
+                f"{row.parameter_count:,}",
+                f"{row.macs:,}",
+                f"{row.activation_bytes / 1000:,.1f}",
+            )
+            for row in self.rows
+        )
+        totals = f"{self.parameter_count:,}", f"{self.macs:,}"
+        return [*lines, ("", "total", "", *totals, f"{self.activation_bytes / 1000:,.1f}")]
+
+    def diagram(self) -> Diagram:
+        """Return what a drawing shows of this net, as plain data."""
+        printable = (c if c.isprintable() else " " for c in self.name)  # an SVG cannot hold others
+        return Diagram(
+            "".join(printable),
+            f"{self.parameter_count:,} parameters",
+            self.input_shape,
+            tuple(step(row.layer, row.input_shape, row.output_shape) for row in self.rows),
+        )
+
+    def draw(self) -> Drawing:
+        """Return a drawing of the net, for a notebook or a file. See `alexnet.draw`.
+
+        >>> from alexnet.spec.zoo import LENET
+        >>> print(LENET.resolve((1, 32, 32)).draw())  # doctest: +ELLIPSIS
+        lenet, 82,826 parameters. From the input to the output:
+        The input has 1×32×32 values.
+        Layer 0, 5×5 Conv (6), pad 2, gives 6×32×32 values.
+        ...
+        """
+        from alexnet.drawing.drawing import Drawing
+
+        return Drawing([self.diagram()])
+
+    def _repr_html_(self) -> str:
+        """Return the table of layers and the drawing, for a notebook, beside each other if they fit."""
+        parts = table_html(self.title, self.table()) + self.draw()._repr_html_()
+        return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{parts}</div>'
+
 
 @dataclass(frozen=True)
 class Net:
@@ -106,6 +174,64 @@ class Net:
                 )
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "input_shape", self._check_shape(self.input_shape))
+
+    def replace(
+        self,
+        *,
+        activation: str | None = None,
+        pool: str | None = None,
+        pool_window: tuple[int, int] | None = None,
+        dropout: float | None = None,
+        norm: str | None = None,
+        width: float | None = None,
+    ) -> Net:
+        """Return this net with other layers of one or several kinds, in a new `Net`.
+
+        ============= ============================ ==================================================
+        setting       values                       replaces
+        ============= ============================ ==================================================
+        activation    relu, leaky-relu, sigmoid,   every activation between layers
+                      tanh
+        pool          max, avg                     the kind of every pooling layer
+        pool_window   (kernel size, stride)        the window of every pooling layer
+        dropout       from 0 to below 1            the rate of every dropout layer; with rate 0, the
+                                                   layer stays and does nothing
+        norm          none, lrn, batch             all normalisation: batch normalisation before, or
+                                                   local response normalisation after the activation
+                                                   of each convolution
+        width         above 0, such as 0.5         multiplies the channels of convolutions and the
+                                                   units of dense layers; the classes stay
+        ============= ============================ ==================================================
+
+        They are applied in this order. `alexnet.spec.transform` has a function for each, with the details.
+        The new name lists the settings that changed a layer, in characters that file names may have. If
+        nothing changes, this net itself is returned. Raises SpecError with the net, the setting and its
+        value if a value is wrong, or if the net has no layer that the setting could change. `resolve`
+        checks whether the new layers fit the image.
+
+        >>> from alexnet.spec.zoo import LENET
+        >>> net = LENET.replace(activation="relu", pool="max", pool_window=(3, 2))
+        >>> net.name
+        'lenet, activation=relu, pool=max, pool_window=3-2'
+        >>> net.layers[:3], net.resolve().rows[2].output_shape
+        ((Conv(6, 5, padding=2), ReLU(), MaxPool(3, stride=2)), (6, 13, 13))
+        >>> LENET.replace(dropout=0.5)
+        Traceback (most recent call last):
+        ...
+        alexnet.errors.SpecError: lenet: dropout=0.5: the net has no dropout layer
+        """
+        settings = {
+            "activation": activation,
+            "pool": pool,
+            "pool_window": pool_window,
+            "dropout": dropout,
+            "norm": norm,
+            "width": width,
+        }
+        name, layers = transformed(self.name, self.layers, settings)
+        if layers is self.layers:
+            return self
+        return dataclasses.replace(self, name=name, layers=layers)
 
     def to_dict(self) -> dict[str, Any]:
         """Return name, input shape and layers in plain types. Checkpoints store a net in this form.
@@ -195,6 +321,20 @@ class Net:
             smallest = self._smallest_image()
             advice = f"; the smallest image that fits is {smallest}×{smallest}" if smallest else ""
             raise SpecError(f"{error}{advice}") from None
+
+    def draw(self, input_shape: Shape | None = None) -> Drawing:
+        """Return a drawing for ``input_shape`` (default: the net's). See `alexnet.draw`.
+
+        Raises SpecError with the layer and its index if an input does not fit the layer.
+        """
+        return self.resolve(input_shape).draw()
+
+    def _repr_html_(self) -> str:
+        """Return the table of layers and the drawing, for a notebook, or why a layer does not fit."""
+        try:
+            return self.resolve()._repr_html_()
+        except SpecError as error:
+            return f"<pre>{escape(f'{self!r}: {error}')}</pre>"
 
     def _resolve(self, shape: Shape) -> ResolvedNet:
         rows = []

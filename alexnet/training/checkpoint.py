@@ -55,7 +55,7 @@ def save(
     >>> load(path, backend="numpy")(np.ones((1, 1, 28, 28))).shape
     (1, 10)
     """
-    backend = backends.backend_of(net)
+    backends.backend_of(net)  # raises BackendError if it is not a net
     if model is None and input_shape is not None:
         raise CheckpointError("input_shape= needs model=, the net that the shape is for")
     table = table_of(net) if model is None else zoo.get(model).resolve(input_shape)
@@ -65,12 +65,9 @@ def save(
             f"a name ({', '.join(zoo.ZOO)}) or an alexnet.Net"
         )
     try:
-        arrays = backend.get_weights(net)
-    except Exception as error:  # frameworks fail in many ways
-        raise CheckpointError(
-            f"{table.name}: cannot read the arrays of this {type(net).__name__}; some nets have no arrays "
-            f"before their first call on a batch ({last_line(error)})"
-        ) from None
+        arrays = backends.get_weights(net)
+    except WeightsError as error:
+        raise CheckpointError(f"{table.name}: {error}") from None
     try:
         weights = match_by_position(arrays, table.parameters, table.name)
     except WeightsError as error:

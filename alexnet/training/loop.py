@@ -135,26 +135,47 @@ def fraction_right(
 ) -> float:
     """Return the fraction of correct predictions, in [0, 1]. Raises DataError if there are no batches.
 
-    ``seen`` gets the logits (B, classes) of each batch. A batch is read after the next one was given to
-    the device, so a GPU has work during the read.
+    ``seen`` gets the logits (B, classes) of each batch.
     """
     correct = total = 0
-
-    def read(logits: Any, labels: Any) -> None:
-        nonlocal correct, total
-        logits, labels = (backends.to_numpy(t) for t in (logits, labels))  # (B, classes), (B,)
-        correct += int((logits.argmax(axis=1) == labels.reshape(-1)).sum())
+    for _, logits, labels in predictions(predict, batches):
+        correct += int((logits.argmax(axis=1) == labels).sum())
         total += len(labels)
         if seen is not None:
             seen(logits)
+    return correct / total
+
+
+def predictions(
+    predict: Callable[[Any], Any], batches: Batches
+) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+    """Yield X, the logits (B, classes) and the labels (B,) of each batch. The last two are NumPy arrays.
+
+    A batch is read after the next one was given to the device, so a GPU has work during the read. Raises
+    DataError if there are no batches.
+    """
+
+    def read(X: Any, logits: Any, labels: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+        return X, backends.to_numpy(logits), backends.to_numpy(labels).reshape(-1)
 
     unread = None
     for X, y in batches:
-        predicted = predict(X), y
+        predicted = X, predict(X), y
         if unread is not None:
-            read(*unread)
+            yield read(*unread)
         unread = predicted
     if unread is None:
         raise DataError(NO_BATCHES.format("test"))
-    read(*unread)
-    return correct / total
+    yield read(*unread)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the classes: float64 (B, classes) from logits (B, classes).
+
+    >>> softmax(np.array([[0.0, 0.0], [1000.0, 0.0]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    values = logits.astype(np.float64)
+    exponentials = np.exp(values - values.max(axis=1, keepdims=True))  # exp cannot overflow
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -23,6 +23,6 @@ def plot_histories(histories: Sequence[History]) -> Figure:
 
 
 def plot_by_net(histories: Sequence[History]) -> Figure:
-    """Return a figure like that of `plot_histories`, with one row of plots for each net."""
+    """Return a figure like the one of `plot_histories`, with a row of plots for each net."""
     models = dict.fromkeys(history.model for history in histories)
     return plot_curves([[h.curve() for h in histories if h.model == model] for model in models])

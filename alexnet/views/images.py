@@ -52,11 +52,12 @@ def draw_images(
     rows: int,
     columns: int,
     titles: Sequence[str] | None,
+    fontsize: str = "small",
 ) -> None:
-    """Draw images (H, W) or (H, W, 3) into a figure, row by row, with a title above each."""
+    """Draw images (H, W), (H, W, 3) or (H, W, 4) into a figure, row by row, with a title above each."""
     for i, picture in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(picture, cmap="gray")
         axes.set_axis_off()
         if titles is not None:
-            axes.set_title(titles[i], fontsize="small")
+            axes.set_title(titles[i], fontsize=fontsize)

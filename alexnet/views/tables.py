@@ -13,7 +13,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.spec import ResolvedNet, shape_text
+from alexnet.spec import ResolvedNet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,28 +30,13 @@ def summary_table(net: ResolvedNet) -> Table:
 
     Costs are for the forward pass of one example. "kB" is the size of the outputs in float32.
     """
-    title = f"{net.name}, input {shape_text(net.input_shape)}"
-    table = Table(title=title, show_footer=True, **LAYOUT)
-    totals = {
-        "#": "",
-        "layer": "total",
-        "output": "",
-        "parameters": f"{net.parameter_count:,}",
-        "multiply-adds": f"{net.macs:,}",
-        "kB": f"{net.activation_bytes / 1000:,.1f}",
-    }
-    for name, total in totals.items():
+    header, *rows, totals = net.table()
+    table = Table(title=net.title, show_footer=True, **LAYOUT)
+    for name, total in zip(header, totals, strict=True):
         left = name == "layer"
         table.add_column(name, total, justify="left" if left else "right", no_wrap=True)
-    for row in net.rows:
-        table.add_row(
-            str(row.index),
-            repr(row.layer),
-            shape_text(row.output_shape),
-            f"{row.parameter_count:,}",
-            f"{row.macs:,}",
-            f"{row.activation_bytes / 1000:,.1f}",
-        )
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

@@ -31,6 +31,7 @@ from alexnet.json_values import to_json
 from alexnet.parity.check import SELF_TEST, parity
 from alexnet.train import train_ch6
 from alexnet.training.history import History
+from alexnet.training.loop import softmax
 from alexnet.training.recipes import net_for
 from alexnet.workers.examine import examine
 from alexnet.workers.job import Job, initial_logits
@@ -79,11 +80,8 @@ class EventCallback:
         self.probabilities: list[float] = []  # of that class, in [0, 1]
 
     def test(self, history: History, logits: np.ndarray) -> None:
-        values = logits.astype(np.float64)  # (B, classes)
-        softmax = np.exp(values - values.max(axis=1, keepdims=True))
-        softmax /= softmax.sum(axis=1, keepdims=True)
-        self.classes += values.argmax(axis=1).tolist()
-        self.probabilities += softmax.max(axis=1).round(4).tolist()
+        self.classes += logits.argmax(axis=1).tolist()
+        self.probabilities += softmax(logits).max(axis=1).round(4).tolist()
         if time.monotonic() - self.sent >= self.INTERVAL:
             self.sent = time.monotonic()
             self.send("test")

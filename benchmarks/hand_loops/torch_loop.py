@@ -2,11 +2,14 @@
 
     python benchmarks/hand_loops/torch_loop.py --net alexnet --batch-size 128 --steps 5
 
-- tensors in channels_last: https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html
+- tensors in channels_last (on a GPU not in float32): https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html
 - whole batches are indexed at once: https://docs.pytorch.org/docs/stable/data.html#disable-automatic-batching
 - fused SGD: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
 - autocast in bfloat16: https://docs.pytorch.org/docs/stable/amp.html
 - TF32: https://docs.pytorch.org/docs/stable/notes/cuda.html
+
+`torch.backends.cudnn.benchmark` stays as it is: the search of the fastest convolutions takes seconds for
+each batch size (docs/speed.md), and its result would serve all loops of the process.
 """
 
 from __future__ import annotations
@@ -75,11 +78,13 @@ def train(
 ) -> float:
     """Train for one step and ``steps`` timed steps. Return the examples per second of the timed steps."""
     place = torch.device("cuda" if device == "gpu" else "cpu")
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
-    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
-    cudnn.benchmark = True  # choose the fastest convolutions in the first step
-    model = build(net).to(place, memory_format=torch.channels_last).train()
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    before = [switch.fp32_precision for switch in switches]
+    for switch in switches:
+        switch.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    nchw = device == "gpu" and precision == "float32"
+    layout = torch.contiguous_format if nchw else torch.channels_last
+    model = build(net).to(place, memory_format=layout).train()
     optimizer = torch.optim.SGD(model.parameters(), lr, fused=True)
     loss_sum, correct = torch.zeros((), device=place), torch.zeros((), device=place)
     examples, begun = 0, 0.0
@@ -101,7 +106,8 @@ def train(
             break
     loss_sum.item(), correct.item()
     seconds = time.perf_counter() - begun
-    matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+    for switch, value in zip(switches, before, strict=True):
+        switch.fp32_precision = value
     return examples / seconds
 
 

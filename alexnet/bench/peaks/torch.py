@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from alexnet import backends
+from alexnet.backends.torch import using_tf32
 from alexnet.bench.peaks.clock import fastest
 
 MATRICES = {"cpu": (2048, 4096), "cuda": (4096, 8192)}  # rows and columns
@@ -24,20 +25,15 @@ def peaks(device: str | None, precision: str) -> dict[str, float]:
     """
     place = backends.resolve_device(backends.load("torch"), device)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
-    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
-    cudnn.benchmark = True
-    try:
-        with torch.no_grad():
-            return {
-                "matmul": max(_matmul(n, place, dtype) for n in MATRICES.get(place.type, (2048,))),
-                "convolution": max(
-                    _convolution(n, place, dtype) for n in IMAGES.get(place.type, (64,))
-                ),
-            }
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+    matrices, images = MATRICES.get(place.type, (2048,)), IMAGES.get(place.type, (64,))
+    torch.backends.cudnn.benchmark = (
+        True  # choose the fastest kernel; this process does nothing else
+    )
+    with torch.no_grad(), using_tf32(precision == "tf32"):
+        return {
+            "matmul": max(_matmul(n, place, dtype) for n in matrices),
+            "convolution": max(_convolution(n, place, dtype) for n in images),
+        }
 
 
 def bandwidth(device: str | None) -> dict[str, float]:
