@@ -10,6 +10,7 @@ from alexnet.backends import get_weights, set_weights, try_gpu
 from alexnet.backends.nets import build
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.run import compare
+from alexnet.costs.cost import Cost, cost
 from alexnet.data import label_names, load_fashion_mnist, load_mnist
 from alexnet.errors import (
     AlexNetError,
@@ -40,6 +41,7 @@ __all__ = [
     "BackendError",
     "CheckpointError",
     "Comparison",
+    "Cost",
     "DataError",
     "Epoch",
     "History",
@@ -53,6 +55,7 @@ __all__ = [
     "build",
     "compare",
     "confusion",
+    "cost",
     "draw",
     "evaluate",
     "filters",

@@ -35,6 +35,7 @@ def written(folder):
     torch_lenet.figures = {"train": [9000.0, 11000.0]}
     for row in bench.rows:
         row.version, row.device, row.precision = "1.2.3", "cpu", "float32"
-    bench.peaks = {"float32": {"matmul": [150e9, 160e9], "convolution": [222_445_301_760.0]}}
+    bench.limits.peaks = {"float32": {"matmul": [150e9, 160e9], "convolution": [222_445_301_760.0]}}
+    bench.limits.bandwidth = {"copy": [20e9, 21.04e9], "triad": [24e9, 23e9]}
     bench.machine, bench.rounds, bench.seconds = "a machine", 2, 61.0
     return bench

@@ -182,13 +182,14 @@ def damaged(saved, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.update(format=9), "has format 9; this version reads format 1"),
+        (lambda s: s.update(format=9), "has format 9; this version reads format 2"),
         (lambda s: s.pop("rows"), "wrong or missing: rows"),
         (lambda s: s["rows"][0].update(case=7), "there is no case 7"),
         (lambda s: s["rows"][0].update(backend="jax"), "unknown backend 'jax'"),
         (lambda s: s["rows"][0]["figures"].update(train=["fast"]), "cannot be 'fast'"),
         (lambda s: s["rows"][0]["figures"].update(train=[-1.0]), "train must be above 0"),
-        (lambda s: s.update(peaks=[]), "peaks cannot be"),
+        (lambda s: s.update(limits=[]), "limits cannot be"),
+        (lambda s: s["limits"].update(peaks=[]), "peaks cannot be"),
     ],
 )
 def test_a_damaged_file_is_refused(change, message, tmp_path):
@@ -234,6 +235,7 @@ def test_the_table_shows_medians_spreads_ratios_limits_and_failures(tmp_path):
     assert numpy.split() == ["numpy", "–", "21.0", "±5%", "20.0", "±10%", "–", "–", "0.50"]
     assert max(len(line) for line in lines if line.startswith(("torch", "numpy", "backend"))) <= 80
     assert "Peak of this machine in float32, GFLOP/s: matmul 160, convolution 222." in text
+    assert "Memory bandwidth, GB/s read and written: copy 21.0, triad 24.0." in text
     assert "Resize of tensors in a DataLoader (2,000 images/s): numpy 15.0×, torch 20.0×." in text
     assert (
         "Resize of PIL images in a DataLoader (1,000 images/s): numpy 30.0×, torch 40.0×." in text

@@ -18,6 +18,7 @@ from alexnet.bench import hand, measure, run
 from alexnet.bench.cases import FIGURES, PARTS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
+from alexnet.bench.limits import Limits
 from alexnet.bench.plan import plan
 from alexnet.bench.results import TORCHVISION, Bench, empty_rows
 from alexnet.errors import RunError
@@ -50,8 +51,9 @@ def test_a_bench_of_numpy_has_all_its_figures_and_files(tmp_path, without_peaks)
 def test_without_a_framework_numpy_measures_the_peak(tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
     found = run.run_plan(small("numpy", parts=("train",)), tmp_path / "run")
-    assert list(found.peaks) == ["float32"]
-    assert len(found.peaks["float32"]["matmul"]) == 2  # before the round and at the end
+    assert list(found.limits.peaks) == ["float32"]
+    assert len(found.limits.peaks["float32"]["matmul"]) == 2  # before the round and at the end
+    assert len(found.limits.bandwidth["copy"]) == 2
     assert found.share_of_limit(found.rows[0]) is not None
 
 
@@ -83,7 +85,8 @@ def test_the_command_prints_the_table_and_its_folder(tmp_path):
 def test_the_peaks_and_torchvision_are_measured(tmp_path):
     case = replace(LENET, size=56)
     found = run.run_plan(small("torch", cases=(case,), parts=("loader",)), tmp_path / "run")
-    assert found.peaks["float32"].keys() == {"matmul", "convolution"}
+    assert found.limits.peaks["float32"].keys() == {"matmul", "convolution"}
+    assert found.limits.bandwidth.keys() == {"copy", "triad"}
     (row,) = found.rows
     assert all(found.loader_ratio(row, way) is not None for way in TORCHVISION)
 
@@ -98,7 +101,7 @@ def test_each_point_of_a_sweep_has_a_process_of_its_own(sweep, tmp_path, monkeyp
     for row in found.rows:
         assert row.figures.keys() == {"train", "memory"}
         assert row.figures["memory"][0] > 20e6
-    assert found.peaks == {}
+    assert found.limits == Limits()
 
 
 def test_a_worker_gets_the_threads_of_its_task(monkeypatch):

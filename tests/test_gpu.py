@@ -16,7 +16,7 @@ from loops import Silent
 from nets import DROPOUT_EVERYWHERE
 from test_precision import BFLOAT16, gradients, norm
 
-from alexnet import backends, evaluate, get_weights, load_fashion_mnist
+from alexnet import backends, cost, evaluate, get_weights, load_fashion_mnist
 from alexnet.parity.check import Settings, parity
 from alexnet.spec import zoo
 from alexnet.training import loop
@@ -150,3 +150,12 @@ def test_peak_memory_is_that_of_the_gpu(framework):
     weights = 4 * zoo.get("alexnet-28").resolve().parameter_count
     fit("alexnet-28", load(), device="gpu", backend=framework)
     assert backend.peak_gpu_memory(device) > weights
+
+
+def test_each_layer_is_measured_on_a_gpu(framework):
+    """The cost of the paper's AlexNet, and the limits of the GPU itself."""
+    found = cost("alexnet-2012", 4, backend=framework, device="gpu").measured
+    assert found.problems == {}
+    assert found.place == "gpu"
+    assert sorted(found.seconds) == list(range(len(zoo.get("alexnet-2012").layers)))
+    assert found.ridge > 0

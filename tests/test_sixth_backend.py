@@ -14,6 +14,8 @@ import alexnet
 from alexnet import backends, cli, data, load_fashion_mnist, train_ch6
 from alexnet.backends.registry import FRAMEWORKS
 from alexnet.backends.source import source
+from alexnet.costs import worker
+from alexnet.costs.job import Job
 from alexnet.parity.check import Settings, parity
 from alexnet.spec import BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool, Net, ReLU
 from alexnet.spec.layers import LAYERS
@@ -176,6 +178,15 @@ def test_compare_and_report_include_it(monkeypatch, tmp_path, capsys):
     assert "Stack" in page
     assert found.plot().axes[0].get_lines()[1].get_color() == "#7b4fa3"
     assert command(monkeypatch, "report", tmp_path / "run") == 0
+
+
+def test_cost_measures_each_of_its_layers(monkeypatch):
+    monkeypatch.setattr(worker, "SECONDS", 0.0)
+    events = []
+    job = Job(SIXTH, DROPOUT.to_dict(), 3, "cpu")
+    worker.run(job, lambda kind, **fields: events.append((kind, fields.get("figures"))))
+    assert [kind for kind, _ in events] == ["ready", *["measured"] * len(DROPOUT.layers)]
+    assert all(figures.keys() == {"forward", "backward"} for _, figures in events[1:])
 
 
 def test_doctor_examines_it(monkeypatch, capsys):

@@ -6,7 +6,7 @@ has an entry in `alexnet.backends.registry` and a file here. The file has the na
 """
 
 from alexnet.backends.devices import TRY_GPU, gpu_hardware, is_gpu, resolve_device, try_gpu
-from alexnet.backends.interface import Backend, Trainer
+from alexnet.backends.interface import Backend, Passes, Trainer
 from alexnet.backends.loading import SET_HERE, installed, load
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.nets import BoundNet, table_of
@@ -27,6 +27,7 @@ __all__ = [
     "TRY_GPU",
     "Backend",
     "BoundNet",
+    "Passes",
     "Trainer",
     "backend_of",
     "framework",

@@ -61,6 +61,30 @@ class Trainer(Protocol):
         """Set the momentum buffers, scaled as in `get_velocity`. The caller has checked keys and shapes."""
 
 
+class Passes(Protocol):
+    """The forward and the backward pass of a net in training mode, without a loss.
+
+    The net may also have no learned arrays. ``input_gradient``: whether the backward pass also computes the
+    gradient of the input; without learned arrays it must be true. The device may still be computing what a
+    method returns; `Backend.synchronize` waits for it.
+    """
+
+    def __init__(self, net: Any, input_gradient: bool) -> None: ...
+
+    def forward(self, X: Any) -> Any:
+        """Run a mini-batch forward, and keep what `backward` needs. Return the output.
+
+        ``X``: images in the framework's layout, or vectors (B, features).
+        """
+
+    def backward(self, dy: Any) -> list[Any]:
+        """Run the same mini-batch backward, once, from ``dy``, the gradient of the output.
+
+        Return the gradients as tensors of the framework, in its layout: first that of the input, if it was
+        asked for, then those of all learned arrays.
+        """
+
+
 class Backend(Protocol):
     """The names that a backend's file provides, in this order."""
 
@@ -166,6 +190,10 @@ class Backend(Protocol):
     @property
     def Trainer(self) -> type[Trainer]:
         """The class that takes the steps of a training run."""
+
+    @property
+    def Passes(self) -> type[Passes]:
+        """The class that runs a net forward and backward, such as a single layer, without a loss."""
 
     def gradients(self, net: Any, X: Any, y: Any) -> tuple[float, Weights]:
         """Return the mean loss of a mini-batch in training mode, and the gradients of this loss.

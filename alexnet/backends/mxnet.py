@@ -307,6 +307,26 @@ def _backward(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.nda
     return logits, losses
 
 
+class Passes:
+    """The forward and the backward pass of a net in training mode, without a loss."""
+
+    def __init__(self, net: gluon.Block, input_gradient: bool) -> None:
+        self.net, self.input_gradient = net, input_gradient
+
+    def forward(self, X: mnp.ndarray) -> mnp.ndarray:
+        self.X = X.detach()
+        if self.input_gradient:
+            self.X.attach_grad()
+        with autograd.record():
+            self.y = self.net(self.X)
+        return self.y.detach()
+
+    def backward(self, dy: mnp.ndarray) -> list[mnp.ndarray]:
+        self.y.backward(dy)
+        learned = [p.grad() for p in _params(self.net).values() if p.grad_req != "null"]
+        return [self.X.grad, *learned] if self.input_gradient else learned
+
+
 def gradients(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[float, Weights]:
     _, losses = _backward(net, X, y)
     learned = {key: p for key, p in _params(net).items() if p.grad_req != "null"}

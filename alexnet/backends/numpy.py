@@ -209,6 +209,21 @@ def _backward(net: Sequential, X: Array, y: Array) -> tuple[Array, Array]:
     return logits, -log_probs[rows, y]  # (B, classes), (B,)
 
 
+class Passes:
+    """The forward and the backward pass of a net in training mode, without a loss."""
+
+    def __init__(self, net: Sequential, input_gradient: bool) -> None:
+        self.net, self.input_gradient = net, input_gradient
+
+    def forward(self, X: Array) -> Array:
+        return self.net(X, training=True)
+
+    def backward(self, dy: Array) -> list[Array]:
+        dx = self.net.backward(dy, self.input_gradient)
+        learned = [grad for module in self.net for grad in module.grads.values()]
+        return learned if dx is None else [dx, *learned]
+
+
 def gradients(net: Sequential, X: Array, y: Array) -> tuple[float, Weights]:
     _, losses = _backward(net, X, y)
     found = {f"{i}.{k}": g for i, m in enumerate(net) for k, g in m.grads.items()}

@@ -286,6 +286,25 @@ def _backward(
     return logits, loss
 
 
+class Passes:
+    """The forward and the backward pass of a net in training mode, without a loss."""
+
+    def __init__(self, net: nn.Layer, input_gradient: bool) -> None:
+        self.net, self.input_gradient = net, input_gradient
+
+    def forward(self, X: paddle.Tensor) -> paddle.Tensor:
+        self.net.train()
+        self.net.clear_gradients()
+        self.X = X.detach()
+        self.X.stop_gradient = not self.input_gradient
+        self.y = self.net(self.X)
+        return self.y.detach()
+
+    def backward(self, dy: paddle.Tensor) -> list[paddle.Tensor]:
+        self.y.backward(dy)
+        return [t.grad for t in (self.X, *self.net.parameters()) if not t.stop_gradient]
+
+
 def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:
     _, loss = _backward(net, X, y)
     learned = {k: v for k, v in _variables(net).items() if not v[0].stop_gradient}

@@ -385,12 +385,18 @@ class Sequential:
             x = layer.forward(x, training, self.rng)
         return x
 
-    def backward(self, dy: Array) -> None:
-        """Fill the ``grads`` of every layer from dy, the gradient of the logits."""
+    def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
+        """Fill the ``grads`` of every layer from dy, the gradient of the output.
+
+        Return the gradient of the input if it is asked for. Else the first layer does not compute it.
+        """
         first, *others = self.layers
         for layer in reversed(others):
             dy = layer.backward(dy)
+        if input_gradient:
+            return first.backward(dy)
         first.fill_grads(dy)
+        return None
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)

@@ -421,6 +421,26 @@ def _backward(
     return logits, losses, tape.gradient(loss, net.trainable_variables)
 
 
+class Passes:
+    """The forward and the backward pass of a net in training mode, without a loss."""
+
+    def __init__(self, net: keras.Model, input_gradient: bool) -> None:
+        self.net, self.input_gradient = net, input_gradient
+        self._compiled = tf.function(lambda X: net(X, training=True))  # with its backward pass
+
+    def forward(self, X: tf.Tensor) -> tf.Tensor:
+        with tf.device(X.device), tf.GradientTape() as self.tape:
+            if self.input_gradient:
+                self.tape.watch(X)
+            self.X, self.y = X, self._compiled(X)
+        return self.y
+
+    def backward(self, dy: tf.Tensor) -> list[tf.Tensor]:
+        wanted = [*([self.X] if self.input_gradient else []), *self.net.trainable_variables]
+        with tf.device(dy.device):
+            return self.tape.gradient(self.y, wanted, output_gradients=dy)
+
+
 def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weights]:
     with tf.device(X.device):
         _, losses, grads = _backward(net, X, y)

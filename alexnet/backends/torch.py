@@ -294,6 +294,24 @@ def _backward(
     return logits, loss
 
 
+class Passes:
+    """The forward and the backward pass of a net in training mode, without a loss."""
+
+    def __init__(self, net: nn.Module, input_gradient: bool) -> None:
+        self.net, self.input_gradient = net, input_gradient
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        self.net.train()
+        self.net.zero_grad()
+        self.X = X.detach().requires_grad_(self.input_gradient)
+        self.y = self.net(self.X)
+        return self.y.detach()
+
+    def backward(self, dy: torch.Tensor) -> list[torch.Tensor]:
+        self.y.backward(dy)
+        return [t.grad for t in (self.X, *self.net.parameters()) if t.requires_grad]
+
+
 def gradients(net: nn.Module, X: torch.Tensor, y: torch.Tensor) -> tuple[float, Weights]:
     _, loss = _backward(net, X, y)
     return loss.item(), {key: to_numpy(p.grad).copy() for key, p in net.named_parameters()}

@@ -13,11 +13,12 @@ from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
 from alexnet.bench.cases import FIGURES, Case, training_flop
+from alexnet.bench.limits import Limits
 from alexnet.bench.plan import Plan
 from alexnet.errors import AlexNetError, RunError
 from alexnet.json_values import from_json, sealed, unsealed
 
-FORMAT = 1  # version of the layout of bench.json
+FORMAT = 2  # version of the layout of bench.json
 FILE = "bench.json"
 TORCHVISION = {"torchvision PIL per core": "PIL images", "torchvision per core": "tensors"}
 """The figures of torchvision's Resize in a DataLoader, with what it resizes."""
@@ -91,8 +92,7 @@ class Bench:
     folder: Path
     begun: str  # local time in ISO 8601, to the second
     rows: list[Row]
-    peaks: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    """FLOP/s of this machine by precision and kind of work; a list with one number of each visit."""
+    limits: Limits = field(default_factory=Limits)  # of this machine
     rounds: int = 0  # finished
     seconds: float = 0.0  # in total
     machine: str = ""
@@ -104,14 +104,9 @@ class Bench:
         """Return the case of a row."""
         return self.plan.cases[row.case]
 
-    def peak(self, precision: str) -> float | None:
-        """Return the largest measured FLOP/s in a precision, or None if it was not measured."""
-        kinds = self.peaks.get(precision, {})
-        return max((max(values) for values in kinds.values() if values), default=None)
-
     def limit(self, row: Row) -> float | None:
         """Return the examples per second that a row could reach at the machine's peak, or None."""
-        peak = self.peak(row.precision)
+        peak = self.limits.peak(row.precision)
         return peak / training_flop(self.case(row).net) if peak else None
 
     def share_of_limit(self, row: Row) -> float | None:
@@ -140,6 +135,7 @@ class Bench:
             "alexnet": self.version,
             **fields,
             "plan": self.plan.to_dict(),
+            "limits": asdict(self.limits),
             "rows": [asdict(row) for row in self.rows],
         }
 
@@ -163,7 +159,7 @@ class Bench:
             "plan": Plan,
             "begun": str,
             "rows": list[Row],
-            "peaks": dict[str, dict[str, list[float]]],
+            "limits": Limits,
             "rounds": int,
             "seconds": float,
             "machine": str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.atomic import replacing
-from alexnet.bench import hand
-from alexnet.bench.cases import Case
+from alexnet.bench import hand, limits
 from alexnet.bench.job import Job
+from alexnet.bench.limits import PEAKS, PROGRAM
 from alexnet.bench.picture import picture
 from alexnet.bench.plan import Plan
 from alexnet.bench.results import FILE, Bench, Row, empty_rows
@@ -24,9 +23,7 @@ from alexnet.bench.table import summary
 from alexnet.errors import RunError
 from alexnet.views.tables import as_text
 from alexnet.workers import processes
-
-PROGRAM = "alexnet.bench.worker"
-PEAKS = ("peaks",)
+from alexnet.workers.folders import new_folder
 
 Said = Callable[[str], None]
 
@@ -39,7 +36,7 @@ def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None)
     worker and returns the results so far. Raises RunError if the folder cannot be used.
     """
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
-    bench = Bench(plan, _new_folder(out), begun, empty_rows(plan))
+    bench = Bench(plan, _folder(out), begun, empty_rows(plan))
     bench.hand_loops = hand.folder() is not None
     for row in bench.rows:
         if row.backend not in plan.pythons and not backends.installed(row.backend):
@@ -122,17 +119,12 @@ def _peaks(bench: Bench) -> Iterator[processes.Task]:
     wanted = {case.precision for case in plan.cases}
     known = ("float32", "bfloat16", *(("tf32",) if plan.device == "gpu" else ()))
     precisions = known if "auto" in wanted else [p for p in known if p in wanted]
-    fastest = backends.DEFAULT
-    usable = fastest in plan.pythons or backends.installed(fastest)
-    name = fastest if usable else backends.REFERENCE
-    cases = tuple(Case("lenet", 28, 1, precision, 1, 2) for precision in precisions)
-    yield _task(bench, Job(name, cases, PEAKS, device=plan.device if usable else None), None)
+    yield limits.task(precisions, plan.device, plan.pythons, bench.folder / "peaks.log")
 
 
 def _task(bench: Bench, job: Job, threads: int | None) -> processes.Task:
     python = bench.plan.pythons.get(job.backend, sys.executable)
-    log = bench.folder / f"{'peaks' if job.parts == PEAKS else job.backend}.log"
-    return processes.Task(job, python, log, PROGRAM, threads)
+    return processes.Task(job, python, bench.folder / f"{job.backend}.log", PROGRAM, threads)
 
 
 def _line(job: Job, number: int) -> str:
@@ -152,7 +144,7 @@ def _run(bench: Bench, task: processes.Task) -> None:
         for _, event in events:
             try:
                 if job.parts == PEAKS:
-                    _record_peaks(bench, job, event)
+                    bench.limits.record(job, event)
                 else:
                     _record(bench, rows, event)
             except (ValueError, TypeError, IndexError) as error:
@@ -201,28 +193,9 @@ def _fail(rows: list[Row], why: str) -> None:
         row.problem = row.problem or why
 
 
-def _record_peaks(bench: Bench, job: Job, event: dict[str, Any]) -> None:
-    """Record the peaks of one precision. A precision that cannot be measured has no limit."""
-    if event["event"] == "measured":
-        kinds = bench.peaks.setdefault(job.cases[event["case"]].precision, {})
-        for kind, value in event["figures"].items():
-            kinds.setdefault(kind, []).append(float(value))
-
-
-def _new_folder(out: Path | None) -> Path:
+def _folder(out: Path | None) -> Path:
     """Create and return a folder that no other bench uses."""
-    name = f"bench-{datetime.now():%Y%m%d-%H%M%S}"
-    for number in itertools.count(1):
-        folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True, exist_ok=out is not None)
-        except FileExistsError:
-            if out is None:
-                continue
-            raise RunError(f"{folder}: must be a folder, got a file") from None
-        except OSError as error:
-            raise RunError(f"{folder}: cannot create the run's folder ({error.strerror})") from None
-        if (folder / FILE).exists():
-            raise RunError(f"{folder}: already holds a bench; choose another folder with --out")
-        return folder
-    raise AssertionError("itertools.count never ends")
+    folder = new_folder("bench", out)
+    if (folder / FILE).exists():
+        raise RunError(f"{folder}: already holds a bench; choose another folder with --out")
+    return folder

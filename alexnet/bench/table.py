@@ -106,13 +106,16 @@ def problems(bench: Bench) -> list[str]:
 
 def _facts(bench: Bench) -> list[str]:
     lines = []
-    for precision, kinds in bench.peaks.items():
+    for precision, kinds in bench.limits.peaks.items():
         found = {kind: max(values) / 1e9 for kind, values in kinds.items() if values}
         if found:
             best = ", ".join(f"{kind} {gflops:,.0f}" for kind, gflops in found.items())
             lines.append(f"Peak of this machine in {precision}, GFLOP/s: {best}.")
+    if copies := {kind: max(values) / 1e9 for kind, values in bench.limits.bandwidth.items()}:
+        best = ", ".join(f"{kind} {rate:,.1f}" for kind, rate in copies.items())
+        lines.append(f"Memory bandwidth, GB/s read and written: {best}.")
     used = {row.precision for row in bench.rows if row.figures and not bench.plan.sweep}
-    if missing := sorted(used - {name for name in bench.peaks if bench.peak(name)}):
+    if missing := sorted(p for p in used if bench.limits.peak(p) is None):
         lines.append(f"No peak was measured in {', '.join(missing)}; peaks.log gives the reason.")
     lines.append("±: half the distance from the smallest to the largest value of all rounds.")
     lines += _loader_lines(bench)

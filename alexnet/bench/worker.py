@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import gc
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
-from alexnet import backends
 from alexnet.bench.cases import Case
 from alexnet.bench.job import Job
+from alexnet.bench.limits import PEAKS
 from alexnet.bench.measure import Bench, Figures, load_data
-from alexnet.workers.machine import describe
-from alexnet.workers.worker import message_of, serve
+from alexnet.workers.worker import introduce, message_of, serve
 
 
 def run(job: Job, send: Any) -> None:
@@ -27,22 +22,13 @@ def run(job: Job, send: Any) -> None:
     ``measured`` has the figures of a part, and ``failed`` its error; then the next part runs. A case that
     trains in the precision of an earlier case has no figures.
     """
-    backend = backends.load(job.backend)
-    device = backends.resolve_device(backend, job.device)
-    send(
-        "ready",
-        pid=os.getpid(),
-        version=backend.version(),
-        device=str(device),
-        on_gpu=backends.is_gpu(backend, device),
-        machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
-        threads=os.environ.get("OMP_NUM_THREADS", ""),
-    )
-    if job.parts == ("peaks",):
-        peaks = import_module(f"alexnet.bench.peaks.{job.backend}").peaks
+    introduce(job.backend, job.device, send)
+    if job.parts == PEAKS:
+        machine = import_module(f"alexnet.bench.peaks.{job.backend}")
         for number, case in enumerate(job.cases):
-            measure = partial(peaks, job.device, case.precision)
+            measure = partial(machine.peaks, job.device, case.precision)
             _send_figures(number, "peaks", case.precision, measure, send)
+        send("bandwidth", figures=machine.bandwidth(job.device))
         return
     done: list[Case] = []  # with the precisions that were used
     for number, (case, loaders) in enumerate(zip(job.cases, load_data(job), strict=True)):

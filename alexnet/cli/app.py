@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from alexnet import __version__
-from alexnet.cli import bench, compare, doctor, nets, parity, train
+from alexnet.cli import bench, compare, cost, doctor, nets, parity, train
 from alexnet.errors import AlexNetError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 for command in (
     nets.summary,
     nets.draw,
+    cost.cost,
     nets.show,
     train.train,
     compare.compare,

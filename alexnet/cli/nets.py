@@ -19,7 +19,7 @@ def summary(
     """Print the layers of a net with their shapes, parameters, multiply-adds and memory."""
     from alexnet.views.tables import summary_table
 
-    out.print(summary_table(_at_size(model, size)))
+    out.print(summary_table(at_size(model, size)))
 
 
 def draw(
@@ -34,7 +34,7 @@ def draw(
     from alexnet.spec.pictures import draw
 
     names = models or ["alexnet"]
-    drawing = draw(*(_at_size(name, size) for name in names))
+    drawing = draw(*(at_size(name, size) for name in names))
     out.print(str(drawing.save(path or f"{'-'.join(names)}.svg")))
 
 
@@ -49,7 +49,7 @@ def show(
     from alexnet.backends.source import source
     from alexnet.views.tables import side_by_side
 
-    net = _at_size(model, size)
+    net = at_size(model, size)
     names = list(backends.FRAMEWORKS) if backend == "all" else [backend]
     programs = {backends.framework(name).title: source(net, name) for name in names}
     if out.is_terminal:
@@ -58,7 +58,7 @@ def show(
         print("\n\n".join(programs.values()), end="")
 
 
-def _at_size(model: str, size: int | None) -> ResolvedNet:
+def at_size(model: str, size: int | None) -> ResolvedNet:
     """Return a net of the zoo for images of this size; None keeps the net's own size."""
     net = zoo.get(model)
     return net.resolve((net.input_shape[0], size, size) if size is not None else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 import warnings
@@ -26,6 +25,7 @@ from alexnet.spec.weights import initial_weights
 from alexnet.training.callbacks import in_notebook
 from alexnet.training.recipes import Recipe, net_for
 from alexnet.workers import processes
+from alexnet.workers.folders import new_folder
 from alexnet.workers.job import Job, initial_logits
 
 CHECKPOINTS = "checkpoints"  # in a run's folder, for the rows that are not finished
@@ -169,7 +169,7 @@ def run_plan(
         net_for(model, recipe)
         check_recipe(recipe, seed)
         _job(comparison, Row(model, backends.REFERENCE)).load_data()
-    comparison.folder = _new_folder("-".join(plan.recipes), out)
+    comparison.folder = _folder("-".join(plan.recipes), out)
     return _run_locked(comparison, watcher or NullWatcher())
 
 
@@ -183,25 +183,14 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
     return _run_locked(Comparison.load(folder), watcher or NullWatcher(), resumed=True)
 
 
-def _new_folder(models: str, out: Path | None) -> Path:
+def _folder(models: str, out: Path | None) -> Path:
     """Create and return a folder that no other run uses, even one that starts in the same second."""
-    name = f"{models}-{datetime.now():%Y%m%d-%H%M%S}"
-    for number in itertools.count(1):
-        folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True, exist_ok=out is not None)
-        except FileExistsError:
-            if out is None:
-                continue
-            raise RunError(f"{folder}: must be a folder, got a file") from None
-        except OSError as error:
-            raise RunError(f"{folder}: cannot create the run's folder ({error.strerror})") from None
-        if (folder / "comparison.json").exists() or (folder / CHECKPOINTS).exists():
-            raise RunError(
-                f"{folder}: already holds a comparison; use --resume {folder} to continue it"
-            )
-        return folder
-    raise AssertionError("itertools.count never ends")
+    folder = new_folder(models, out)
+    if (folder / "comparison.json").exists() or (folder / CHECKPOINTS).exists():
+        raise RunError(
+            f"{folder}: already holds a comparison; use --resume {folder} to continue it"
+        )
+    return folder
 
 
 def _run_locked(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:

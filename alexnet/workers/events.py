@@ -33,6 +33,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "error": {"message": str},
     "examined": {"finding": dict, "traps": list},
     "measured": {"case": int, "precision": str, "figures": dict},
+    "bandwidth": {"figures": dict},
     "failed": {"case": int, "part": str, "message": str},
 }
 """Every kind of event that a worker may send, with the types of its fields."""

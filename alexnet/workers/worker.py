@@ -24,7 +24,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from alexnet import backends
-from alexnet.backends import BoundNet
+from alexnet.backends import Backend, BoundNet
 from alexnet.backends.nets import build
 from alexnet.errors import AlexNetError
 from alexnet.json_values import to_json
@@ -98,17 +98,7 @@ def run(job: Job, send: Any) -> None:
     if job.kind == "examine":
         send("examined", **examine(job.backend))
         return
-    backend = backends.load(job.backend)
-    device = backends.resolve_device(backend, job.device)
-    send(
-        "ready",
-        pid=os.getpid(),
-        version=backend.version(),
-        device=str(device),
-        on_gpu=backends.is_gpu(backend, device),
-        machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
-        threads=os.environ.get("OMP_NUM_THREADS", ""),
-    )
+    backend, device = introduce(job.backend, job.device, send)
     if job.kind == "report":
         return
     train_iter, test_iter = job.load_data()
@@ -147,6 +137,22 @@ def run(job: Job, send: Any) -> None:
     send("answers", classes=callback.classes, probabilities=to_json(callback.probabilities))
     (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
     send("parity", figures=to_json(asdict(found)))
+
+
+def introduce(name: str, device: str | None, send: Any) -> tuple[Backend, Any]:
+    """Load a backend, send the ``ready`` event, and return the backend and its device."""
+    backend = backends.load(name)
+    found = backends.resolve_device(backend, device)
+    send(
+        "ready",
+        pid=os.getpid(),
+        version=backend.version(),
+        device=str(found),
+        on_gpu=backends.is_gpu(backend, found),
+        machine=f"{describe()}, Python {platform.python_version()}, NumPy {np.__version__}",
+        threads=os.environ.get("OMP_NUM_THREADS", ""),
+    )
+    return backend, found
 
 
 def peak_host_memory() -> int | None:

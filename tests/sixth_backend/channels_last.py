@@ -135,10 +135,11 @@ class Stack:
                     self.arrays[f"{row.index}.{name}"] = own(module.params[name], image)
         return x
 
-    def backward(self, dy: Array) -> None:
-        """Fill every module's ``grads``, in the neutral layout, from that of the logits."""
+    def backward(self, dy: Array) -> Array:
+        """Fill every module's ``grads``, from that of the output; all in the neutral layout."""
         for module in reversed(self.modules):
             dy = module.backward(dy)
+        return dy
 
 
 def activations(x: Array, image: Shape | None) -> Array:
@@ -298,6 +299,23 @@ def _backward(net: Stack, X: Array, y: Array) -> tuple[Array, Array, Weights]:
     net.backward(dlogits / len(y))
     grads = {f"{i}.{k}": g for i, m in enumerate(net.modules) for k, g in m.grads.items()}
     return logits, -log_probs[rows, y], grads
+
+
+class Passes:
+    def __init__(self, net: Stack, input_gradient: bool) -> None:
+        self.net, self.input_gradient = net, input_gradient
+
+    def forward(self, X: Array) -> Array:
+        return self.net(X, training=True)
+
+    def backward(self, dy: Array) -> list[Array]:
+        row, _, image = list(self.net.parts())[-1]
+        of_image = not isinstance(row.layer, spec.Dense)
+        dx = self.net.backward(activations(dy, image if of_image else None))
+        learned = [grad for module in self.net.modules for grad in module.grads.values()]
+        if not self.input_gradient:
+            return learned
+        return [dx.transpose(0, 2, 3, 1) if dx.ndim == 4 else dx, *learned]
 
 
 def gradients(net: Stack, X: Array, y: Array) -> tuple[float, Weights]:

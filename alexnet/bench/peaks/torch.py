@@ -1,4 +1,4 @@
-"""The peaks of PyTorch's matrix product and convolution, on the CPU or on a GPU."""
+"""The peaks of PyTorch's matrix product and convolution, and the memory bandwidth, on the CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from alexnet.bench.peaks.clock import fastest
 
 MATRICES = {"cpu": (2048, 4096), "cuda": (4096, 8192)}  # rows and columns
 IMAGES = {"cpu": (64,), "cuda": (128, 512)}  # in a batch of the convolution
+ARRAYS = {"cpu": 2**26, "cuda": 2**28}  # float32 numbers in an array: more than the caches hold
 CHANNELS, SIDE, WINDOW = 384, 12, 3  # AlexNet's fourth convolution, the fastest on a CPU
 
 
@@ -33,6 +34,20 @@ def peaks(device: str | None, precision: str) -> dict[str, float]:
             "matmul": max(_matmul(n, place, dtype) for n in matrices),
             "convolution": max(_convolution(n, place, dtype) for n in images),
         }
+
+
+def bandwidth(device: str | None) -> dict[str, float]:
+    """Return the memory bandwidth in bytes/s of a copy and of a triad, in all threads.
+
+    A copy reads one array and writes one. A triad, a = b + scalar * c, reads two arrays and writes one
+    (STREAM: McCalpin, 1995). ``device``: as in `alexnet.train_ch6`; on a GPU, its own memory is measured.
+    """
+    place = backends.resolve_device(backends.load("torch"), device)
+    size = ARRAYS.get(place.type, 2**26)
+    a, b, c = (torch.ones(size, device=place) for _ in "abc")
+    copy = fastest(_finished(lambda: a.copy_(b), place))
+    triad = fastest(_finished(lambda: torch.add(b, c, alpha=0.5, out=a), place))
+    return {"copy": 2 * 4 * size / copy, "triad": 3 * 4 * size / triad}
 
 
 def _matmul(size: int, place: torch.device, dtype: torch.dtype) -> float:
