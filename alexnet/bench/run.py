@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +20,9 @@ from alexnet.bench.picture import picture
 from alexnet.bench.plan import Plan
 from alexnet.bench.results import FILE, Bench, Row, empty_rows
 from alexnet.bench.table import summary
-from alexnet.errors import RunError
 from alexnet.views.tables import as_text
 from alexnet.workers import processes
+from alexnet.workers.folders import new_folder
 
 PROGRAM = "alexnet.bench.worker"
 PEAKS = ("peaks",)
@@ -39,7 +38,14 @@ def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None)
     worker and returns the results so far. Raises RunError if the folder cannot be used.
     """
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
-    bench = Bench(plan, _new_folder(out), begun, empty_rows(plan))
+    bench = Bench(
+        plan,
+        new_folder(
+            "bench", out, [FILE], holds="a bench", advice="choose another folder with --out"
+        ),
+        begun,
+        empty_rows(plan),
+    )
     bench.hand_loops = hand.folder() is not None
     for row in bench.rows:
         if row.backend not in plan.pythons and not backends.installed(row.backend):
@@ -207,22 +213,3 @@ def _record_peaks(bench: Bench, job: Job, event: dict[str, Any]) -> None:
         kinds = bench.peaks.setdefault(job.cases[event["case"]].precision, {})
         for kind, value in event["figures"].items():
             kinds.setdefault(kind, []).append(float(value))
-
-
-def _new_folder(out: Path | None) -> Path:
-    """Create and return a folder that no other bench uses."""
-    name = f"bench-{datetime.now():%Y%m%d-%H%M%S}"
-    for number in itertools.count(1):
-        folder = out or Path("runs") / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True, exist_ok=out is not None)
-        except FileExistsError:
-            if out is None:
-                continue
-            raise RunError(f"{folder}: must be a folder, got a file") from None
-        except OSError as error:
-            raise RunError(f"{folder}: cannot create the run's folder ({error.strerror})") from None
-        if (folder / FILE).exists():
-            raise RunError(f"{folder}: already holds a bench; choose another folder with --out")
-        return folder
-    raise AssertionError("itertools.count never ends")
