@@ -23,6 +23,8 @@ from alexnet.errors import (
 )
 from alexnet.spec import Net
 from alexnet.spec.zoo import ZOO
+from alexnet.sweep.results import Sweep
+from alexnet.sweep.run import sweep
 from alexnet.train import evaluate, train_ch6
 from alexnet.training.checkpoint import load, save
 from alexnet.training.history import Epoch, History
@@ -42,6 +44,7 @@ __all__ = [
     "Net",
     "RunError",
     "SpecError",
+    "Sweep",
     "WeightsError",
     "__version__",
     "build",
@@ -57,6 +60,7 @@ __all__ = [
     "save",
     "set_weights",
     "show_images",
+    "sweep",
     "train_ch6",
     "try_gpu",
 ]
