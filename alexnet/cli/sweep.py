@@ -17,37 +17,36 @@ if TYPE_CHECKING:
     from alexnet.sweep.results import Sweep
 
 
-def _values(name: str) -> Any:
-    """Return the type of the option of a setting: several values, with commas between them."""
-    described = typer.Option(
+def _option(name: str) -> Any:
+    """Return the option of a setting: several values, with commas between them."""
+    return typer.Option(
         option(name), metavar="VALUES", help=SETTINGS[name].help, rich_help_panel="Settings"
     )
-    return Annotated[str | None, described]
 
 
 def sweep(
     model: Annotated[
         str | None, typer.Argument(help=f"Net: {', '.join(zoo.ZOO)}. Not needed with --resume.")
     ] = None,
-    activation: _values("activation") = None,
-    pool: _values("pool") = None,
-    pool_window: _values("pool_window") = None,
-    dropout: _values("dropout") = None,
-    norm: _values("norm") = None,
-    width: _values("width") = None,
-    batch_size: _values("batch_size") = None,
-    lr: _values("lr") = None,
-    momentum: _values("momentum") = None,
-    nesterov: _values("nesterov") = None,
-    schedule: _values("schedule") = None,
-    epochs: _values("num_epochs") = None,
-    examples: _values("train_examples") = None,
-    test_examples: _values("test_examples") = None,
-    precision: _values("precision") = None,
-    normalize: _values("normalize") = None,
-    flip: _values("flip") = None,
-    crop: _values("crop") = None,
-    resize: _values("resize") = None,
+    activation: Annotated[str | None, _option("activation")] = None,
+    pool: Annotated[str | None, _option("pool")] = None,
+    pool_window: Annotated[str | None, _option("pool_window")] = None,
+    dropout: Annotated[str | None, _option("dropout")] = None,
+    norm: Annotated[str | None, _option("norm")] = None,
+    width: Annotated[str | None, _option("width")] = None,
+    batch_size: Annotated[str | None, _option("batch_size")] = None,
+    lr: Annotated[str | None, _option("lr")] = None,
+    momentum: Annotated[str | None, _option("momentum")] = None,
+    nesterov: Annotated[str | None, _option("nesterov")] = None,
+    schedule: Annotated[str | None, _option("schedule")] = None,
+    epochs: Annotated[str | None, _option("num_epochs")] = None,
+    examples: Annotated[str | None, _option("train_examples")] = None,
+    test_examples: Annotated[str | None, _option("test_examples")] = None,
+    precision: Annotated[str | None, _option("precision")] = None,
+    normalize: Annotated[str | None, _option("normalize")] = None,
+    flip: Annotated[str | None, _option("flip")] = None,
+    crop: Annotated[str | None, _option("crop")] = None,
+    resize: Annotated[str | None, _option("resize")] = None,
     only: Annotated[
         str | None,
         typer.Option(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from alexnet.sweep.results import Sweep
+    from alexnet.sweep.runs import Runs
 
 MOST_PANELS = 12  # more would be too small to read
 COLUMNS = 3
@@ -38,7 +38,7 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-def panels(sweep: Sweep) -> tuple[list[Panel], str]:
+def panels(sweep: Runs) -> tuple[list[Panel], str]:
     """Return the plots of a sweep, and a sentence that says what they show.
 
     One swept setting: a plot of the accuracy and one of the speed. Several: a plot of the accuracy for
@@ -67,7 +67,7 @@ def panels(sweep: Sweep) -> tuple[list[Panel], str]:
     return shown, f"One plot for each value of {' and '.join(others)}. Markers: {mean}."
 
 
-def x_setting(sweep: Sweep) -> str:
+def x_setting(sweep: Runs) -> str:
     """Return the setting for the x axis: one with numbers, else any; the one with the most values."""
 
     def rank(name: str) -> tuple[bool, int]:
@@ -76,7 +76,7 @@ def x_setting(sweep: Sweep) -> str:
     return max(sweep.plan.swept, key=rank)
 
 
-def picture(sweep: Sweep) -> Figure:
+def picture(sweep: Runs) -> Figure:
     """Return the figure of a sweep. Raises DataError if no run has a result."""
     if not sweep.done:
         raise DataError("a picture of a sweep needs at least one run with a result")
@@ -98,10 +98,10 @@ def picture(sweep: Sweep) -> Figure:
     return figure
 
 
-def draw(axes: Axes, sweep: Sweep, panel: Panel, legend: bool = True) -> None:
+def draw(axes: Axes, sweep: Runs, panel: Panel, legend: bool = True) -> None:
     """Draw one plot: a line for each backend, with error bars; faint dots are single runs."""
     setting = SETTINGS[panel.setting] if panel.setting else None
-    values = sweep.plan.settings[panel.setting] if panel.setting else ("",)
+    values = values_shown(sweep, panel)
     categories = setting is None or setting.axis == CATEGORY
     where = _positions(values, setting.axis if setting else CATEGORY)
     backends = sweep.plan.names
@@ -127,6 +127,14 @@ def draw(axes: Axes, sweep: Sweep, panel: Panel, legend: bool = True) -> None:
     _axis(axes, values, where, panel)
     if legend and len(backends) > 1:
         axes.legend()
+
+
+def values_shown(sweep: Runs, panel: Panel) -> Sequence[Any]:
+    """Return the values on the x axis: numbers in their order, categories as they were given."""
+    if panel.setting is None:
+        return ("",)
+    values = sweep.plan.settings[panel.setting]
+    return values if SETTINGS[panel.setting].axis == CATEGORY else sorted(values)
 
 
 def _has(line: Line, panel: Panel, value: Any) -> bool:
@@ -156,12 +164,12 @@ def _axis(axes: Axes, values: Sequence[Any], where: Sequence[float], panel: Pane
     axes.grid(alpha=0.3)
 
 
-def described(sweep: Sweep, panel: Panel) -> str:
+def described(sweep: Runs, panel: Panel) -> str:
     """Return the numbers of a plot in words, for a reader who cannot see it."""
     form: Callable[[float], str] = (
         "{:.3f}".format if panel.figure == "test_accuracy" else "{:,.0f}".format
     )
-    values = sweep.plan.settings[panel.setting] if panel.setting else ("",)
+    values = values_shown(sweep, panel)
     said = []
     for name in sweep.plan.names:
         for value in values:

@@ -7,19 +7,17 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.comparison.filling import checkpoint_of
-from alexnet.comparison.plan import describe_data
 from alexnet.comparison.results import UNREADABLE
 from alexnet.comparison.rows import Row, check_finished
 from alexnet.errors import RunError
 from alexnet.json_values import from_json, sealed, unsealed
-from alexnet.sweep.plan import Combination, Plan
+from alexnet.sweep.plan import Plan
+from alexnet.sweep.runs import Runs
 from alexnet.sweep.settings import values_of
 
 if TYPE_CHECKING:
@@ -31,27 +29,8 @@ FILE, RUNS = "sweep.json", "runs"  # in the sweep's folder
 LONGEST_NAME = 120  # characters; longer names of files are cut, and get a hash
 
 
-@dataclass(repr=False)
-class Sweep:
-    """A sweep: its plan and its results. In a notebook, it shows its table and its picture.
-
-    ``rows`` has one `alexnet.comparison.rows.Row` for each run, with the label of its combination as
-    ``model``. ``seconds`` has the wall time of each run that ended, by the row's name: from the start of
-    its worker process to its end.
-    """
-
-    plan: Plan
-    folder: Path
-    begun: str  # local time in ISO 8601, to the second
-    rows: list[Row] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    version: str = __version__  # of the library that made the sweep
-    interrupted: bool = False
-
-    def __post_init__(self) -> None:
-        self.combinations: dict[str, Combination] = {
-            combination.label: combination for combination in self.plan.combinations()
-        }
+class Sweep(Runs):
+    """A sweep: its plan and its results. In a notebook, it shows its table and its picture."""
 
     @classmethod
     def load(cls, folder: str | Path) -> Sweep:
@@ -90,16 +69,6 @@ class Sweep:
     def checkpoint(self, row: Row) -> Path:
         """Return the checkpoint of a run, which exists while the run is not finished."""
         return checkpoint_of(self.folder, stem(row.name))
-
-    @property
-    def done(self) -> list[Row]:
-        """The rows that have a result."""
-        return [row for row in self.rows if row.history is not None]
-
-    @property
-    def data(self) -> str:
-        """A line that names the source of the images."""
-        return describe_data(self.plan.root)
 
     def __repr__(self) -> str:
         """Return the summary as text."""
@@ -220,13 +189,14 @@ def _write(file: Path, values: dict[str, Any]) -> None:
 def _read(file: Path) -> dict[str, Any]:
     """Return the values in a file. Raises RunError if it is missing, damaged or of another format."""
     try:
-        saved = unsealed(json.loads(file.read_text(encoding="utf-8")))
-        number = saved["format"]
-        if "sha256" not in json.loads(file.read_text(encoding="utf-8")):
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        if "sha256" not in saved:
             raise ValueError("it has no checksum")
-        if number != FORMAT:
-            raise ValueError(f"it has format {number!r}; this version reads format {FORMAT}")
-        return saved
+        if saved["format"] != FORMAT:
+            raise ValueError(
+                f"it has format {saved['format']!r}, this version reads format {FORMAT}"
+            )
+        return unsealed(saved)
     except UNREADABLE as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"{file}: cannot read the file ({why})") from None

@@ -20,7 +20,7 @@ from alexnet.views.tables import LAYOUT
 
 if TYPE_CHECKING:
     from alexnet.sweep.plan import Combination
-    from alexnet.sweep.results import Sweep
+    from alexnet.sweep.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ COLUMNS = {
 """The columns of the table, with their heads and formats."""
 
 
-def lines(sweep: Sweep) -> list[Line]:
+def lines(sweep: Runs) -> list[Line]:
     """Return the lines of the table: one for each combination and backend."""
     return [
         Line(
@@ -128,51 +128,69 @@ def marks(found: Sequence[Line]) -> dict[int, list[str]]:
 def cells(line: Line) -> list[str]:
     """Return the figures of a line: means, with standard deviations if it has several seeds."""
     found = []
-    for name, (_, form) in COLUMNS.items():
-        text = form.format(line.mean(name)) if line.done else EMPTY
+    for name in COLUMNS:
+        text = number(name, line.mean(name)) if line.done else EMPTY
         if len(line.done) > 1:
-            text += f" ±{form.format(line.deviation(name))}"
+            text += f" ±{number(name, line.deviation(name))}"
         found.append(text)
     return [*found, f"{line.parameters:,}"]
 
 
-def names(sweep: Sweep, line: Line) -> list[str]:
+def number(name: str, value: float) -> str:
+    """Return a figure in the format of its column. A large loss has an exponent.
+
+    >>> number("loss", 0.25), number("loss", 4569157920.1)
+    ('0.250', '4.57e+09')
+    """
+    form = COLUMNS[name][1]
+    return f"{value:.2e}" if name == "loss" and value >= 1000 else form.format(value)
+
+
+def names(sweep: Runs, line: Line) -> list[str]:
     """Return what tells the line from the others: the swept settings, and the backend if it is swept."""
     settings = line.combination.settings
     found = [text_of(settings[name]) for name in sweep.plan.swept]
     return found + ([line.backend] if len(sweep.plan.names) > 1 or not found else [])
 
 
-def heads(sweep: Sweep) -> list[str]:
+def heads(sweep: Runs) -> list[str]:
     """Return the heads of the columns in `names`."""
     swept = list(sweep.plan.swept)
     return swept + (["backend"] if len(sweep.plan.names) > 1 or not swept else [])
 
 
-def seeds_done(sweep: Sweep, line: Line) -> str:
+def seeds_done(sweep: Runs, line: Line) -> str:
     """Return how many seeds are done, such as ``2 of 3 seeds``, or an empty text if all are."""
     if len(line.done) == sweep.plan.seeds:
         return ""
     return f"{len(line.done)} of {sweep.plan.seeds} seeds" if sweep.plan.seeds > 1 else "no result"
 
 
-def table(sweep: Sweep) -> Table:
+def table(sweep: Runs) -> Table:
     """Return the table: a line for each combination and backend; its columns are the swept settings."""
     found = Table(**LAYOUT)
     for name in heads(sweep):
         found.add_column(name, no_wrap=True)
-    for name in (*(head for head, _ in COLUMNS.values()), "parameters"):
+    its_lines = lines(sweep)
+    columns = [head for head, _ in COLUMNS.values()]
+    columns += ["parameters"] if several_sizes(its_lines) else []
+    for name in columns:
         found.add_column(name, justify="right", no_wrap=True)
     found.add_column("", overflow="fold")
-    its_lines = lines(sweep)
     marked = marks(its_lines)
-    for number, line in enumerate(its_lines):
-        remarks = [*marked.get(number, []), *filter(None, [seeds_done(sweep, line)])]
-        found.add_row(*names(sweep, line), *cells(line), ", ".join(remarks))
+    for place, line in enumerate(its_lines):
+        remarks = [*marked.get(place, []), *filter(None, [seeds_done(sweep, line)])]
+        figures = cells(line)[: len(columns)]
+        found.add_row(*names(sweep, line), *figures, ", ".join(remarks))
     return found
 
 
-def shared(sweep: Sweep) -> str:
+def several_sizes(its_lines: Sequence[Line]) -> bool:
+    """Return whether the nets differ in their numbers of parameters."""
+    return len({line.parameters for line in its_lines}) > 1
+
+
+def shared(sweep: Runs) -> str:
     """Return a line with what all runs have in common."""
     plan = sweep.plan
     recipe = plan.recipe
@@ -184,7 +202,7 @@ def shared(sweep: Sweep) -> str:
         "num_epochs": f"epochs: {recipe.num_epochs}",
         "batch_size": f"batches of {recipe.batch_size}",
         "lr": f"lr {recipe.lr:g}",
-        "schedule": recipe.schedule,
+        "schedule": recipe.schedule if recipe.schedule != "constant" else "",
         "momentum": f"momentum {recipe.momentum:g}",
         "nesterov": "Nesterov" if recipe.nesterov else "",
         "precision": recipe.precision if recipe.precision != "float32" else "",
@@ -196,12 +214,15 @@ def shared(sweep: Sweep) -> str:
     said += [label(fixed)] if fixed else []
     if len(plan.names) == 1:
         said.append(framework(plan.names[0]).title)
+    sizes = {combination.table.parameter_count for combination in sweep.combinations.values()}
+    if len(sizes) == 1:
+        said.append(f"{sizes.pop():,} parameters")
     last = plan.seed + plan.seeds - 1
     said.append(f"seeds {plan.seed} to {last}" if plan.seeds > 1 else f"seed {plan.seed}")
     return f"{plan.net.name}: {', '.join(said)}"
 
 
-def findings(sweep: Sweep) -> list[str]:
+def findings(sweep: Runs) -> list[str]:
     """Return in words which combination is best, fastest and smallest, if there is more than one."""
     its_lines = lines(sweep)
     said: dict[str, list[str]] = {}
@@ -224,7 +245,7 @@ def findings(sweep: Sweep) -> list[str]:
     ]
 
 
-def problems(sweep: Sweep) -> list[str]:
+def problems(sweep: Runs) -> list[str]:
     """Return a line for each run with a problem or a note, and one for the runs that are missing."""
     said = [
         f"{row.model} in {framework(row.backend).title}, seed {row.seed}: {row.problem or row.note}"
@@ -238,18 +259,18 @@ def problems(sweep: Sweep) -> list[str]:
     return said
 
 
-def summary(sweep: Sweep) -> list[str | Table]:
+def summary(sweep: Runs) -> list[str | Table]:
     """Return what to print: what all runs share, the table, the findings, and the problems."""
     return [shared(sweep), table(sweep), *findings(sweep), *problems(sweep)]
 
 
-def records(sweep: Sweep) -> list[dict[str, Any]]:
+def records(sweep: Runs) -> list[dict[str, Any]]:
     """Return a dict of plain values for each run, in the same order of keys."""
     of_net = [name for name in sweep.plan.settings if SETTINGS[name].of_net]
     return [_record(sweep, row, of_net) for row in sweep.rows]
 
 
-def _record(sweep: Sweep, row: Row, of_net: Sequence[str]) -> dict[str, Any]:
+def _record(sweep: Runs, row: Row, of_net: Sequence[str]) -> dict[str, Any]:
     combination = sweep.combinations[row.model]
     recipe, history = vars(combination.recipe), row.history
     figures = {name: figure(row) if history else None for name, figure in FIGURES.items()}
@@ -277,7 +298,7 @@ def _record(sweep: Sweep, row: Row, of_net: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def csv_text(sweep: Sweep) -> str:
+def csv_text(sweep: Runs) -> str:
     """Return the records as CSV: a line for each run, with plain numbers; a missing value is empty."""
     rows = records(sweep)
     file = io.StringIO()
