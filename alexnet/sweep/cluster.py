@@ -46,7 +46,7 @@ def connect(address: str) -> Callable[[Sequence[processes.Task], float, int], Ev
                 ): task
                 for task in tasks
             }
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=client.loop):
                 task = futures[future]
                 yield task, {"event": "start"}
                 for event in _events_of(future):

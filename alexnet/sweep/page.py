@@ -14,7 +14,15 @@ from alexnet.backends import framework
 from alexnet.comparison.report.curves import Picture, picture
 from alexnet.comparison.report.rendering import write_page
 from alexnet.errors import last_line
-from alexnet.sweep.picture import MOST_PANELS, described, draw, panels, x_setting
+from alexnet.sweep.picture import (
+    MOST_PANELS,
+    Y_LABELS,
+    Panel,
+    described,
+    draw,
+    panels,
+    x_setting,
+)
 from alexnet.sweep.settings import SETTINGS, label, text_of
 from alexnet.sweep.table import (
     COLUMNS,
@@ -85,8 +93,12 @@ def _contents(sweep: Runs) -> dict[str, Any]:
     }
 
 
-def _panel(sweep: Runs, panel: Any) -> Picture:
-    return picture(lambda axes: draw(axes, sweep, panel), described(sweep, panel))
+def _panel(sweep: Runs, panel: Panel) -> Picture:
+    def plot(axes: Axes) -> None:
+        draw(axes, sweep, panel)
+        axes.set_title(Y_LABELS[panel.figure])
+
+    return picture(plot, described(sweep, panel))
 
 
 @dataclass(frozen=True)
@@ -125,10 +137,16 @@ def curves(sweep: Runs) -> list[Group]:
         title = [label(fixed)] if fixed else []
         title += [framework(name).title] if len(sweep.plan.names) > 1 else []
         if mine:
-            settings = [line.combination.settings for line in mine]
-            texts = [text_of(s[across]) if across else framework(name).title for s in settings]
+            texts = [_text(line, across) for line in mine]
             groups.append(_group(", ".join(title), dict(zip(texts, mine, strict=True))))
     return groups
+
+
+def _text(line: Line, across: str | None) -> str:
+    """Return what tells a line from the others in its plot."""
+    if across is None:
+        return framework(line.backend).title
+    return label({across: line.combination.settings[across]})
 
 
 def _named(sweep: Runs, found: Sequence[Line]) -> dict[str, Line]:

@@ -84,22 +84,24 @@ def picture(sweep: Runs) -> Figure:
     columns = min(COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
     figure = new_figure(4.2 * columns + 0.6, 3.4 * rows + 0.5)
-    share = len(sweep.plan.swept) > 1
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=share)
+    grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for number, (panel, axes) in enumerate(zip(shown, grid.flat, strict=False)):
         draw(axes, sweep, panel, legend=number == 0)
         axes.set_title(panel.title, fontsize="medium")
-        if share and number % columns:
-            axes.set_ylabel("")
+        if len(sweep.plan.swept) < 2 or number % columns == 0:
+            axes.set_ylabel(Y_LABELS[panel.figure])
     figure.suptitle(f"{sweep.plan.net.name}: {', '.join(sweep.plan.swept) or 'one combination'}")
     figure.supxlabel(said, fontsize="small")
     return figure
 
 
 def draw(axes: Axes, sweep: Runs, panel: Panel, legend: bool = True) -> None:
-    """Draw one plot: a line for each backend, with error bars; faint dots are single runs."""
+    """Draw one plot: a line for each backend, with error bars; faint dots are single runs.
+
+    All plots of the accuracy have the same scale.
+    """
     setting = SETTINGS[panel.setting] if panel.setting else None
     values = values_shown(sweep, panel)
     categories = setting is None or setting.axis == CATEGORY
@@ -125,6 +127,10 @@ def draw(axes: Axes, sweep: Runs, panel: Panel, legend: bool = True) -> None:
         spread = [run.std(ddof=1) if len(run) > 1 else 0.0 for _, run in kept]
         axes.errorbar(xs, means, spread, label=entry.title, capsize=3, **look)
     _axis(axes, values, where, panel)
+    if panel.figure == "test_accuracy":
+        reached = [accuracy for line in lines(sweep) for accuracy in line.figures(panel.figure)]
+        room = 0.05 + 0.1 * (max(reached) - min(reached))
+        axes.set_ylim(max(0.0, min(reached) - room), min(1.0, max(reached) + room))
     if legend and len(backends) > 1:
         axes.legend()
 
@@ -154,7 +160,6 @@ def _axis(axes: Axes, values: Sequence[Any], where: Sequence[float], panel: Pane
         axes.set_xlabel(SETTINGS[panel.setting].title)
         if SETTINGS[panel.setting].axis == LOG and len(values) > 1:
             axes.set_xscale("log")
-    axes.set_ylabel(Y_LABELS[panel.figure])
     axes.set_xticks(where, [text_of(value) for value in values])
     axes.xaxis.set_minor_locator(NullLocator())
     if panel.setting is None or SETTINGS[panel.setting].axis == CATEGORY:
