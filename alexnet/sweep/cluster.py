@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def do(job: str, python: str, timeout: float, version: str) -> list[dict[str, An
     given = os.environ.get("OMP_NUM_THREADS", "")
     threads = int(given) if given.isdigit() else max(1, usable_cores() // worker.state.nthreads)
     with tempfile.TemporaryDirectory() as folder:
-        task = processes.Task(
-            Job.from_json(job), python or sys.executable, Path(folder) / "log", threads=threads
-        )
+        here = replace(Job.from_json(job), checkpoint=str(Path(folder) / "run.safetensors"))
+        log = Path(folder) / "log"
+        task = processes.Task(here, python or sys.executable, log, threads=threads)
         with closing(processes.run([task], timeout)) as events:
             for _, event in events:
                 if event["event"] not in ("start", *LIVE):
