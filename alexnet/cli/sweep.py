@@ -110,8 +110,8 @@ def sweep(
 ) -> None:
     """Train a net with every combination of settings, and show which settings matter.
 
-    A setting takes one value, or several with commas: alexnet sweep lenet --activation relu,tanh --lr
-    0.1,0.5 --seeds 3.
+    A setting takes one value, or several with commas between them: --lr 0.1,0.5. Each combination trains in
+    each backend and with each seed.
     """
     from alexnet.comparison.plan import interpreters
 

@@ -30,7 +30,7 @@ def work(combination: Combination) -> float:
     >>> from alexnet.sweep.plan import plan
     >>> (lenet,) = plan("lenet", {"lr": 0.5}, ["numpy"], full=True, data="sample").combinations()
     >>> f"{work(lenet):.2e}"
-    '1.21e+11'
+    '1.22e+11'
     """
     net, recipe = combination.table, combination.recipe
     one_epoch = training_flop(net) * recipe.train_examples + 2 * net.macs * recipe.test_examples

@@ -88,10 +88,13 @@ def picture(sweep: Runs) -> Figure:
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for number, (panel, axes) in enumerate(zip(shown, grid.flat, strict=False)):
-        draw(axes, sweep, panel, legend=number == 0)
+        draw(axes, sweep, panel, legend=False)
         axes.set_title(panel.title, fontsize="medium")
         if len(sweep.plan.swept) < 2 or number % columns == 0:
             axes.set_ylabel(Y_LABELS[panel.figure])
+    if len(sweep.plan.names) > 1:
+        handles, titles = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, titles, loc="outside upper right", ncols=len(titles))
     figure.suptitle(f"{sweep.plan.net.name}: {', '.join(sweep.plan.swept) or 'one combination'}")
     figure.supxlabel(said, fontsize="small")
     return figure
