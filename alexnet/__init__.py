@@ -23,8 +23,8 @@ from alexnet.errors import (
 )
 from alexnet.spec import Net
 from alexnet.spec.zoo import ZOO
-from alexnet.sweep.results import Sweep
-from alexnet.sweep.run import sweep
+from alexnet.sweeps.results import Sweep
+from alexnet.sweeps.run import sweep
 from alexnet.train import evaluate, train_ch6
 from alexnet.training.checkpoint import load, save
 from alexnet.training.history import Epoch, History

@@ -115,6 +115,19 @@ def without_curves(monkeypatch):
     monkeypatch.setattr(module, "picture", lambda draw, description: empty)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "these tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        yield browser
+        browser.close()
+
+
 # --- data files -----------------------------------------------------------------------------------
 
 

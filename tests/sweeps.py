@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reports import history
 
-from alexnet.sweep.plan import plan
-from alexnet.sweep.results import RUNS, Sweep
+from alexnet.sweeps.plan import plan
+from alexnet.sweeps.results import RUNS, Sweep
 
 TINY = {"train_examples": 48, "test_examples": 16, "num_epochs": 1}
 BEGUN = "2026-11-22T08:00:00+00:00"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from playwright.sync_api import sync_playwright
 from reports import comparison, labels, row
 
 from alexnet.backends import framework
@@ -16,16 +13,6 @@ from alexnet.comparison.report import write_report
 from alexnet.parity.check import Differences
 from alexnet.spec.zoo import get
 from alexnet.workers.machine import describe
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "these tests need Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from sweeps import planned
 from alexnet import AlexNetError, Net
 from alexnet.json_values import from_json
 from alexnet.spec import Dense, Flatten, ReLU, transform
-from alexnet.sweep.plan import Plan, plan
-from alexnet.sweep.results import LONGEST_NAME, stem
-from alexnet.sweep.settings import SETTINGS, parse, values_of
+from alexnet.sweeps.plan import Plan, plan
+from alexnet.sweeps.results import LONGEST_NAME, stem
+from alexnet.sweeps.settings import SETTINGS, parse, values_of
 from alexnet.training.recipes import QUICK, Recipe
 from alexnet.workers.job import Job
 

@@ -11,9 +11,9 @@ from runs import Watcher
 from sweeps import TINY, contents, planned
 
 from alexnet import RunError, Sweep, backends
-from alexnet.sweep import run as running
-from alexnet.sweep.results import FILE, RUNS
-from alexnet.sweep.run import resume, run_plan
+from alexnet.sweeps import run as running
+from alexnet.sweeps.results import FILE, RUNS
+from alexnet.sweeps.run import resume, run_plan
 from alexnet.workers.folders import locked
 
 SETTINGS = {"activation": ["relu", "tanh"], "lr": 0.1, **TINY}

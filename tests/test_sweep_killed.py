@@ -20,9 +20,9 @@ from runs import Watcher
 from sweeps import TINY, contents, planned
 
 from alexnet import RunError, Sweep
-from alexnet.sweep import cluster as on_cluster
-from alexnet.sweep.results import FILE
-from alexnet.sweep.run import resume, run_plan
+from alexnet.sweeps import cluster as on_cluster
+from alexnet.sweeps.results import FILE
+from alexnet.sweeps.run import resume, run_plan
 
 DEADLINE = 60.0  # seconds until a test gives up
 
@@ -31,8 +31,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from alexnet.comparison.filling import NullWatcher
-from alexnet.sweep.plan import plan
-from alexnet.sweep.run import run_plan
+from alexnet.sweeps.plan import plan
+from alexnet.sweeps.run import run_plan
 
 class Killing(NullWatcher):
     events = 0

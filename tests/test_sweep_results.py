@@ -14,12 +14,12 @@ from sweeps import by_hand
 
 from alexnet import DataError
 from alexnet.comparison.rows import Row
-from alexnet.sweep import estimate as estimating
-from alexnet.sweep.estimate import dry_run, estimate, work
-from alexnet.sweep.page import PAGE, keep_page
-from alexnet.sweep.picture import MOST_PANELS, panels
-from alexnet.sweep.settings import SETTINGS
-from alexnet.sweep.table import lines, marks
+from alexnet.sweeps import estimate as estimating
+from alexnet.sweeps.estimate import dry_run, estimate, work
+from alexnet.sweeps.page import PAGE, keep_page
+from alexnet.sweeps.picture import MOST_PANELS, panels
+from alexnet.sweeps.settings import SETTINGS
+from alexnet.sweeps.table import lines, marks
 from alexnet.views.tables import as_text
 
 ACCURACIES = {0.1: (0.5, 0.75), 0.5: (0.25, 0.5)}  # by learning rate, of seeds 0 and 1
@@ -59,7 +59,7 @@ def test_best_fastest_and_smallest_are_marked(swept):
         "width=0.5, lr=0.1, crop=0": ["smallest"],
         "width=0.5, lr=0.5, crop=0": ["smallest"],
     }
-    assert "Best (the highest test accuracy): width=2, lr=0.1." in repr(swept)
+    assert "Best (the highest test accuracy): width=2, lr=0.1 in NumPy." in repr(swept)
 
 
 def test_nets_of_one_size_have_no_smallest_and_no_column(tmp_path):
@@ -76,7 +76,7 @@ def test_missing_and_failed_runs_are_told(swept):
     swept.rows[-1] = Row(away.model, away.backend, away.seed)
     text = repr(swept)
     assert text.count("1 of 2 seeds") == 2
-    assert f"{lost.model} in NumPy, seed 0: killed by SIGKILL" in text
+    assert "width=0.5, lr=0.1 in NumPy, seed 0: killed by SIGKILL" in text
     assert "1 run is not done yet" in text
     assert "0.750 " in re.findall(r"^0\.5 +0\.1 .*$", text, re.MULTILINE)[0]  # seed 1 alone
     states = [run["state"] for run in swept.records()]
@@ -251,3 +251,21 @@ def test_without_a_run_the_estimate_says_that_it_is_a_guess(swept, monkeypatch):
     assert found.seconds[first.name] == pytest.approx(estimating.START + needed)
     assert "no run is done yet, so this is a rough guess" in found.basis
     assert "(100 GFLOP/s, measured now)" in found.basis
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_the_page_fits_a_phone_and_a_desktop_and_loads_nothing(swept, browser, width, scheme):
+    page_of(swept)
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True
+    )
+    page, heard, asked = context.new_page(), [], []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("request", lambda r: None if r.url.startswith("data:") else asked.append(r.url))
+    page.goto((swept.folder / PAGE).absolute().as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("img").count() == 6
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert (heard, len(asked)) == ([], 1)
+    context.close()

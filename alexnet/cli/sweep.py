@@ -11,10 +11,10 @@ from alexnet import backends
 from alexnet.cli.options import Data, Full, NativeDropout, Pythons, named_backends, out
 from alexnet.errors import RunError
 from alexnet.spec import zoo
-from alexnet.sweep.settings import SETTINGS, option, parse
+from alexnet.sweeps.settings import SETTINGS, option, parse
 
 if TYPE_CHECKING:
-    from alexnet.sweep.results import Sweep
+    from alexnet.sweeps.results import Sweep
 
 
 def _option(name: str) -> Any:
@@ -91,7 +91,8 @@ def sweep(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Do the runs on a Dask cluster, such as tcp://node1:8786 (pip install -e '.[cluster]').",
+            help="Address of a Dask scheduler, such as tcp://node1:8786, whose workers do the runs. Needs "
+            "the extra named cluster.",
         ),
     ] = None,
     pythons: Pythons = None,
@@ -110,8 +111,7 @@ def sweep(
 ) -> None:
     """Train a net with every combination of settings, and show which settings matter.
 
-    A setting takes one value, or several with commas between them: --lr 0.1,0.5. Each combination trains in
-    each backend and with each seed.
+    A setting takes one value, or several with commas between them: --lr 0.1,0.5.
     """
     from alexnet.comparison.plan import interpreters
 
@@ -168,10 +168,10 @@ def _begin(
     scheduler: str | None,
 ) -> None:
     from alexnet.comparison.plan import describe_data
-    from alexnet.sweep.plan import plan
-    from alexnet.sweep.results import Sweep
-    from alexnet.sweep.run import run_plan
-    from alexnet.sweep.terminal import SweepWatcher
+    from alexnet.sweeps.plan import plan
+    from alexnet.sweeps.results import Sweep
+    from alexnet.sweeps.run import run_plan
+    from alexnet.sweeps.terminal import SweepWatcher
 
     if model is None:
         raise RunError(f"name the net to sweep; known models: {', '.join(zoo.ZOO)}")
@@ -192,9 +192,9 @@ def _resume(
     dry: bool,
     scheduler: str | None,
 ) -> None:
-    from alexnet.sweep.results import Sweep
-    from alexnet.sweep.run import extended, resume
-    from alexnet.sweep.terminal import SweepWatcher
+    from alexnet.sweeps.results import Sweep
+    from alexnet.sweeps.run import extended, resume
+    from alexnet.sweeps.terminal import SweepWatcher
 
     if dry:
         _list(extended(Sweep.load(folder), model, settings, names, **options))
@@ -204,8 +204,8 @@ def _resume(
 
 def _list(planned: Sweep) -> None:
     """Print the runs that are missing, and how long they will take."""
-    from alexnet.sweep.estimate import dry_run
-    from alexnet.sweep.table import shared
+    from alexnet.sweeps.estimate import dry_run
+    from alexnet.sweeps.table import shared
 
     out.print(shared(planned))
     for part in dry_run(planned):
@@ -214,7 +214,7 @@ def _list(planned: Sweep) -> None:
 
 def _conclude(found: Sweep) -> None:
     """Print the results. Raises typer.Exit(130) after Ctrl-C, and RunError if a run failed."""
-    from alexnet.sweep.page import PAGE
+    from alexnet.sweeps.page import PAGE
 
     for part in found.summary():
         out.print(part, soft_wrap=isinstance(part, str))

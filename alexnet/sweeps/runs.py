@@ -8,7 +8,7 @@ from pathlib import Path
 from alexnet._version import __version__
 from alexnet.comparison.plan import describe_data
 from alexnet.comparison.rows import Row
-from alexnet.sweep.plan import Combination, Plan
+from alexnet.sweeps.plan import Combination, Plan
 
 
 @dataclass(repr=False)

@@ -15,12 +15,12 @@ from rich.table import Table
 from alexnet.backends import framework
 from alexnet.comparison.rows import Row
 from alexnet.comparison.table import EMPTY
-from alexnet.sweep.settings import SETTINGS, label, text_of
+from alexnet.sweeps.settings import SETTINGS, label, text_of
 from alexnet.views.tables import LAYOUT
 
 if TYPE_CHECKING:
-    from alexnet.sweep.plan import Combination
-    from alexnet.sweep.runs import Runs
+    from alexnet.sweeps.plan import Combination
+    from alexnet.sweeps.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -222,17 +222,21 @@ def shared(sweep: Runs) -> str:
     return f"{plan.net.name}: {', '.join(said)}"
 
 
+def title(sweep: Runs, row: Row) -> str:
+    """Return the swept settings of a run and its framework, such as ``lr=0.1 in PyTorch``."""
+    settings = sweep.combinations[row.model].settings
+    swept = label({name: settings[name] for name in sweep.plan.swept}) or sweep.plan.net.name
+    return f"{swept} in {framework(row.backend).title}"
+
+
 def findings(sweep: Runs) -> list[str]:
     """Return in words which combination is best, fastest and smallest, if there is more than one."""
     its_lines = lines(sweep)
     said: dict[str, list[str]] = {}
     for number, its_marks in marks(its_lines).items():
         line = its_lines[number]
-        settings = {name: line.combination.settings[name] for name in sweep.plan.swept}
-        where = [label(settings)] if settings else []
-        where += [framework(line.backend).title] if len(sweep.plan.names) > 1 else []
         for mark in its_marks:
-            said.setdefault(mark, []).append(" in ".join(where))
+            said.setdefault(mark, []).append(title(sweep, line.rows[0]))
     whats = {
         "best": "the highest test accuracy",
         "fastest": "the most examples per second",
@@ -248,7 +252,7 @@ def findings(sweep: Runs) -> list[str]:
 def problems(sweep: Runs) -> list[str]:
     """Return a line for each run with a problem or a note, and one for the runs that are missing."""
     said = [
-        f"{row.model} in {framework(row.backend).title}, seed {row.seed}: {row.problem or row.note}"
+        f"{title(sweep, row)}, seed {row.seed}: {row.problem or row.note}"
         for row in sweep.rows
         if row.problem or row.note
     ]

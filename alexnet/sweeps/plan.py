@@ -22,7 +22,7 @@ from alexnet.comparison.rows import Row
 from alexnet.data import load_fashion_mnist
 from alexnet.errors import AlexNetError, RunError
 from alexnet.spec import Net, ResolvedNet, zoo
-from alexnet.sweep.settings import SETTINGS, applied, label, values_of
+from alexnet.sweeps.settings import SETTINGS, applied, label, values_of
 from alexnet.training.recipes import Recipe, net_for
 
 MOST_RUNS = 10_000
@@ -113,7 +113,7 @@ def plan(
 ) -> Plan:
     """Return the plan of a sweep, with defaults for the arguments that are None.
 
-    ``settings``: values by name, see `alexnet.sweep.settings.SETTINGS`. ``names``: backends; default: the
+    ``settings``: values by name, see `alexnet.sweeps.settings.SETTINGS`. ``names``: backends; default: the
     default backend if it is installed, else the reference. Every run trains on all its batches, on NumPy
     too. The other arguments are those of `alexnet.compare`.
 

@@ -12,15 +12,15 @@ import numpy as np
 
 from alexnet.backends import framework
 from alexnet.errors import DataError
-from alexnet.sweep.settings import CATEGORY, LOG, SETTINGS, label, text_of
-from alexnet.sweep.table import Line, lines
+from alexnet.sweeps.settings import CATEGORY, LOG, SETTINGS, label, text_of
+from alexnet.sweeps.table import Line, lines
 from alexnet.views.curves import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from alexnet.sweep.runs import Runs
+    from alexnet.sweeps.runs import Runs
 
 MOST_PANELS = 12  # more would be too small to read
 COLUMNS = 3

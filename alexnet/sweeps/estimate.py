@@ -13,11 +13,11 @@ from alexnet.bench.cases import training_flop
 from alexnet.bench.peaks.numpy import peaks
 from alexnet.comparison.rows import Row
 from alexnet.comparison.terminal import duration
-from alexnet.sweep.plan import Combination
-from alexnet.sweep.results import Sweep
-from alexnet.sweep.run import unfinished
-from alexnet.sweep.settings import text_of
-from alexnet.sweep.table import heads
+from alexnet.sweeps.plan import Combination
+from alexnet.sweeps.results import Sweep
+from alexnet.sweeps.run import unfinished
+from alexnet.sweeps.settings import text_of
+from alexnet.sweeps.table import heads
 from alexnet.views.tables import LAYOUT
 
 SHARE = 0.2  # of the fastest matrix product, which training is assumed to reach
@@ -27,7 +27,7 @@ START = 8.0  # seconds that a run is assumed to need besides training: start, te
 def work(combination: Combination) -> float:
     """Return the floating-point operations of a run: training and the tests after the epochs.
 
-    >>> from alexnet.sweep.plan import plan
+    >>> from alexnet.sweeps.plan import plan
     >>> (lenet,) = plan("lenet", {"lr": 0.5}, ["numpy"], full=True, data="sample").combinations()
     >>> f"{work(lenet):.2e}"
     '1.22e+11'

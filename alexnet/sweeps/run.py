@@ -27,9 +27,9 @@ from alexnet.comparison.plan import TIMEOUT
 from alexnet.comparison.rows import Row
 from alexnet.errors import RunError
 from alexnet.spec import Net
-from alexnet.sweep.plan import Plan, check, checksum, plan
-from alexnet.sweep.results import FILE, RUNS, Sweep
-from alexnet.sweep.settings import values_of
+from alexnet.sweeps.plan import Plan, check, checksum, plan
+from alexnet.sweeps.results import FILE, RUNS, Sweep
+from alexnet.sweeps.settings import values_of
 from alexnet.training.callbacks import in_notebook
 from alexnet.workers import processes
 from alexnet.workers.folders import locked, new_folder
@@ -221,7 +221,7 @@ def runner(scheduler: str | None) -> Run:
     if scheduler is None:
         return processes.run
     try:
-        from alexnet.sweep import cluster
+        from alexnet.sweeps import cluster
     except ModuleNotFoundError as error:
         if error.name != "distributed":
             raise
@@ -234,7 +234,7 @@ def runner(scheduler: str | None) -> Run:
 
 def _run(found: Sweep, watcher: Watcher, run: Run) -> Sweep:
     """Do the runs that are missing, and write the results."""
-    from alexnet.sweep.page import keep_page
+    from alexnet.sweeps.page import keep_page
 
     plan = found.plan
     rows = unfinished(found)

@@ -16,9 +16,9 @@ from alexnet.comparison.results import UNREADABLE
 from alexnet.comparison.rows import Row, check_finished
 from alexnet.errors import RunError
 from alexnet.json_values import from_json, sealed, unsealed
-from alexnet.sweep.plan import Plan
-from alexnet.sweep.runs import Runs
-from alexnet.sweep.settings import values_of
+from alexnet.sweeps.plan import Plan
+from alexnet.sweeps.runs import Runs
+from alexnet.sweeps.settings import values_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,13 +84,13 @@ class Sweep(Runs):
 
     def summary(self) -> list[str | Table]:
         """Return what to print: what all runs share, the table, what it shows, and the problems."""
-        from alexnet.sweep.table import summary
+        from alexnet.sweeps.table import summary
 
         return summary(self)
 
     def plot(self) -> Figure:
         """Return the picture of test accuracy and speed. Raises DataError if no run has a result."""
-        from alexnet.sweep.picture import picture
+        from alexnet.sweeps.picture import picture
 
         return picture(self)
 
@@ -99,7 +99,7 @@ class Sweep(Runs):
 
         ``pandas.DataFrame(sweep.records())`` makes a table of them.
         """
-        from alexnet.sweep.table import records
+        from alexnet.sweeps.table import records
 
         return records(self)
 
@@ -136,7 +136,7 @@ class Sweep(Runs):
 
     def save_tables(self) -> None:
         """Write table.txt and sweep.csv."""
-        from alexnet.sweep.table import csv_text
+        from alexnet.sweeps.table import csv_text
 
         with replacing(self.folder / "table.txt") as new:
             new.write_text(repr(self), encoding="utf-8")

@@ -183,7 +183,7 @@ def values_of(name: str, given: Any) -> tuple[Any, ...]:
         raise RunError(f"unknown setting {name!r}; known settings: {', '.join(SETTINGS)}")
     if hasattr(given, "tolist"):  # an array or a number of NumPy
         given = given.tolist()
-    several = list(given) if isinstance(given, list | range | set | frozenset) else [given]
+    several = list(given) if isinstance(given, list | range) else [given]
     if not several:
         raise RunError(f"{name} must have at least one value, got {given!r}")
     values = tuple(_plain(name, value) for value in several)

@@ -14,7 +14,7 @@ from alexnet.backends import framework
 from alexnet.comparison.report.curves import Picture, picture
 from alexnet.comparison.report.rendering import write_page
 from alexnet.errors import last_line
-from alexnet.sweep.picture import (
+from alexnet.sweeps.picture import (
     MOST_PANELS,
     Y_LABELS,
     Panel,
@@ -23,8 +23,8 @@ from alexnet.sweep.picture import (
     panels,
     x_setting,
 )
-from alexnet.sweep.settings import SETTINGS, label, text_of
-from alexnet.sweep.table import (
+from alexnet.sweeps.settings import SETTINGS, label, text_of
+from alexnet.sweeps.table import (
     COLUMNS,
     Line,
     cells,
@@ -42,7 +42,7 @@ from alexnet.views.curves import Curve, draw_accuracy, draw_loss
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alexnet.sweep.runs import Runs
+    from alexnet.sweeps.runs import Runs
 
 PAGE = "sweep.html"  # in the sweep's folder
 MOST_CURVES = 10  # in one plot
@@ -55,7 +55,7 @@ def keep_page(sweep: Runs) -> str:
     It raises nothing, because an error in the page must not lose the sweep.
     """
     try:
-        write_page(sweep.folder / PAGE, "alexnet.sweep", "page.html", _contents(sweep))
+        write_page(sweep.folder / PAGE, "alexnet.sweeps", "page.html", _contents(sweep))
     except Exception as error:  # for example matplotlib's errors about the user's settings
         return f"{sweep.folder}: cannot write {PAGE} ({last_line(error)})"
     return ""
