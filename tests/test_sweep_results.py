@@ -59,7 +59,7 @@ def test_best_fastest_and_smallest_are_marked(swept):
         "width=0.5, lr=0.1, crop=0": ["smallest"],
         "width=0.5, lr=0.5, crop=0": ["smallest"],
     }
-    assert "Best (the highest test accuracy): width=2, lr=0.1 in NumPy." in repr(swept)
+    assert "Best (the highest test accuracy): width=2, lr=0.1." in repr(swept)
 
 
 def test_nets_of_one_size_have_no_smallest_and_no_column(tmp_path):
@@ -76,7 +76,7 @@ def test_missing_and_failed_runs_are_told(swept):
     swept.rows[-1] = Row(away.model, away.backend, away.seed)
     text = repr(swept)
     assert text.count("1 of 2 seeds") == 2
-    assert "width=0.5, lr=0.1 in NumPy, seed 0: killed by SIGKILL" in text
+    assert "width=0.5, lr=0.1, seed 0: killed by SIGKILL" in text
     assert "1 run is not done yet" in text
     assert "0.750 " in re.findall(r"^0\.5 +0\.1 .*$", text, re.MULTILINE)[0]  # seed 1 alone
     states = [run["state"] for run in swept.records()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from alexnet import backends
@@ -41,7 +42,7 @@ class Combination:
         """The settings in a few words, which name the runs."""
         return label(self.settings)
 
-    @property
+    @cached_property
     def table(self) -> ResolvedNet:
         """The net at the size of its images. Raises SpecError if the images are too small."""
         return net_for(self.net, self.recipe)

@@ -80,7 +80,8 @@ class Sweep(Runs):
         """Return the summary and the picture as HTML for a notebook."""
         from alexnet.views.tables import as_html
 
-        return as_html(self.summary(), [self.plot()] if self.done else [])
+        alt = f"test accuracy by {', '.join(self.plan.swept)}, as in the table"
+        return as_html(self.summary(), [self.plot()] if self.done else [], alt)
 
     def summary(self) -> list[str | Table]:
         """Return what to print: what all runs share, the table, what it shows, and the problems."""

@@ -94,13 +94,12 @@ COLUMNS = {
 
 def lines(sweep: Runs) -> list[Line]:
     """Return the lines of the table: one for each combination and backend."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in sweep.rows:
+        groups.setdefault((row.model, row.backend), []).append(row)
     return [
-        Line(
-            combination,
-            name,
-            tuple(r for r in sweep.rows if (r.model, r.backend) == (combination.label, name)),
-        )
-        for combination in sweep.combinations.values()
+        Line(combination, name, tuple(groups[text, name]))
+        for text, combination in sweep.combinations.items()
         for name in sweep.plan.names
     ]
 
@@ -223,10 +222,10 @@ def shared(sweep: Runs) -> str:
 
 
 def title(sweep: Runs, row: Row) -> str:
-    """Return the swept settings of a run and its framework, such as ``lr=0.1 in PyTorch``."""
+    """Return the swept settings of a run, with its framework if there are several."""
     settings = sweep.combinations[row.model].settings
     swept = label({name: settings[name] for name in sweep.plan.swept}) or sweep.plan.net.name
-    return f"{swept} in {framework(row.backend).title}"
+    return f"{swept} in {framework(row.backend).title}" if len(sweep.plan.names) > 1 else swept
 
 
 def findings(sweep: Runs) -> list[str]:
