@@ -29,6 +29,8 @@ from alexnet.insight.mistakes import mistakes
 from alexnet.spec import Net
 from alexnet.spec.pictures import draw
 from alexnet.spec.zoo import ZOO
+from alexnet.sweeps.results import Sweep
+from alexnet.sweeps.run import sweep
 from alexnet.train import evaluate, train_ch6
 from alexnet.training.checkpoint import load, save
 from alexnet.training.history import Epoch, History
@@ -49,6 +51,7 @@ __all__ = [
     "Net",
     "RunError",
     "SpecError",
+    "Sweep",
     "WeightsError",
     "__version__",
     "activations",
@@ -70,6 +73,7 @@ __all__ = [
     "save",
     "set_weights",
     "show_images",
+    "sweep",
     "train_ch6",
     "try_gpu",
 ]

@@ -120,6 +120,7 @@ def without_curves(monkeypatch):
 
 @pytest.fixture(scope="session")
 def browser():
+    """Headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("google-chrome")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alexnet.comparison.run import NullWatcher
+from alexnet.comparison.filling import NullWatcher
 from alexnet.training.recipes import Recipe
 
 SMALL = Recipe(96, 32, 1, 16, 0.5, normalize=True)

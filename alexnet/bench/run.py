@@ -20,7 +20,6 @@ from alexnet.bench.picture import picture
 from alexnet.bench.plan import Plan
 from alexnet.bench.results import FILE, Bench, Row, empty_rows
 from alexnet.bench.table import summary
-from alexnet.errors import RunError
 from alexnet.views.tables import as_text
 from alexnet.workers import processes
 from alexnet.workers.folders import new_folder
@@ -36,7 +35,14 @@ def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None)
     worker and returns the results so far. Raises RunError if the folder cannot be used.
     """
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
-    bench = Bench(plan, _folder(out), begun, empty_rows(plan))
+    bench = Bench(
+        plan,
+        new_folder(
+            "bench", out, [FILE], holds="a bench", advice="choose another folder with --out"
+        ),
+        begun,
+        empty_rows(plan),
+    )
     bench.hand_loops = hand.folder() is not None
     for row in bench.rows:
         if row.backend not in plan.pythons and not backends.installed(row.backend):
@@ -191,11 +197,3 @@ def _fail(rows: list[Row], why: str) -> None:
     """Record why rows failed. Only the first reason is kept."""
     for row in rows:
         row.problem = row.problem or why
-
-
-def _folder(out: Path | None) -> Path:
-    """Create and return a folder that no other bench uses."""
-    folder = new_folder("bench", out)
-    if (folder / FILE).exists():
-        raise RunError(f"{folder}: already holds a bench; choose another folder with --out")
-    return folder

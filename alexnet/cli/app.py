@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from alexnet import __version__
-from alexnet.cli import bench, compare, cost, doctor, nets, parity, train
+from alexnet.cli import bench, compare, cost, doctor, nets, parity, sweep, train
 from alexnet.errors import AlexNetError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for command in (
     train.train,
     compare.compare,
     compare.report,
+    sweep.sweep,
     bench.bench,
     parity.parity,
     doctor.doctor,

@@ -18,11 +18,15 @@ from alexnet.views.tables import LAYOUT, as_html
 class NotebookWatcher:
     """Redraws the table and the curves about once a second. Clears both at the end.
 
-    Drawing takes time away from the workers. So if drawing is slow, it happens less often.
+    Drawing takes time away from the workers. So if drawing is slow, it happens less often. ``curves``:
+    whether to draw the curves.
     """
 
     INTERVAL = 1.0  # seconds
     REST = 10  # the pause is at least this many times as long as one drawing
+
+    def __init__(self, curves: bool = True) -> None:
+        self.curves = curves
 
     def begin(self, rows: Sequence[Row]) -> None:
         from IPython.display import HTML, display
@@ -85,5 +89,7 @@ class NotebookWatcher:
             table.add_column(name, justify="left" if name == "backend" else "right", no_wrap=True)
         for name, state in self.states.items():
             table.add_row(self.labels[name], *self.figures[name], state)
-        histories = [history for history in self.histories.values() if history.steps]
+        histories = [
+            history for history in self.histories.values() if history.steps and self.curves
+        ]
         return as_html([table], [plot_by_net(histories)] if histories else [])

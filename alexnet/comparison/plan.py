@@ -18,7 +18,7 @@ from alexnet.data import example_limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST, SAMPLE_EXAMPLES
 from alexnet.errors import RunError
-from alexnet.spec import zoo
+from alexnet.spec import Net, zoo
 from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.workers import processes
 from alexnet.workers.job import Job
@@ -76,25 +76,18 @@ def plan(
     for name in (*(names or ()), *pythons):
         backends.framework(name)
     check_workers(parallel, timeout, seeds)
-    for what, given in (("models", models), ("backends", list(names or ()))):
-        repeated = sorted({name for name in given if given.count(name) > 1})
-        if repeated:
-            raise RunError(f"{what} must be distinct, got {', '.join(repeated)} more than once")
-    if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", device):
-        raise RunError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
+    check_distinct("models", models)
+    check_distinct("backends", names or ())
+    check_device(device)
     installed = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
-        usable = [n for n in names or installed if n != backends.REFERENCE and n in installed]
-        may_use_gpu = device != "cpu" and bool(usable) and backends.gpu_hardware()
-        full = may_use_gpu and all(
-            _uses_gpu(models[0], name, pythons.get(name, sys.executable)) for name in usable
-        )
+        full = all_use_gpus(models[0], names or installed, device, pythons)
     overrides = {key: v for key, v in overrides.items() if v is not None}
     chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != backends.REFERENCE or not full))
     if not any(name in installed for name in chosen if name != backends.REFERENCE):
         overrides["numpy_batches"] = None  # only NumPy runs, so it trains on all batches
     root = images(data, full)
-    recipes = {model: _recipe(model, full, root, overrides) for model in models}
+    recipes = {model: recipe_here(model, full, root, overrides) for model in models}
     return Plan(
         recipes,
         root,
@@ -108,7 +101,9 @@ def plan(
     )
 
 
-def _recipe(model: str, full: bool, root: str | None, overrides: Mapping[str, Any]) -> Recipe:
+def recipe_here(
+    model: str | Net, full: bool, root: str | None, overrides: Mapping[str, Any]
+) -> Recipe:
     """Return a net's recipe, with no more examples than the sample has and ALEXNET_SUBSET allows."""
     recipe = replace(recipe_for(model, full), **overrides)
     train, test = example_limits((recipe.train_examples, recipe.test_examples))
@@ -135,6 +130,19 @@ def images(data: str | None, full: bool) -> str | None:
         return str(locate(FASHION_MNIST, data).absolute())
     found = find(FASHION_MNIST)
     return str(found.absolute()) if found else None
+
+
+def check_distinct(what: str, given: Sequence[str]) -> None:
+    """Raise RunError if a text is given more than once."""
+    repeated = sorted({text for text in given if list(given).count(text) > 1})
+    if repeated:
+        raise RunError(f"{what} must be distinct, got {', '.join(repeated)} more than once")
+
+
+def check_device(device: str | None) -> None:
+    """Raise RunError unless the device is None or has a known name."""
+    if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", device):
+        raise RunError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
 
 
 def check_workers(parallel: int, timeout: float, seeds: int) -> None:
@@ -196,7 +204,21 @@ def describe_data(root: str | None) -> str:
     return f"Fashion-MNIST in {root}"
 
 
-def _uses_gpu(model: str, backend: str, python: str) -> bool:
+def all_use_gpus(
+    model: str | Net, names: Sequence[str], device: str | None, pythons: Mapping[str, str]
+) -> bool:
+    """Return whether every framework in ``names`` that is installed would run on a GPU."""
+    usable = [
+        name
+        for name in names
+        if name != backends.REFERENCE and (name in pythons or backends.installed(name))
+    ]
+    if device == "cpu" or not usable or not backends.gpu_hardware():
+        return False
+    return all(_uses_gpu(model, name, pythons.get(name, sys.executable)) for name in usable)
+
+
+def _uses_gpu(model: str | Net, backend: str, python: str) -> bool:
     """Return whether a worker with this backend and interpreter would run on a GPU."""
     job = Job(model, backend, recipe_for(model, False), 0, None, kind="report")
     with closing(processes.run([processes.Task(job, python)], TIMEOUT)) as events:

@@ -6,61 +6,31 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from alexnet import backends
-from alexnet.backends.nets import render
 from alexnet.comparison.attempt import Attempt
+from alexnet.comparison.filling import (
+    CHECKPOINTS,
+    NullWatcher,
+    Watcher,
+    checkpoint_of,
+    fill,
+    needs_worker,
+)
 from alexnet.comparison.plan import TIMEOUT, Plan, plan
 from alexnet.comparison.results import Comparison, check_recipe, empty_rows
 from alexnet.comparison.rows import Row
-from alexnet.errors import AlexNetError, RunError
-from alexnet.spec.weights import initial_weights
+from alexnet.errors import RunError
 from alexnet.training.callbacks import in_notebook
 from alexnet.training.recipes import Recipe, net_for
 from alexnet.workers import processes
-from alexnet.workers.folders import new_folder
-from alexnet.workers.job import Job, initial_logits
-
-CHECKPOINTS = "checkpoints"  # in a run's folder, for the rows that are not finished
-
-
-class Watcher(Protocol):
-    """The methods that a comparison calls while it runs."""
-
-    def begin(self, rows: Sequence[Row]) -> None:
-        """Called before the workers start. ``rows``: the rows that will run."""
-
-    def event(self, row: Row, event: dict[str, Any]) -> None:
-        """Called for each event of `alexnet.workers.events`, and for ``start`` and ``end``."""
-
-    def finish(self, row: Row) -> None:
-        """Called when a row's worker has ended, or cannot start."""
-
-    def end(self) -> None:
-        """Called at the end, also after Ctrl-C."""
-
-
-class NullWatcher:
-    """Ignores all events."""
-
-    def begin(self, rows: Sequence[Row]) -> None:
-        pass
-
-    def event(self, row: Row, event: dict[str, Any]) -> None:
-        pass
-
-    def finish(self, row: Row) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
+from alexnet.workers.folders import locked, new_folder
+from alexnet.workers.job import Job
 
 
 def compare(
@@ -169,7 +139,13 @@ def run_plan(
         net_for(model, recipe)
         check_recipe(recipe, seed)
         _job(comparison, Row(model, backends.REFERENCE)).load_data()
-    comparison.folder = _folder("-".join(plan.recipes), out)
+    comparison.folder = new_folder(
+        "-".join(plan.recipes),
+        out,
+        ["comparison.json", CHECKPOINTS],
+        holds="a comparison",
+        advice="use --resume {folder} to continue it",
+    )
     return _run_locked(comparison, watcher or NullWatcher())
 
 
@@ -183,79 +159,48 @@ def resume(folder: Path, watcher: Watcher | None = None) -> Comparison:
     return _run_locked(Comparison.load(folder), watcher or NullWatcher(), resumed=True)
 
 
-def _folder(models: str, out: Path | None) -> Path:
-    """Create and return a folder that no other run uses, even one that starts in the same second."""
-    folder = new_folder(models, out)
-    if (folder / "comparison.json").exists() or (folder / CHECKPOINTS).exists():
-        raise RunError(
-            f"{folder}: already holds a comparison; use --resume {folder} to continue it"
-        )
-    return folder
-
-
 def _run_locked(comparison: Comparison, watcher: Watcher, resumed: bool = False) -> Comparison:
     """Run all unfinished rows. Raises RunError if another process holds the folder's lock."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(comparison.folder / ".lock", timeout=0)
-    try:
-        with lock:
-            return _run_unfinished(comparison, watcher, resumed)
-    except Timeout:
-        raise RunError(f"{comparison.folder}: another process is running this comparison") from None
-    except OSError as error:
-        raise RunError(
-            f"{comparison.folder}: cannot write to the folder ({error.strerror or error})"
-        ) from None
+    with locked(comparison.folder, "comparison"):
+        return _run_unfinished(comparison, watcher, resumed)
 
 
 def _run_unfinished(comparison: Comparison, watcher: Watcher, resumed: bool) -> Comparison:
     plan = comparison.plan
     _delete_checkpoints(comparison)
-    rows = [row for row in comparison.rows if _needs_worker(comparison, row)]
-    attempts = {r.name: Attempt(r) for r in rows}
+    rows = [r for r in comparison.rows if needs_worker(r, _checkpoint(comparison, r))]
+    for row in rows:
+        Attempt(row)  # forgets why the row failed before
     comparison.save()
-    tasks = []
-    watcher.begin(rows)
-    try:
-        for attempt in attempts.values():
-            name = attempt.row.backend
-            if name not in plan.pythons and not backends.installed(name):
-                attempt.fail(f"not installed; {backends.framework(name).install_command}")
-                attempt.row.missing = True
-                watcher.finish(attempt.row)
-            else:
-                python = plan.pythons.get(name, sys.executable)
-                log = comparison.folder / f"{attempt.row.name}.log"
-                job = replace(_job(comparison, attempt.row), resume=resumed)
-                tasks.append(processes.Task(job, python, log))
-        jobs = {(task.job.model, task.job.seed): task.job for task in tasks}
-        reference_logits = {key: _reference_logits(job) for key, job in jobs.items()}
-        with closing(processes.run(tasks, plan.timeout, plan.parallel)) as events:
-            for task, event in events:
-                attempt = attempts[task.job.row]
-                try:
-                    attempt.record_event(event, reference_logits[task.job.model, task.job.seed])
-                except (AlexNetError, ValueError, TypeError, ArithmeticError) as error:
-                    why = f"sent the event {event['event']}, which cannot be read ({error})"
-                    attempt.fail(why)
-                    continue
-                watcher.event(attempt.row, event)
-                if event["event"] == "end":
-                    _delete_checkpoints(comparison)
-                    comparison.save()
-                    watcher.finish(attempt.row)
-    except KeyboardInterrupt:
-        comparison.interrupted = True
-        for attempt in attempts.values():
-            attempt.interrupt(f"use --resume {comparison.folder} to continue")
+
+    def save(row: Row) -> None:
         _delete_checkpoints(comparison)
         comparison.save()
-    finally:
-        watcher.end()
+
+    comparison.interrupted = fill(
+        {row.name: _task(comparison, row, resumed) for row in rows if _can_run(plan, row)},
+        rows,
+        lambda tasks: processes.run(tasks, plan.timeout, plan.parallel),
+        watcher,
+        save,
+        advice=f"use --resume {comparison.folder} to continue",
+    )
+    if comparison.interrupted:
+        _delete_checkpoints(comparison)
+        comparison.save()
     with suppress(OSError):  # fails if checkpoints are left in it
         (comparison.folder / CHECKPOINTS).rmdir()
     return comparison
+
+
+def _can_run(plan: Plan, row: Row) -> bool:
+    return row.backend in plan.pythons or backends.installed(row.backend)
+
+
+def _task(comparison: Comparison, row: Row, resumed: bool) -> processes.Task:
+    python = comparison.plan.pythons.get(row.backend, sys.executable)
+    job = replace(_job(comparison, row), resume=resumed)
+    return processes.Task(job, python, comparison.folder / f"{row.name}.log")
 
 
 def _job(comparison: Comparison, row: Row) -> Job:
@@ -274,26 +219,7 @@ def _job(comparison: Comparison, row: Row) -> Job:
 
 
 def _checkpoint(comparison: Comparison, row: Row) -> Path:
-    """Return the path of a row's checkpoint, which is deleted when the row is finished."""
-    return (comparison.folder / CHECKPOINTS / f"{row.name}.safetensors").absolute()
-
-
-def _reference_logits(job: Job) -> np.ndarray:
-    """Return the reference's initial logits (N, classes) in float64, for the net and seed of a job."""
-    table = net_for(job.model, job.recipe)
-    reference = backends.load(backends.REFERENCE)
-    net = render(table, reference, reference.cpu(), "float64")
-    reference.set_weights(net.native, initial_weights(table.parameters, job.seed))
-    return initial_logits(job, net)
-
-
-def _needs_worker(comparison: Comparison, row: Row) -> bool:
-    """Return whether a worker must run for this row.
-
-    A worker must run if the row has no training result. It must also run if the answers or the parity
-    check are missing and the row's checkpoint exists.
-    """
-    return row.history is None or (not row.finished and _checkpoint(comparison, row).exists())
+    return checkpoint_of(comparison.folder, row.name)
 
 
 def _delete_checkpoints(comparison: Comparison) -> None:

@@ -41,10 +41,12 @@ class TerminalWatcher:
     Otherwise it prints one line when a row is done. In both cases it prints one line for a failure.
     """
 
+    NAME_WIDTH = 10  # characters
+
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True, markup=False)
         self.progress = _Groups(
-            _column("name", 10),
+            _column("name", self.NAME_WIDTH),
             BarColumn(bar_width=None),
             _column("steps", 9, justify="right"),
             _column("loss", 10),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from alexnet.spec import ResolvedNet, zoo
+from alexnet.spec import Net, ResolvedNet, zoo
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ FAST = {
 """The highest accuracy in the least time, on all images and two CPU cores; also for a full run."""
 
 
-def net_for(model: str, recipe: Recipe) -> ResolvedNet:
-    """Return a net of the zoo at the size of the recipe's images (1, S, S).
+def net_for(model: str | Net, recipe: Recipe) -> ResolvedNet:
+    """Return a net, or a net of the zoo by name, at the size of the recipe's images (1, S, S).
 
     Raises SpecError for an unknown name, and if the images are too small for the net.
     """
@@ -80,11 +80,11 @@ def net_for(model: str, recipe: Recipe) -> ResolvedNet:
     return zoo.get(model).resolve((1, size, size))
 
 
-def recipe_for(model: str, full: bool) -> Recipe:
-    """Return the recipe of a net of the zoo. A net without one gets AlexNet's, at its own image size.
+def recipe_for(model: str | Net, full: bool) -> Recipe:
+    """Return the recipe of a net, found by its name. A net without one gets AlexNet's, at its own size.
 
     >>> recipe_for("alexnet-28", full=False) == recipe_for("alexnet-28", full=True) == FAST["alexnet-28"]
     True
     """
-    table = (FULL if full else QUICK) | FAST
-    return table.get(model) or replace(table["alexnet"], resize=zoo.get(model).input_shape[1])
+    table, net = (FULL if full else QUICK) | FAST, zoo.get(model)
+    return table.get(net.name) or replace(table["alexnet"], resize=net.input_shape[-1])

@@ -45,10 +45,13 @@ class Curve:
     epoch_examples: float  # images in a complete epoch, even if the run stops earlier
     epoch_seconds: np.ndarray  # (epochs,)
     test_accuracy: np.ndarray  # (epochs,), after each epoch
+    look: Mapping[str, Any] | None = None  # the style; default: the backend's
 
     @property
     def style(self) -> Mapping[str, Any]:
         """The matplotlib values of ``color``, ``linestyle`` and ``marker``."""
+        if self.look is not None:
+            return self.look
         entry = FRAMEWORKS.get(self.backend)
         return entry.style if entry is not None else UNKNOWN
 
@@ -184,6 +187,7 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
         first.epoch_examples,
         mean("epoch_seconds"),
         mean("test_accuracy"),
+        first.look,
     )
 
 

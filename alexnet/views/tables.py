@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import rich.box
@@ -66,13 +67,20 @@ def as_text(parts: Iterable[object], width: int = 120) -> str:
     return console.file.getvalue()
 
 
-def as_html(parts: Iterable[object], figures: Iterable[Figure] = ()) -> str:
-    """Return lines and tables, then figures, as HTML for a notebook. Closes the figures."""
+def as_html(
+    parts: Iterable[object],
+    figures: Iterable[Figure] = (),
+    alt: str = "loss and accuracy over the epochs",
+) -> str:
+    """Return lines and tables, then figures, as HTML for a notebook. Closes the figures.
+
+    ``alt`` says in words what the figures show.
+    """
     console = _console(width=110, record=True)
     for part in parts:
         console.print(part)
     return console.export_html(code_format=PRE, inline_styles=True) + "".join(
-        map(_figure_html, figures)
+        _figure_html(figure, alt) for figure in figures
     )
 
 
@@ -87,11 +95,11 @@ def _console(**options: Any) -> Console:
     )
 
 
-def _figure_html(figure: Figure) -> str:
+def _figure_html(figure: Figure, alt: str) -> str:
     import matplotlib.pyplot as plt
 
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=100)
     plt.close(figure)  # otherwise a notebook shows the figure again
     data = base64.b64encode(png.getvalue()).decode()
-    return f'<img alt="loss and accuracy over the epochs" src="data:image/png;base64,{data}">'
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">'

@@ -10,6 +10,7 @@ import numpy as np
 
 from alexnet.backends import BoundNet
 from alexnet.data import load_fashion_mnist
+from alexnet.spec import Net
 from alexnet.training.recipes import Recipe
 
 PROBED_IMAGES = 32  # test images (at most) whose logits are compared before training
@@ -17,9 +18,9 @@ PROBED_IMAGES = 32  # test images (at most) whose logits are compared before tra
 
 @dataclass(frozen=True)
 class Job:
-    """The job of one worker, in types that JSON can hold."""
+    """The job of one worker, in types that JSON can hold; a net is stored as its table of layers."""
 
-    model: str
+    model: str | Net
     backend: str
     recipe: Recipe
     seed: int
@@ -32,11 +33,14 @@ class Job:
     resume: bool = False  # resume from the checkpoint, if it exists
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        model = self.model.to_dict() if isinstance(self.model, Net) else self.model
+        return json.dumps({**vars(self), "model": model, "recipe": asdict(self.recipe)})
 
     @classmethod
     def from_json(cls, text: str) -> Job:
         fields = json.loads(text)
+        model = fields["model"]
+        fields["model"] = model if isinstance(model, str) else Net.from_dict(model)
         return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
 
     def load_data(self, **options: Any) -> Any:

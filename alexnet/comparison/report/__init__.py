@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from alexnet._version import __version__
-from alexnet.atomic import replacing
 from alexnet.comparison.agreement import is_short, sentences, share_of_steps
 from alexnet.comparison.report.answers import quizzes
 from alexnet.comparison.report.curves import curves
 from alexnet.comparison.report.entries import Entry, entries_of
 from alexnet.comparison.report.listing import CODE_STYLES, listings
+from alexnet.comparison.report.rendering import write_page
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.table import cells
 from alexnet.errors import RunError, last_line
 from alexnet.parity.check import SELF_TEST, TOLERANCE
-from alexnet.spec import Dropout, shape_text
+from alexnet.spec import Dropout
 from alexnet.training.recipes import Recipe
 
 REPORT = "report.html"  # in a run's folder
@@ -54,24 +54,7 @@ def write_report(comparisons: Sequence[Comparison], path: str | os.PathLike[str]
     >>> "NumPy" in page
     True
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("alexnet.comparison.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shape"] = shape_text
-    page = environment.get_template("page.html").render(_contents(comparisons))
-    path = Path(path)
-    try:
-        with replacing(path) as new:
-            new.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path}: cannot write the report ({error.strerror})") from None
-    return path
+    return write_page(Path(path), "alexnet.comparison.report", "page.html", _contents(comparisons))
 
 
 def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:

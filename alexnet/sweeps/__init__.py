@@ -1,0 +1,1 @@
+"""Trains one net with every combination of the given settings, and shows which settings matter."""
