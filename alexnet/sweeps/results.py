@@ -100,7 +100,7 @@ class Sweep(Runs):
 
         ``pandas.DataFrame(sweep.records())`` makes a table of them.
         """
-        from alexnet.sweeps.table import records
+        from alexnet.sweeps.records import records
 
         return records(self)
 
@@ -137,7 +137,7 @@ class Sweep(Runs):
 
     def save_tables(self) -> None:
         """Write table.txt and sweep.csv."""
-        from alexnet.sweeps.table import csv_text
+        from alexnet.sweeps.records import csv_text
 
         with replacing(self.folder / "table.txt") as new:
             new.write_text(repr(self), encoding="utf-8")

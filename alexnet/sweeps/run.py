@@ -243,14 +243,15 @@ def _run(found: Sweep, watcher: Watcher, run: Run) -> Sweep:
     began: dict[str, float] = {}
 
     def timed(tasks: Sequence[processes.Task]) -> Events:
-        """Yield the events of the tasks, and keep the seconds of each."""
+        """Yield the events of the tasks, and keep the seconds of each; a cluster has measured them."""
         with closing(run(tasks, plan.timeout, plan.parallel)) as events:
             for task, event in events:
                 name = task.job.row
                 if event["event"] == "start":
                     began[name] = time.monotonic()
                 if event["event"] == "end":
-                    found.seconds[name] = event.get("seconds", time.monotonic() - began[name])
+                    event.setdefault("seconds", time.monotonic() - began[name])
+                    found.seconds[name] = event["seconds"]
                 yield task, event
 
     def save(row: Row) -> None:

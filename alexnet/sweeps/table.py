@@ -1,13 +1,11 @@
-"""A sweep as a table, as lines of text, and as records for a spreadsheet."""
+"""A sweep as a table and as lines of text."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
@@ -15,7 +13,7 @@ from rich.table import Table
 from alexnet.backends import framework
 from alexnet.comparison.rows import Row
 from alexnet.comparison.table import EMPTY
-from alexnet.sweeps.settings import SETTINGS, label, text_of
+from alexnet.sweeps.settings import label, text_of
 from alexnet.views.tables import LAYOUT
 
 if TYPE_CHECKING:
@@ -265,49 +263,3 @@ def problems(sweep: Runs) -> list[str]:
 def summary(sweep: Runs) -> list[str | Table]:
     """Return what to print: what all runs share, the table, the findings, and the problems."""
     return [shared(sweep), table(sweep), *findings(sweep), *problems(sweep)]
-
-
-def records(sweep: Runs) -> list[dict[str, Any]]:
-    """Return a dict of plain values for each run, in the same order of keys."""
-    of_net = [name for name in sweep.plan.settings if SETTINGS[name].of_net]
-    return [_record(sweep, row, of_net) for row in sweep.rows]
-
-
-def _record(sweep: Runs, row: Row, of_net: Sequence[str]) -> dict[str, Any]:
-    combination = sweep.combinations[row.model]
-    recipe, history = vars(combination.recipe), row.history
-    figures = {name: figure(row) if history else None for name, figure in FIGURES.items()}
-    state = "done" if history else "failed" if row.problem else "not done"
-    net = combination.table
-    return {
-        "run": row.name,
-        "net": sweep.plan.net.name,
-        **{name: text_of(combination.settings[name]) for name in of_net},
-        **{name: recipe[name] for name in SETTINGS if name in recipe},
-        "resize": recipe["resize"] or 28,
-        "backend": row.backend,
-        "seed": row.seed,
-        "state": state,
-        **{name: None if v is None or not math.isfinite(v) else v for name, v in figures.items()},
-        "run_seconds": sweep.seconds.get(row.name),
-        "parameters": net.parameter_count,
-        "multiply_adds": net.macs,
-        "peak_memory": row.peak_memory,
-        "precision_used": row.precision if history else None,
-        "version": row.version,
-        "device": row.device,
-        "machine": row.machine,
-        "problem": row.problem or row.note,
-    }
-
-
-def csv_text(sweep: Runs) -> str:
-    """Return the records as CSV: a line for each run, with plain numbers; a missing value is empty."""
-    rows = records(sweep)
-    file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\r\n")  # RFC 4180
-    writer.writeheader()
-    writer.writerows(
-        {key: text_of(v) if isinstance(v, bool) else v for key, v in row.items()} for row in rows
-    )
-    return file.getvalue()

@@ -27,12 +27,15 @@ class SweepWatcher(TerminalWatcher):
         }
         self.names = {row.name: f"{names[row.model]}, {row.backend}, {row.seed}" for row in rows}
         self.total, self.ended, self.began_at = len(rows), 0, time.monotonic()
+        self.took = 0.0  # seconds of the run that ended last
         self.all = self._add(f"{self.total} runs", total=self.total, left="")
         self.progress.start()
 
     def event(self, row: Row, event: dict[str, Any]) -> None:
         if event["event"] == "start":
             self.bars[row.name] = self._add(self.names[row.name], total=1, left="starting")
+        elif event["event"] == "end":
+            self.took = event["seconds"]
         super().event(row, event)
 
     def finish(self, row: Row) -> None:
@@ -46,11 +49,10 @@ class SweepWatcher(TerminalWatcher):
         if row.history is None:
             super().finish(row)
         else:
-            took = duration(time.monotonic() - self.begun[row.name])
             last, speed = row.history.last, row.history.examples_per_sec
             self.say(
                 f"{self.ended}/{self.total} {self.titles[row.name]}: test {last.test_accuracy:.3f}, "
-                f"loss {last.loss:.3f}, {speed:,.0f} examples/sec, {took}"
+                f"loss {last.loss:.3f}, {speed:,.0f} examples/sec, {duration(self.took)}"
             )
             if not row.finished:
                 self.say(f"{self.titles[row.name]}: {row.note}")
