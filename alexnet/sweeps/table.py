@@ -106,14 +106,16 @@ def marks(found: Sequence[Line]) -> dict[int, list[str]]:
     """Return the marks of lines, by index: best (test accuracy), fastest (examples/s) and smallest.
 
     The smallest nets have the fewest parameters. Lines that are equal have the same mark; if all lines
-    are equal, none has it.
+    are equal, none has it. A line with a failed run has no mark.
     """
     marked: dict[int, list[str]] = {}
+    failed = [any(row.problem for row in line.rows) for line in found]
     for mark, values in {
         "best": [line.mean("test_accuracy") for line in found],
         "fastest": [line.mean("examples_per_sec") for line in found],
         "smallest": [-float(line.parameters) if line.done else math.nan for line in found],
     }.items():
+        values = [math.nan if bad else value for value, bad in zip(values, failed, strict=True)]
         known = [value for value in values if not math.isnan(value)]
         if len(set(known)) > 1:
             for number, value in enumerate(values):
