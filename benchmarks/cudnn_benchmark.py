@@ -1,10 +1,10 @@
-"""Measure what PyTorch's search of the fastest convolutions gains on an NVIDIA GPU, and how long it takes.
+"""Measure the gain and the time of PyTorch's search for the fastest convolutions on an NVIDIA GPU.
 
     python benchmarks/cudnn_benchmark.py
 
 With `torch.backends.cudnn.benchmark`, cuDNN tries several kernels for each convolution and each batch size.
 Prints the examples per second of AlexNet's training step without and with it, and the seconds of the first
-step. The batch sizes differ a little, because cuDNN remembers its choice for a shape.
+step. The batch sizes differ a little, because cuDNN remembers the kernel that it chose for a shape.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def test_the_words_on_alexnet_follow_its_table():
         f"but do {100 - 100 * done:.0f} % of the multiply-adds."
     )
     assert "374 MB for the weights and their gradients" in memory  # 8 * 46,764,746 bytes
-    assert "batch of 128, it keeps 412 MB of activations; 1 ReLU alone keeps 35 %" in memory
+    assert "batch of 128, it keeps 412 MB of activations; layer 1 ReLU alone keeps 35 %" in memory
     first_relu = 4 * 128 * 96 * 54 * 54
     assert round(100 * first_relu / alexnet.cost("alexnet").kept_bytes) == 35
     assert "moves at least 3.80 GB and takes 712 GFLOP" in traffic

@@ -253,7 +253,7 @@ PLACES = """texts => texts.map(text => {
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_shows_it_on_a_phone(browser, scheme, tmp_path):
-    """Its text keeps apart with the browser's own fonts. The picture is light or dark as its page."""
+    """With the browser's own fonts, no texts overlap. The picture is light or dark like its page."""
     page = browser.new_page(viewport={"width": 390, "height": 1200}, color_scheme=scheme)
     page.goto(ZOO["alexnet-2012"].draw().save(tmp_path / "net.svg").as_uri())
     boxes = np.array(page.locator("text").evaluate_all(PLACES))

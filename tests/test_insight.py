@@ -324,7 +324,7 @@ def test_a_class_without_images_or_predictions_has_no_recall_or_precision():
     assert np.isnan(found.recall).tolist() == [False, True, False]
     assert np.isnan(found.precision).tolist() == [False, False, True]
     assert "–" in text_of(found.plot())
-    assert repr(found).endswith("errors: a taken for b (1), c taken for a (1)")
+    assert repr(found).endswith("errors: a predicted as b (1), c predicted as a (1)")
 
 
 @pytest.mark.parametrize("function", [alexnet.confusion, alexnet.mistakes])

@@ -80,8 +80,8 @@ class Passes(Protocol):
     def backward(self, dy: Any) -> list[Any]:
         """Run the same mini-batch backward, once, from ``dy``, the gradient of the output.
 
-        Return the gradients as tensors of the framework, in its layout: first that of the input, if it was
-        asked for, then those of all learned arrays.
+        Return the gradients as tensors of the framework, in its layout: first the gradient of the input, if
+        ``input_gradient`` is true, then the gradients of all learned arrays.
         """
 
 

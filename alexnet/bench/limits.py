@@ -41,7 +41,7 @@ class Limits:
         return _largest(self.bandwidth)
 
     def record(self, job: Job, event: dict[str, Any]) -> None:
-        """Record an event of the worker of `task`. What cannot be measured has no limit.
+        """Record an event of the worker of `task`. A figure that cannot be measured has no limit.
 
         Raises ValueError, TypeError or IndexError for an event that is wrong.
         """

@@ -38,7 +38,7 @@ def cost(
         typer.Option("--out", help="Folder for the results. Default: runs/cost-<model>-<time>."),
     ] = None,
 ) -> None:
-    """Show where the cost of a net sits: parameters, arithmetic, memory and bytes moved of each layer.
+    """Show what each layer of a net costs: parameters, arithmetic, memory and bytes moved.
 
     Compares the speed of each layer with the limits of this machine (the roofline).
     """

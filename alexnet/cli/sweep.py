@@ -57,7 +57,7 @@ def sweep(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(help="Train every combination with so many seeds. Default: 1.", min=1),
+        typer.Option(help="Number of seeds for every combination. Default: 1.", min=1),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="The first random seed. Default: 0.", min=0)
@@ -80,7 +80,7 @@ def sweep(
         typer.Option(
             "--resume",
             metavar="FOLDER",
-            help="Do what is missing in this sweep. Values, backends and seeds that are given are added.",
+            help="Run what is missing in this sweep, and add the values, backends and seeds that you give.",
         ),
     ] = None,
     dry_run: Annotated[

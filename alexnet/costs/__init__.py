@@ -1,1 +1,1 @@
-"""``alexnet cost``: where the parameters, the arithmetic and the memory traffic of a net sit."""
+"""``alexnet cost``: the parameters, the arithmetic and the memory traffic of each layer of a net."""

@@ -15,7 +15,7 @@ from alexnet.errors import SpecError
 from alexnet.spec import ResolvedLayer
 from alexnet.spec.layers import LAYERS
 
-ONE_BYTE = 2**8  # values that a byte tells apart
+ONE_BYTE = 2**8  # different values of a byte
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Arithmetic:
     weight_gradient: int = 0  # FLOP
     keeps_input: bool = False  # whether the backward pass reads the layer's input
     keeps_output: bool = False  # whether it reads the layer's output
-    keeps_bytes: int = 0  # what it keeps besides, for each example
+    keeps_bytes: int = 0  # what else it keeps, for each example
     keeps_statistics: int = 0  # bytes that it keeps for the whole mini-batch
     is_view: bool = False  # whether the output is the input in another shape: nothing is moved
 

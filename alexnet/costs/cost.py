@@ -81,7 +81,7 @@ class Cost(Numbers):
         return roofline(self, self.measured)
 
     def pictures(self) -> dict[str, tuple[str, str]]:
-        """Return each picture by its name: as SVG, light or dark as the page around it, and in words."""
+        """Return each picture by its name: as SVG, light or dark like the page around it, and in words."""
         from alexnet.costs.paint import DARK
         from alexnet.views.svg import svg
 

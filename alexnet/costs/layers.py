@@ -3,8 +3,8 @@
 The model of the bytes: a layer reads each tensor once and writes each tensor once, in float32. This is the
 least that any implementation can move if it computes one layer after another.
 
-- Forward: reads the input, the weights and the biases; writes the output, and what the backward pass needs
-  besides (masks, positions, statistics).
+- Forward: reads the input, the weights and the biases; writes the output, and what else the backward pass
+  needs (masks, positions, statistics).
 - Backward: reads the gradient of the output, and what the layer kept; writes the gradients of the weights
   and biases. To compute the gradient of the input, it reads the weights, and writes the gradient.
 
@@ -115,7 +115,7 @@ def _size(shape: Shape, batch_size: int = 1) -> int:
 def _needed(net: ResolvedNet, found: list[Arithmetic], first: int) -> set[int]:
     """Return which tensors the backward pass reads: 0 is the net's input, n + 1 the output of layer n.
 
-    The output of a `Flatten` is the same memory as its input, and so counts as its input.
+    The output of a `Flatten` is the same memory as its input, so it counts as its input.
     """
     memory = [0]
     for row in net.rows:
@@ -135,7 +135,7 @@ def _kept(
 
 
 def _forward(row: ResolvedLayer, work: Arithmetic, batch_size: int, learns: bool) -> Pass:
-    """``learns``: whether a backward pass follows, and so what it needs is written."""
+    """``learns``: whether a backward pass follows, so that the forward pass must write what it needs."""
     if work.is_view:
         return Pass()
     statistics = sum(_size(s) for key, s in row.parameters.items() if key.endswith(STATISTICS))

@@ -105,9 +105,9 @@ def measure(
 ) -> Measurement:
     """Measure the limits of this machine, each layer of a net, and the limits again.
 
-    The machine may do other work at one of the two times, so the larger value counts. ``folder`` gets the
-    logs of the workers. ``say`` gets a line before each step. What cannot be measured is among the
-    `Measurement.problems`.
+    The machine may do other work during one of the two measurements, so the larger value counts.
+    ``folder`` gets the logs of the workers. ``say`` gets a line before each step. If something cannot be
+    measured, `Measurement.problems` has the reason.
     """
     title = backends.framework(backend).title
     job = Job(backend, net.net.to_dict(), batch_size, device)

@@ -67,7 +67,7 @@ def _memory(cost: Numbers) -> str:
         f"pass of a batch of {cost.batch_size:,}, it keeps {amount(kept, 'B')} of activations"
     )
     if largest.kept_bytes:
-        found += f"; {largest.name} alone keeps {percent(largest.kept_bytes / kept)} of them"
+        found += f"; layer {largest.name} alone keeps {percent(largest.kept_bytes / kept)} of them"
     even = math.floor(weights * cost.batch_size / kept) + 1
     return f"{found}. In batches of {even:,} or more, the activations are the larger part."
 

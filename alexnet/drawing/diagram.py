@@ -11,7 +11,7 @@ Kind = Literal["convolution", "pooling", "dense", "reshape", "label"]
 """How a step is drawn.
 
 A convolution and a pooling have a window. A dense step connects all values with all values. A "reshape"
-gives another shape in any other way. A "label" keeps the shape, and is only a word beside its input.
+gives another shape in any other way. A "label" keeps the shape; only its name is written beside its input.
 """
 
 

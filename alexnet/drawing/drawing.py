@@ -49,7 +49,7 @@ class Drawing:
 
     @property
     def svg(self) -> str:
-        """The drawing as SVG, with the nets beside each other, light or dark as the page around it."""
+        """The drawing as SVG, with the nets beside each other, light or dark like the page around it."""
         from alexnet.drawing.paint import svg
 
         return svg(self.page, self.title, self.description)
@@ -64,9 +64,9 @@ class Drawing:
     def save(self, path: str | Path) -> Path:
         """Save the drawing as SVG or PNG, by the suffix of ``path``. Return the path.
 
-        An SVG file is light or dark as the page around it; a PNG file is light. A killed process leaves
-        the old file or the new one. Raises DataError for another suffix, or if the file cannot be
-        written.
+        An SVG file is light or dark like the page around it; a PNG file is light. If the process is killed,
+        the file is either the old one or the new one. Raises DataError for another suffix, or if the file
+        cannot be written.
         """
         from alexnet.drawing.paint import save_png
 

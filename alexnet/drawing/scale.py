@@ -47,7 +47,7 @@ class Scale:
 
 
 def fitting(diagrams: Sequence[Diagram]) -> Scale:
-    """Return one scale for all these nets. It has a square root if proportional sides were too small."""
+    """Return one scale for all these nets. It has a square root if proportional sides are too small."""
     shapes = [shape for diagram in diagrams for shape in diagram.shapes]
     windows = [step.window for diagram in diagrams for step in diagram.steps if step.window]
     images = [shape for shape in shapes if len(shape) == 3]

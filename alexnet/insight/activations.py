@@ -1,4 +1,4 @@
-"""What each layer of a net makes of an image."""
+"""The output of each layer of a net for an image."""
 
 from __future__ import annotations
 

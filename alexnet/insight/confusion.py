@@ -1,4 +1,4 @@
-"""How often a net takes one class for another."""
+"""How often a net predicts one class instead of another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Confusion(Shown):
     (0.75, array([0.75, 0.75]), array([0.857, 0.6  ]))
     >>> found
     mine on 12 images: accuracy 0.750
-    most frequent errors: cat taken for dog (2), dog taken for cat (1)
+    most frequent errors: cat predicted as dog (2), dog predicted as cat (1)
     """
 
     net: str
@@ -65,7 +65,7 @@ class Confusion(Shown):
         frequent = np.argsort(-errors, axis=None, kind="stable")[:NAMED]
         places = [divmod(int(n), len(errors)) for n in frequent if errors.flat[n]]
         named = [
-            f"{self.classes[true]} taken for {self.classes[predicted]} ({errors[true, predicted]:,})"
+            f"{self.classes[true]} predicted as {self.classes[predicted]} ({errors[true, predicted]:,})"
             for true, predicted in places
         ]
         return f"{title}\nmost frequent errors: {', '.join(named)}" if named else title
@@ -82,7 +82,7 @@ class Confusion(Shown):
 
 
 def confusion(net: Any, test_iter: Batches, device: Any = None) -> Confusion:
-    """Return how often a net takes one class for another. A notebook shows it as a picture.
+    """Return how often a net predicts one class instead of another. A notebook shows it as a picture.
 
     ``net``, ``test_iter`` and ``device`` are as in `alexnet.evaluate`: a net of any framework, also one
     that you wrote, and a loader or another iterable of batches. This library's loaders have names for the
@@ -92,8 +92,8 @@ def confusion(net: Any, test_iter: Batches, device: Any = None) -> Confusion:
     columns the predicted classes.
 
     Raises DataError if there are no batches or if a label is not a class of the net; RunError if the output
-    is not (B, classes) or has values that are not finite;
-    BackendError if ``net`` is not a net, or if the device is unknown.
+    is not (B, classes) or has values that are not finite; BackendError if ``net`` is not a net, or if the
+    device is unknown.
 
     >>> from alexnet import build, load_fashion_mnist
     >>> _, test_iter = load_fashion_mnist(64, resize=None, source="sample")

@@ -1,4 +1,4 @@
-"""The images that a net gets wrong with the highest probability."""
+"""The wrong predictions of a net with the highest probabilities."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Mistakes(Shown):
         title = f"{self.net}: {self.wrong:,} of {self.total:,} images wrong"
         rows = zip(self.indices, self.labels, self.predicted, self.probabilities, strict=True)
         named = [
-            f"{self.classes[true]} taken for {self.classes[predicted]} ({p:.1%}, image {index})"
+            f"{self.classes[true]} predicted as {self.classes[predicted]} ({p:.1%}, image {index})"
             for index, true, predicted, p in list(rows)[:NAMED]
         ]
         return f"{title}\nthe most confident: {', '.join(named)}" if named else title
@@ -68,7 +68,7 @@ class Mistakes(Shown):
 
 
 def mistakes(net: Any, test_iter: Batches, device: Any = None, *, k: int = 16) -> Mistakes:
-    """Return the images that a net gets wrong with most confidence. A notebook shows them.
+    """Return the images whose wrong predictions have the highest probabilities. A notebook shows them.
 
     A prediction is wrong if the class with the highest probability is not the label. The probabilities are
     the softmax of the net's outputs. The wrong predictions with the highest probabilities come first.

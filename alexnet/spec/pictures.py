@@ -19,9 +19,10 @@ def draw(*models: str | Net | ResolvedNet) -> Drawing:
     A notebook shows the drawing if a cell ends with it. ``save("nets.svg")`` and ``save("nets.png")``
     write a file. ``description`` has every layer in a sentence, for a reader who cannot see the drawing.
 
-    An image lies flat, and its channels go up. Heights and widths are proportional to pixels, or to
-    their square root if they were too small otherwise; the drawing says which. Channels and vectors have
-    a log scale. The coloured pyramids lead from one position of a window to the pixel that it gives.
+    Each image is a flat box: its width goes to the right, its height into the depth, and its channels
+    up. Heights and widths are proportional to pixels. If one of them would be too small to see, they are
+    proportional to the square root of pixels. Channels and vectors have a log scale. The drawing names its
+    scales. The coloured pyramids connect one position of a window with the output pixel.
 
     Raises DataError without any net, and SpecError for an unknown name or a layer that does not fit.
 

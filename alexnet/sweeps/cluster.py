@@ -57,7 +57,7 @@ def connect(address: str) -> Callable[[Sequence[processes.Task], float, int], Ev
 
 
 def _events_of(future: Any) -> list[dict[str, Any]]:
-    """Return the events of a task that Dask has ended: those of its process, or why it has none."""
+    """Return the events of a task that Dask has ended: its process's events, or why it has none."""
     if future.status == "finished":
         events: list[dict[str, Any]] = future.result()
         return events

@@ -1,4 +1,4 @@
-"""Estimates how long the runs of a sweep will take, and says on what the estimate rests."""
+"""Estimates how long the runs of a sweep will take, and says what the estimate is based on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from alexnet.sweeps.settings import text_of
 from alexnet.sweeps.table import heads
 from alexnet.views.tables import LAYOUT
 
-SHARE = 0.2  # of the fastest matrix product, which training is assumed to reach
-START = 8.0  # seconds that a run is assumed to need besides training: start, tests, parity check
+SHARE = 0.2  # assumed speed of training, as a share of the fastest matrix product
+START = 8.0  # assumed seconds of a run outside training: start, tests, parity check
 
 
 def work(combination: Combination) -> float:
@@ -39,7 +39,7 @@ def work(combination: Combination) -> float:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The seconds that each run needs, one run after another, with what they rest on in words."""
+    """The seconds that each run needs, one run after another, and in words what they are based on."""
 
     seconds: dict[str, float]  # by the row's name
     basis: str
@@ -53,9 +53,9 @@ class Estimate:
 def estimate(sweep: Sweep) -> Estimate:
     """Return the estimate for the runs that are missing.
 
-    A combination that is done with another seed takes as long again. Another combination takes the time
-    that its arithmetic needs at the median speed of the runs of its backend that are done. Without such
-    runs, the speed is a share of this machine's matrix product, measured now.
+    If a combination is done with another seed, the new run takes as long as that run. Otherwise, its time
+    is its arithmetic divided by the median speed of the finished runs of its backend. Without such runs,
+    the speed is a share of the speed of a matrix product on this machine, measured now.
     """
     speeds: dict[str, list[float]] = {}
     same: dict[tuple[str, str], list[float]] = {}
@@ -93,7 +93,7 @@ def _basis(
     speeds: dict[str, list[float]],
     assumed: float,
 ) -> str:
-    """Return on what the estimate rests, in sentences."""
+    """Return what the estimate is based on, in sentences."""
     said = []
     if any((row.model, row.backend) in same for row in rows):
         said.append("Combinations that are done with another seed: the time of those runs.")

@@ -111,7 +111,7 @@ class Group:
 
 
 def curves(sweep: Runs) -> list[Group]:
-    """Return the learning curves, grouped as the plots of the picture are, for each backend.
+    """Return the learning curves, grouped like the plots of the picture, for each backend.
 
     If there are too many plots, there is only one: with the combinations of the best test accuracy.
     """
@@ -143,7 +143,7 @@ def curves(sweep: Runs) -> list[Group]:
 
 
 def _text(line: Line, across: str | None) -> str:
-    """Return what tells a line from the others in its plot."""
+    """Return the settings that distinguish a line from the others in its plot."""
     if across is None:
         return framework(line.backend).title
     return label({across: line.combination.settings[across]})

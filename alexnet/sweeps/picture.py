@@ -41,8 +41,9 @@ class Panel:
 def panels(sweep: Runs) -> tuple[list[Panel], str]:
     """Return the plots of a sweep, and a sentence that says what they show.
 
-    One swept setting: a plot of the accuracy and one of the speed. Several: a plot of the accuracy for
-    each combination of the others. If there are more than `MOST_PANELS`, one for each setting instead.
+    With one swept setting: a plot of the accuracy and a plot of the speed. With several: one is on the x
+    axis, and each combination of the others has a plot of the accuracy. If these are more than
+    `MOST_PANELS` plots, each setting has one plot instead.
     """
     found, swept = lines(sweep), sweep.plan.swept
     mean = "mean and standard deviation over the seeds" if sweep.plan.seeds > 1 else "one seed"
@@ -68,7 +69,7 @@ def panels(sweep: Runs) -> tuple[list[Panel], str]:
 
 
 def x_setting(sweep: Runs) -> str:
-    """Return the setting for the x axis: one with numbers, else any; the one with the most values."""
+    """Return the setting for the x axis: numbers before categories, then the most values."""
 
     def rank(name: str) -> tuple[bool, int]:
         return SETTINGS[name].axis != CATEGORY, len(sweep.plan.settings[name])

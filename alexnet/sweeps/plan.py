@@ -118,8 +118,8 @@ def plan(
     default backend if it is installed, else the reference. Every run trains on all its batches, on NumPy
     too. The other arguments are those of `alexnet.compare`.
 
-    Raises SpecError, BackendError, DataError or RunError for settings that no worker could use, and names
-    the combination that is impossible.
+    Raises SpecError, BackendError, DataError or RunError for settings that no worker could use. The
+    message names the impossible combination.
 
     >>> found = plan("lenet", {"lr": [0.1, 0.5], "width": 0.5}, ["numpy"], data="sample")
     >>> [combination.label for combination in found.combinations()]

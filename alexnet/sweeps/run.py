@@ -58,8 +58,8 @@ def sweep(
 ) -> Sweep:
     """Train a net with every combination of the given settings, and show which settings matter.
 
-    Each combination trains with each seed in each backend, in a separate process. A run that fails costs
-    only itself. The folder has a file for each run, and the results as a table, a picture, a page
+    Each combination trains with each seed in each backend, in a separate process. If a run fails, the
+    others still run. The folder has a file for each run, and the results as a table, a picture, a page
     (``sweep.html``) and CSV. ``alexnet sweep --resume FOLDER`` continues it, or adds values.
 
     Parameters
@@ -139,12 +139,12 @@ def resume(
     names: Sequence[str] | None = None,
     **options: Any,
 ) -> Sweep:
-    """Continue the sweep in a folder: do what is missing, and add the values that are given.
+    """Continue the sweep in a folder: run what is missing, and add the given values.
 
-    A run that is done is never done again. A run that was interrupted resumes after its last complete
-    epoch. ``options``: fields of `Plan`. ``seeds`` may grow; ``pythons``, ``parallel`` and ``timeout`` may
-    change. Raises RunError for any other change, because the new runs could not be compared with those that
-    are done, and if another process is running the sweep.
+    A finished run never runs again. A run that was interrupted resumes after its last complete epoch.
+    ``options``: fields of `Plan`. ``seeds`` may grow; ``pythons``, ``parallel`` and ``timeout`` may change.
+    Raises RunError for any other change, because the new runs could not be compared with the finished
+    ones. Also raises RunError if another process is running the sweep.
     """
     Sweep.load(folder)  # the folder must hold a sweep before it gets a lock
     run = runner(scheduler)

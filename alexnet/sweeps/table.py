@@ -146,7 +146,7 @@ def number(name: str, value: float) -> str:
 
 
 def names(sweep: Runs, line: Line) -> list[str]:
-    """Return what tells the line from the others: the swept settings, and the backend if it is swept."""
+    """Return what distinguishes the line: its swept settings, and the backend if there are several."""
     settings = line.combination.settings
     found = [text_of(settings[name]) for name in sweep.plan.swept]
     return found + ([line.backend] if len(sweep.plan.names) > 1 or not found else [])
@@ -244,7 +244,7 @@ def findings(sweep: Runs) -> list[str]:
     return [
         f"{mark.capitalize()} ({what}): {'; '.join(said[mark])}."
         for mark, what in whats.items()
-        if mark in said and len(said[mark]) <= 4  # a longer list says nothing
+        if mark in said and len(said[mark]) <= 4  # a longer list does not help
     ]
 
 

@@ -1,4 +1,4 @@
-"""Shows the progress of a sweep in a terminal: one bar for all runs, and one for each that is running."""
+"""Shows the progress of a sweep in a terminal: one bar for all runs, and one for each current run."""
 
 from __future__ import annotations
 

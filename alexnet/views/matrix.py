@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SIZE = 6.4  # inches per side; its text stays legible on a phone
 MOST_NUMBERS = 20  # classes; the numbers of a larger matrix would be too small to read
-RIGHT, WRONG = (0.03, 0.32, 0.61), (0.85, 0.28, 0.0)  # blue and orange, in RGB; white is none
+RIGHT, WRONG = (0.03, 0.32, 0.61), (0.85, 0.28, 0.0)  # blue and orange, in RGB; white means none
 
 
 def plot_matrix(
@@ -28,8 +28,8 @@ def plot_matrix(
 ) -> Figure:
     """Draw a confusion matrix (classes, classes): rows are the true classes, columns the predicted ones.
 
-    Blue cells on the diagonal are correct predictions, orange cells are errors. The darker a blue cell, the
-    larger is its share of the row. The darkest orange cell is the largest share of errors. ``recall`` and
+    Blue cells on the diagonal are correct predictions, orange cells are errors. A darker blue cell
+    has a larger share of its row. The darkest orange cell is the largest share of errors. ``recall`` and
     ``precision``: (classes,), in [0, 1] or NaN. A matrix of more than 20 classes has no numbers.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (classes, classes)

@@ -1,4 +1,4 @@
-"""matplotlib figures as SVG pictures that are light or dark as the page around them."""
+"""matplotlib figures as SVG pictures that are light or dark like the page around them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@
 - autocast in bfloat16: https://docs.pytorch.org/docs/stable/amp.html
 - TF32: https://docs.pytorch.org/docs/stable/notes/cuda.html
 
-`torch.backends.cudnn.benchmark` stays as it is: the search of the fastest convolutions takes seconds for
+`torch.backends.cudnn.benchmark` stays as it is: the search for the fastest convolutions takes seconds for
 each batch size (docs/speed.md), and its result would serve all loops of the process.
 """
 
