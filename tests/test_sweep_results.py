@@ -243,6 +243,15 @@ def test_the_work_grows_with_epochs_and_examples(tmp_path):
     assert one == 2 * (3 * 416_520 - 117_600) * 100 + 2 * 416_520 * 50
 
 
+def test_the_estimate_counts_all_epochs_of_a_run_that_was_interrupted(swept):
+    for row in swept.done:
+        swept.seconds[row.name] = 0.1  # of the process after --resume; the two epochs took 2 s
+        row.history.epochs = [replace(epoch, seconds=1.0) for epoch in row.history.epochs]
+    missing = swept.rows[-1]
+    missing.history = None
+    assert estimate(swept).seconds[missing.name] == pytest.approx(2.0)
+
+
 def test_without_a_run_the_estimate_says_that_it_is_a_guess(swept, monkeypatch):
     monkeypatch.setattr(estimating, "peaks", lambda device, precision: {"matmul": 1e11})
     swept.rows = swept.plan.rows()
