@@ -162,9 +162,11 @@ def parse(name: str, text: str) -> list[Any]:
     ([0.1, 0.01], [(3, 2), (2, 2)], [True, False])
     """
     values = []
-    for part in text.split(","):
+    for part in map(str.strip, text.split(",")):
+        if not part:
+            raise RunError(f"{option(name)} {text!r}: a value is missing")
         try:
-            values.append(SETTINGS[name].parse(part.strip()))
+            values.append(SETTINGS[name].parse(part))
         except AlexNetError as error:
             raise RunError(f"{option(name)} {text}: {error}") from None
     return values
