@@ -214,6 +214,19 @@ def test_a_notebook_shows_the_table_and_the_picture(swept):
     assert "data:image/png;base64" in shown
 
 
+def test_the_fastest_run_is_not_cut_at_the_top_of_its_plot(tmp_path):
+    found = by_hand(tmp_path, {"lr": [0.1, 0.5]}, lambda *run: 0.5, seeds=2)
+    for row in found.rows[2:]:  # the speeds of the two seeds differ, so the bars are long
+        row.history.timed_seconds *= 10
+    speed = found.plot().axes[1]
+    tops = [
+        line.mean("examples_per_sec") + line.deviation("examples_per_sec") for line in lines(found)
+    ]
+    low, high = speed.get_ylim()
+    assert low == 0
+    assert 1.05 * max(tops) < high < 1.2 * max(tops)
+
+
 # --- the estimate -------------------------------------------------------------------------------------
 
 
