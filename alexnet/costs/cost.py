@@ -58,7 +58,7 @@ class Cost(Numbers):
 
     def _repr_html_(self) -> str:
         """Return the summary and the pictures as HTML for a notebook."""
-        from alexnet.views.svg import as_img
+        from alexnet.drawing.svg import as_img
         from alexnet.views.tables import as_html
 
         pictures = [as_img(*picture) for picture in self.pictures().values()]
