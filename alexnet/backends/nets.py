@@ -196,8 +196,8 @@ def check_seed(seed: object) -> int:
 
     It must also be smaller than `LARGEST`, so that files with the seed can be read again.
     """
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or not 0 <= int(seed) < LARGEST:
-        limit = " and below 2**63" if whole and int(seed) >= LARGEST else ""
-        raise RunError(f"seed must be a whole number of at least 0{limit}, got {seed!r}")
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise RunError(f"seed must be a whole number of at least 0, got {seed!r}")
+    if seed >= LARGEST:
+        raise RunError(f"seed must be below 2**63, got {seed!r}")
     return int(seed)
