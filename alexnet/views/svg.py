@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 from alexnet.drawing.svg import INK, PAPER, QUIET, for_both_pages
 
@@ -40,7 +41,8 @@ def svg(figure: Figure, description: str, dark: Mapping[str, str]) -> str:
     import matplotlib.pyplot as plt
 
     file = io.StringIO()
-    with drawing_style():
+    with drawing_style(), catch_warnings():
+        filterwarnings("ignore", "Glyph .* missing")  # the viewer has other fonts
         figure.savefig(file, format="svg", metadata={"Date": None})
     plt.close(figure)
     return for_both_pages(file.getvalue(), {"desc": description}, dark)
