@@ -185,6 +185,8 @@ def values_of(name: str, given: Any) -> tuple[Any, ...]:
         raise RunError(f"unknown setting {name!r}; known settings: {', '.join(SETTINGS)}")
     if hasattr(given, "tolist"):  # an array or a number of NumPy
         given = given.tolist()
+    if isinstance(given, tuple | set) and name != "pool_window":
+        raise RunError(f"{name} must be one value or a list of values, got {given!r}")
     several = list(given) if isinstance(given, list | range) else [given]
     if not several:
         raise RunError(f"{name} must have at least one value, got {given!r}")
