@@ -24,6 +24,7 @@ from alexnet.bench.results import TORCHVISION, Bench, empty_rows
 from alexnet.errors import RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
+from alexnet.workers.folders import LOCK
 
 
 @pytest.fixture
@@ -230,6 +231,9 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
     file.write_text("")
     with pytest.raises(RunError, match="must be a folder, got a file"):
         run.run_plan(small("numpy"), file)
+    (tmp_path / LOCK).mkdir()  # so nobody can write the lock, not even root
+    with pytest.raises(RunError, match="cannot write to the folder"):
+        run.run_plan(small("numpy"), tmp_path, say=pytest.fail)
 
 
 # --- parts ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -176,6 +177,15 @@ def test_the_pictures_have_their_text_and_both_pages():
         assert "3 Conv" in drawn
     assert "The dense layers hold 96 %" in pictures["bars"][1]
     assert "limited by memory bandwidth" in pictures["roofline"][1]
+
+
+def test_a_chinese_name_is_text_in_the_picture_and_gives_no_warning():
+    net = Net("我的网", (4,), (Dense(3),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture, _ = alexnet.cost(net).pictures()["bars"]
+    drawn = ["".join(text.itertext()) for text in ET.fromstring(picture).findall(".//{*}text")]
+    assert any("我的网" in text for text in drawn)
 
 
 def test_a_notebook_shows_tables_and_pictures():

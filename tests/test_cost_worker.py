@@ -21,6 +21,7 @@ from alexnet.costs.measure import LIMITS, Measurement
 from alexnet.spec import AvgPool, BatchNorm, Conv, Dense, Flatten, Net, ReLU, zoo
 from alexnet.workers import processes
 from alexnet.workers.events import parse_event
+from alexnet.workers.folders import LOCK
 
 # --- the worker -------------------------------------------------------------------------------------
 
@@ -255,6 +256,24 @@ def test_bad_input_gives_one_sentence_before_anything_runs(arguments, message, m
     (line,) = found.stderr.strip().splitlines()
     assert line.startswith("error: ")
     assert re.search(message, line)
+
+
+def test_a_folder_with_results_or_without_permission_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "LAUNCH", "raise SystemExit(3)")
+    arguments = ["cost", "lenet", "--no-measure", "--out", str(tmp_path)]
+    assert alexnet_here(*arguments).returncode == 0
+    before = (tmp_path / "cost.json").read_bytes()
+    again = alexnet_here(*arguments, "--batch-size", "2")
+    assert again.returncode == 1
+    assert "already holds the cost of a net; choose another folder with --out" in again.stderr
+    assert (tmp_path / "cost.json").read_bytes() == before
+
+    other = tmp_path / "other"
+    (other / LOCK).mkdir(parents=True)  # so nobody can write the lock, not even root
+    refused = alexnet_here("cost", "lenet", "--backend", "numpy", "--out", str(other))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: {other}: cannot write to the folder (")
+    assert [file.name for file in other.iterdir()] == [LOCK]  # nothing was measured
 
 
 @pytest.mark.slow

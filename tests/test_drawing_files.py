@@ -67,6 +67,9 @@ def test_a_drawing_needs_a_net():
         alexnet.draw()
     with pytest.raises(SpecError, match="unknown model 'vgg'; known models: "):
         alexnet.draw("lenet", "vgg")
+    built = alexnet.build("lenet", backend="numpy")
+    with pytest.raises(SpecError, match=rf"^a model is a Net or .*; got {type(built).__name__}$"):
+        alexnet.draw(built)
 
 
 def test_another_input_shape():

@@ -12,7 +12,7 @@ from alexnet import AlexNetError, Net
 from alexnet.json_values import from_json
 from alexnet.spec import Dense, Flatten, ReLU, transform
 from alexnet.sweeps.plan import Plan, plan
-from alexnet.sweeps.results import LONGEST_NAME, stem
+from alexnet.sweeps.results import LONGEST_NAME, Sweep, stem
 from alexnet.sweeps.settings import SETTINGS, parse, values_of
 from alexnet.training.recipes import QUICK, Recipe
 from alexnet.workers.job import Job
@@ -102,6 +102,7 @@ def test_a_plan_is_read_back_from_json():
         ({"nesterov": 1}, "nesterov=1: must be True or False"),
         ({"schedule": "cosine"}, "schedule='cosine': schedule must be constant or one-cycle"),
         ({"precision": "half"}, "precision='half': precision must be one of float32"),
+        ({"lr": (0.1, 0.5)}, "lr must be one value or a list of values, got "),
         ({"crop": 28}, "crop=28: must be a whole number of at least 0 and below 28"),
         ({"train_examples": 5001}, "train_examples=5001: there are only 5,000 training images"),
         ({"activation": ["relu", "gelu"]}, "activation=gelu: lenet: activation='gelu': unknown"),
@@ -131,12 +132,26 @@ def test_impossible_settings_are_refused_before_a_run(settings, message):
 def test_other_arguments_are_refused_as_compare_refuses_them():
     for options, message in (
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
+        ({"seeds": "2"}, "seeds must be a whole number, got '2'"),
+        ({"seeds": 1.5}, "seeds must be a whole number, got 1.5"),
+        ({"parallel": True}, "parallel must be a whole number, got True"),
+        ({"timeout": "60"}, "timeout must be a number of seconds, got '60'"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"device": 3}, "unknown device 3"),
         ({"names": ["numpy", "numpy"]}, "backends must be distinct, got numpy"),
         ({"names": ["jax"]}, "unknown backend 'jax'"),
     ):
         with pytest.raises(AlexNetError, match=message):
             planned({"lr": 0.1}, **options)
+    with pytest.raises(AlexNetError, match="backends must be a list of names, got 'numpy'"):
+        plan("lenet", {"lr": 0.1}, "numpy", data="sample")
+
+
+def test_numbers_of_numpy_are_written_and_read_back(tmp_path):
+    numbers = {"seed": np.int64(1), "seeds": np.int64(2), "timeout": np.float32(60)}
+    found = Sweep(planned({"lr": 0.1}, **numbers), tmp_path, "2026-11-22T08:00:00+00:00")
+    found.save_plan()
+    assert Sweep.load(tmp_path).plan == found.plan
 
 
 @pytest.mark.parametrize(
@@ -146,7 +161,7 @@ def test_other_arguments_are_refused_as_compare_refuses_them():
         ("num_epochs", "1.5", "--epochs 1.5: '1.5' is not a whole number"),
         ("flip", "yes,maybe", "--flip yes,maybe: 'maybe' is neither yes nor no"),
         ("pool_window", "3", "--pool-window 3: '3' is not a window; write kernel size and stride"),
-        ("batch_size", "16,", "--batch-size 16,: '' is not a whole number"),
+        ("batch_size", "16,", "--batch-size '16,': a value is missing"),
     ],
 )
 def test_text_that_is_no_value_names_the_option(setting, text, message):

@@ -214,6 +214,19 @@ def test_a_notebook_shows_the_table_and_the_picture(swept):
     assert "data:image/png;base64" in shown
 
 
+def test_the_fastest_run_is_not_cut_at_the_top_of_its_plot(tmp_path):
+    found = by_hand(tmp_path, {"lr": [0.1, 0.5]}, lambda *run: 0.5, seeds=2)
+    for row in found.rows[2:]:  # the speeds of the two seeds differ, so the bars are long
+        row.history.timed_seconds *= 10
+    speed = found.plot().axes[1]
+    tops = [
+        line.mean("examples_per_sec") + line.deviation("examples_per_sec") for line in lines(found)
+    ]
+    low, high = speed.get_ylim()
+    assert low == 0
+    assert 1.05 * max(tops) < high < 1.2 * max(tops)
+
+
 # --- the estimate -------------------------------------------------------------------------------------
 
 
@@ -241,6 +254,15 @@ def test_the_work_grows_with_epochs_and_examples(tmp_path):
     assert three == 3 * one
     assert more - one == 2 * (3 * 416_520 - 117_600) * 100
     assert one == 2 * (3 * 416_520 - 117_600) * 100 + 2 * 416_520 * 50
+
+
+def test_the_estimate_counts_all_epochs_of_a_run_that_was_interrupted(swept):
+    for row in swept.done:
+        swept.seconds[row.name] = 0.1  # of the process after --resume; the two epochs took 2 s
+        row.history.epochs = [replace(epoch, seconds=1.0) for epoch in row.history.epochs]
+    missing = swept.rows[-1]
+    missing.history = None
+    assert estimate(swept).seconds[missing.name] == pytest.approx(2.0)
 
 
 def test_without_a_run_the_estimate_says_that_it_is_a_guess(swept, monkeypatch):

@@ -96,6 +96,7 @@ def test_evaluate_is_the_share_of_right_answers(name):
         ({"lr": "0.1"}, RunError, "lr must be a finite number above 0, got '0.1'"),
         ({"momentum": 1.0}, RunError, "momentum must be a number of at least 0 and below 1"),
         ({"seed": -1}, RunError, "seed must be a whole number of at least 0, got -1"),
+        ({"seed": 2**63}, RunError, "seed must be below 2\\*\\*63, got 9223372036854775808"),
         ({"net": "lennet"}, SpecError, "unknown model 'lennet'"),
         ({"backend": None}, BackendError, "backend must name the framework that trains it"),
         ({"backend": "jax"}, BackendError, "unknown backend 'jax'"),

@@ -137,6 +137,8 @@ def test_a_wrong_interpreter_is_refused(option, message, tmp_path):
     ("settings", "message"),
     [
         ({"parallel": 0}, "parallel must be at least 1"),
+        ({"seeds": "2"}, "seeds must be a whole number, got '2'"),
+        ({"names": "numpy"}, "backends must be a list of names, got 'numpy'"),
         ({"timeout": 0}, "timeout must be above 0"),
         ({"timeout": float("inf")}, "timeout must be above 0 and at most 604,800 seconds, got inf"),
         ({"timeout": float("nan")}, "timeout must be above 0"),
@@ -154,6 +156,13 @@ def test_wrong_settings_are_refused(settings, message):
         plan(
             **{"models": ["lenet"], "names": ["numpy"], "full": False, "data": "sample", **settings}
         )
+
+
+def test_a_wrong_seed_is_refused_before_the_folder_is_made(tmp_path):
+    planned = plan(["lenet"], ["numpy"], full=False, data="sample", seeds=2)
+    with pytest.raises(RunError, match="seed must be a whole number of at least 0, got '0'"):
+        compare(planned, seed="0", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # --- several at a time ----------------------------------------------------------------------------

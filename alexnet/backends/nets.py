@@ -15,6 +15,7 @@ from alexnet.backends.loading import load
 from alexnet.backends.owners import backend_of, owner
 from alexnet.backends.registry import DEFAULT, FRAMEWORKS
 from alexnet.errors import BackendError, RunError
+from alexnet.json_values import LARGEST
 from alexnet.spec import Net, ResolvedNet, Shape, zoo
 from alexnet.spec.weights import initial_weights
 
@@ -191,7 +192,12 @@ def bind(
 
 
 def check_seed(seed: object) -> int:
-    """Return ``seed`` as an int. Raises RunError unless it is a whole number of at least 0."""
+    """Return ``seed`` as an int. Raises RunError unless it is a whole number of at least 0.
+
+    It must also be smaller than `LARGEST`, so that files with the seed can be read again.
+    """
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
         raise RunError(f"seed must be a whole number of at least 0, got {seed!r}")
+    if seed >= LARGEST:
+        raise RunError(f"seed must be below 2**63, got {seed!r}")
     return int(seed)

@@ -22,7 +22,7 @@ from alexnet.bench.results import FILE, Bench, Row, empty_rows
 from alexnet.bench.table import summary
 from alexnet.views.tables import as_text
 from alexnet.workers import processes
-from alexnet.workers.folders import new_folder
+from alexnet.workers.folders import locked, new_folder
 
 Said = Callable[[str], None]
 
@@ -43,6 +43,14 @@ def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None)
         begun,
         empty_rows(plan),
     )
+    with locked(bench.folder, "bench"):
+        _run_locked(bench, say)
+    return bench
+
+
+def _run_locked(bench: Bench, say: Said) -> None:
+    """Do the rounds, and save the results after each turn of a backend."""
+    plan = bench.plan
     bench.hand_loops = hand.folder() is not None
     for row in bench.rows:
         if row.backend not in plan.pythons and not backends.installed(row.backend):
@@ -63,7 +71,6 @@ def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None)
         bench.interrupted = True
     bench.seconds = time.monotonic() - started
     _save(bench)
-    return bench
 
 
 def _save(bench: Bench) -> None:

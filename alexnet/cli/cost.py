@@ -43,9 +43,10 @@ def cost(
     Compares the speed of each layer with the limits of this machine (the roofline).
     """
     from alexnet.cli.nets import at_size
+    from alexnet.costs.cost import FILE
     from alexnet.costs.cost import cost as cost_of
     from alexnet.costs.measure import check, default_backend, measure
-    from alexnet.workers.folders import new_folder
+    from alexnet.workers.folders import locked, new_folder
 
     if not measures and (backend or device):
         raise RunError("--backend and --device choose what is measured; leave out --no-measure")
@@ -53,13 +54,21 @@ def cost(
     name, place = backend or default_backend(), device or "cpu"
     if measures:
         check(found.net, name, place)
-    folder = new_folder(f"cost-{found.net.name}", path)
-    if measures:
-        measured = measure(found.net, found.batch_size, name, place, folder, out.print)
-        found = replace(found, measured=measured)
+    folder = new_folder(
+        f"cost-{found.net.name}",
+        path,
+        [FILE],
+        holds="the cost of a net",
+        advice="choose another folder with --out",
+    )
+    with locked(folder, "measurement"):
+        if measures:
+            measured = measure(found.net, found.batch_size, name, place, folder, out.print)
+            found = replace(found, measured=measured)
+        files = found.save(folder)
     for part in found.summary():
         out.print(part, soft_wrap=isinstance(part, str))
-    out.print(f"Run folder: {folder}; it has {', '.join(found.save(folder))}")
+    out.print(f"Run folder: {folder}; it has {', '.join(files)}")
     if found.measured is not None and found.measured.problems:
         what = ", ".join(found.measured.problems)
         raise RunError(f"cannot measure {what}; the reasons are above, the logs are in {folder}")

@@ -95,7 +95,7 @@ Backends = Annotated[
 
 def named_backends(only: str | None) -> list[str] | None:
     """Return the backends in an option such as ``torch,paddle``, or None if it is not given."""
-    names = [name.strip() for name in only.split(",")] if only else None
+    names = [name.strip() for name in only.split(",")] if only is not None else None
     for name in names or ():
         backends.framework(name)
     return names

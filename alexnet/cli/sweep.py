@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alexnet import backends
-from alexnet.cli.options import Data, Full, NativeDropout, Pythons, named_backends, out
+from alexnet.cli.options import Data, Device, Full, NativeDropout, Pythons, named_backends, out
 from alexnet.errors import RunError
 from alexnet.spec import zoo
 from alexnet.sweeps.settings import SETTINGS, option, parse
@@ -65,12 +65,7 @@ def sweep(
     full: Full = None,
     data: Data = None,
     native_dropout: NativeDropout = False,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="Device: cpu, gpu, gpu:1, … Default: a GPU if there is one, else the CPU."
-        ),
-    ] = None,
+    device: Device = None,
     folder: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for the results. Default: runs/sweep-<time>."),

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,11 @@ def plan(
     models, pythons = [zoo.get(model).name for model in models], dict(pythons or {})
     if not models:
         raise RunError(f"models must name at least one net; known models: {', '.join(zoo.ZOO)}")
+    check_distinct("models", models)
+    check_distinct("backends", names or ())
     for name in (*(names or ()), *pythons):
         backends.framework(name)
     check_workers(parallel, timeout, seeds)
-    check_distinct("models", models)
-    check_distinct("backends", names or ())
     check_device(device)
     installed = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
@@ -93,9 +94,9 @@ def plan(
         root,
         chosen,
         pythons,
-        parallel,
-        timeout,
-        seeds,
+        int(parallel),
+        float(timeout),
+        int(seeds),
         shared_dropout,
         named=bool(names),
     )
@@ -133,7 +134,9 @@ def images(data: str | None, full: bool) -> str | None:
 
 
 def check_distinct(what: str, given: Sequence[str]) -> None:
-    """Raise RunError if a text is given more than once."""
+    """Raise RunError if a text is given more than once, or one text in place of a list."""
+    if isinstance(given, str):
+        raise RunError(f"{what} must be a list of names, got {given!r}")
     repeated = sorted({text for text in given if list(given).count(text) > 1})
     if repeated:
         raise RunError(f"{what} must be distinct, got {', '.join(repeated)} more than once")
@@ -141,13 +144,18 @@ def check_distinct(what: str, given: Sequence[str]) -> None:
 
 def check_device(device: str | None) -> None:
     """Raise RunError unless the device is None or has a known name."""
-    if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", device):
+    if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", str(device)):
         raise RunError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
 
 
 def check_workers(parallel: int, timeout: float, seeds: int) -> None:
-    """Raise RunError unless ``parallel`` and ``seeds`` are at least 1 and the timeout is in range."""
+    """Raise RunError unless ``parallel`` and ``seeds`` are whole numbers of at least 1.
+
+    The timeout must be in its range.
+    """
     for name, number in (("parallel", parallel), ("seeds", seeds)):
+        if not isinstance(number, Integral) or isinstance(number, bool):
+            raise RunError(f"{name} must be a whole number, got {number!r}")
         if number < 1:
             raise RunError(f"{name} must be at least 1, got {number}")
     check_timeout(timeout)
@@ -155,6 +163,8 @@ def check_workers(parallel: int, timeout: float, seeds: int) -> None:
 
 def check_timeout(seconds: float) -> None:
     """Raise RunError unless the timeout is above 0 and at most LONGEST_TIMEOUT."""
+    if not isinstance(seconds, Real):
+        raise RunError(f"timeout must be a number of seconds, got {seconds!r}")
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise RunError(
             f"timeout must be above 0 and at most {LONGEST_TIMEOUT:,.0f} seconds, got {seconds:g}"

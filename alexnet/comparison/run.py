@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet import backends
+from alexnet.backends.nets import check_seed
 from alexnet.comparison.attempt import Attempt
 from alexnet.comparison.filling import (
     CHECKPOINTS,
@@ -131,6 +132,7 @@ def run_plan(
     row gives the reason, and the other rows still run. Ctrl-C stops all workers and returns the results
     so far. Raises SpecError, DataError or RunError for settings that no worker could use.
     """
+    seed = check_seed(seed)
     rows = empty_rows(plan, seed)
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
     comparison = Comparison(plan, seed, device, out or Path("runs"), begun, rows)

@@ -8,8 +8,9 @@ from alexnet.costs.numbers import Numbers
 from alexnet.costs.paint import COLOURS, LINE, TEXT, WIDTH, below
 from alexnet.costs.text import GROUPS, amount, percent
 from alexnet.costs.words import table_sentences
+from alexnet.drawing.svg import INK
 from alexnet.views.curves import new_figure
-from alexnet.views.svg import INK, drawing_style
+from alexnet.views.svg import drawing_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FORMAT = 1  # version of the layout of cost.json
+FILE = "cost.json"  # in the folder of the results
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,7 +58,7 @@ class Cost(Numbers):
 
     def _repr_html_(self) -> str:
         """Return the summary and the pictures as HTML for a notebook."""
-        from alexnet.views.svg import as_img
+        from alexnet.drawing.svg import as_img
         from alexnet.views.tables import as_html
 
         pictures = [as_img(*picture) for picture in self.pictures().values()]
@@ -112,7 +113,7 @@ class Cost(Numbers):
     def save(self, folder: Path) -> list[str]:
         """Write cost.json, table.txt and the pictures to a folder. Return the names of the files."""
         texts = {
-            "cost.json": json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False) + "\n",
+            FILE: json.dumps(sealed(self.to_dict()), indent=1, allow_nan=False) + "\n",
             "table.txt": repr(self),
             **{f"{name}.svg": picture for name, (picture, _) in self.pictures().items()},
         }

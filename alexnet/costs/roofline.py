@@ -15,8 +15,9 @@ from alexnet.costs.numbers import Numbers
 from alexnet.costs.paint import COLOURS, LINE, TEXT, WIDTH, below
 from alexnet.costs.text import GROUPS, HEAVY, amount, by_group, ratio
 from alexnet.costs.words import measured_sentences
+from alexnet.drawing.svg import INK, QUIET
 from alexnet.views.curves import new_figure
-from alexnet.views.svg import INK, QUIET, drawing_style
+from alexnet.views.svg import drawing_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

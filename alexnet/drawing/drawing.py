@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from functools import cached_property
-from html import escape
 from pathlib import Path
 
 from alexnet.atomic import replacing
@@ -13,6 +11,7 @@ from alexnet.drawing.diagram import Diagram
 from alexnet.drawing.elements import Page
 from alexnet.drawing.layout import legend, page
 from alexnet.drawing.scale import Scale, fitting
+from alexnet.drawing.svg import as_img
 from alexnet.errors import DataError
 
 SUFFIXES = ".svg", ".png"
@@ -90,12 +89,5 @@ class Drawing:
     def _repr_html_(self) -> str:
         """Return one picture for each net, beside each other where there is room."""
         alone = (Drawing([diagram], self.scale) for diagram in self.diagrams)
-        pictures = "".join(drawing._picture() for drawing in alone)
+        pictures = "".join(as_img(drawing.svg, drawing.description) for drawing in alone)
         return f'<div style="display:flex;flex-wrap:wrap;align-items:end">{pictures}</div>'
-
-    def _picture(self) -> str:
-        data = base64.b64encode(self.svg.encode()).decode()
-        return (
-            f'<img alt="{escape(self.description)}" style="max-width:100%;height:auto" '
-            f'src="data:image/svg+xml;base64,{data}">'
-        )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from unicodedata import east_asian_width
 from warnings import catch_warnings, filterwarnings
-from xml.dom.minidom import parseString
 
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -17,13 +16,13 @@ from matplotlib.style import context
 from matplotlib.textpath import text_to_path
 
 from alexnet.drawing.elements import FONTS, Area, Lines, Page, Words
+from alexnet.drawing.svg import DARK, INK, PAPER, QUIET, for_both_pages
 
 PER_INCH = 96  # CSS pixels
 POINT = 72 / PER_INCH  # the points in a CSS pixel
 SHARP = 2  # pixels of a PNG file for each CSS pixel
 LARGEST = 60_000  # pixels of a PNG file; matplotlib cannot draw more than 65,535
 
-DRAWING = "alexnet-drawing"  # the class of an SVG, so that its style changes nothing else on a page
 STYLE: list[Any] = [
     "default",  # not the user's own settings of matplotlib
     {
@@ -36,9 +35,9 @@ STYLE: list[Any] = [
 # On a light page and on a dark page. No two roles have the same colour, so that the style of an SVG
 # can replace each one.
 COLOURS = {
-    "ink": ("#1f2328", "#e6e8eb"),
-    "quiet": ("#59636e", "#9aa4af"),
-    "paper": ("#ffffff", "#1b1f24"),
+    "ink": (INK, DARK[INK]),
+    "quiet": (QUIET, DARK[QUIET]),
+    "paper": (PAPER, DARK[PAPER]),
     "top": ("#dfeaf4", "#4a6580"),
     "front": ("#bdd3e6", "#36506a"),
     "side": ("#9dbbd6", "#263c52"),
@@ -76,21 +75,10 @@ def svg(page: Page, title: str, description: str) -> str:
     with context(STYLE), catch_warnings():
         filterwarnings("ignore", "Glyph .* missing")  # the viewer has other fonts
         figure(page).savefig(file, format="svg", metadata={"Date": None})
-    document = parseString(file.getvalue())
-    root = document.documentElement
-    assert root is not None
-    (metadata,) = root.getElementsByTagName("metadata")
-    root.removeChild(metadata)  # it names matplotlib only
-    root.setAttribute("width", f"{page.width:.0f}")  # CSS pixels in place of points
-    root.setAttribute("height", f"{page.height:.0f}")
-    root.setAttribute("role", "img")
-    root.setAttribute("class", DRAWING)
-    first = root.firstChild
-    for tag, text in (("title", title), ("desc", description), ("style", _style_sheet())):
-        element = document.createElement(tag)
-        element.appendChild(document.createTextNode(text))
-        root.insertBefore(element, first)
-    return root.toxml()
+    size = {"width": f"{page.width:.0f}", "height": f"{page.height:.0f}"}  # CSS pixels, not points
+    return for_both_pages(
+        file.getvalue(), {"title": title, "desc": description}, dict(COLOURS.values()), size
+    )
 
 
 def save_png(page: Page, path: Path) -> None:
@@ -142,16 +130,3 @@ def _look(role: str, light: dict[str, str]) -> dict[str, Any]:
 
 def _weight(bold: bool) -> str:
     return "bold" if bold else "normal"
-
-
-def _style_sheet() -> str:
-    """Return the style sheet of an SVG: on a dark page, each colour has another value."""
-    rules = "".join(
-        f'.{DRAWING} [style*="{where}: {light}"] {{ {where}: {dark} !important }}\n'
-        for light, dark in COLOURS.values()
-        for where in ("fill", "stroke")
-    )
-    return (
-        f".{DRAWING} {{ max-width: 100%; height: auto }}\n"
-        f"@media (prefers-color-scheme: dark) {{\n{rules}}}"
-    )

@@ -272,8 +272,12 @@ def get(model: str | Net) -> Net:
     """Return the net named ``model``; return a `Net` unchanged. Raises SpecError for an unknown name."""
     if isinstance(model, Net):
         return model
-    if not isinstance(model, str) or model not in ZOO:
-        close = difflib.get_close_matches(str(model), ZOO, n=1)
+    if not isinstance(model, str):
+        raise SpecError(
+            f"a model is a Net or one of these names: {', '.join(ZOO)}; got {type(model).__name__}"
+        )
+    if model not in ZOO:
+        close = difflib.get_close_matches(model, ZOO, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise SpecError(f"unknown model {model!r}{hint}; known models: {', '.join(ZOO)}")
     return ZOO[model]

@@ -17,7 +17,7 @@ from alexnet.sweeps.plan import Combination
 from alexnet.sweeps.results import Sweep
 from alexnet.sweeps.run import unfinished
 from alexnet.sweeps.settings import text_of
-from alexnet.sweeps.table import heads
+from alexnet.sweeps.table import FIGURES, heads
 from alexnet.views.tables import LAYOUT
 
 SHARE = 0.2  # assumed speed of training, as a share of the fastest matrix product
@@ -60,7 +60,8 @@ def estimate(sweep: Sweep) -> Estimate:
     speeds: dict[str, list[float]] = {}
     same: dict[tuple[str, str], list[float]] = {}
     for row in sweep.done:
-        seconds = sweep.seconds.get(row.name, 0.0)
+        # A run that was interrupted has the seconds of its last process only.
+        seconds = max(sweep.seconds.get(row.name, 0.0), FIGURES["seconds"](row))
         if seconds > 0:
             speeds.setdefault(row.backend, []).append(work(sweep.combinations[row.model]) / seconds)
             same.setdefault((row.model, row.backend), []).append(seconds)

@@ -135,6 +135,10 @@ def draw(axes: Axes, sweep: Runs, panel: Panel, legend: bool = True) -> None:
         reached = [accuracy for line in lines(sweep) for accuracy in line.figures(panel.figure)]
         room = 0.05 + 0.1 * (max(reached) - min(reached))
         axes.set_ylim(max(0.0, min(reached) - room), min(1.0, max(reached) + room))
+    if panel.figure == "examples_per_sec":
+        its_lines = [line for line in lines(sweep) if line.done]
+        most = max(line.mean(panel.figure) + line.deviation(panel.figure) for line in its_lines)
+        axes.set_ylim(0, 1.1 * most)
     if legend and len(backends) > 1:
         axes.legend()
 
@@ -168,8 +172,6 @@ def _axis(axes: Axes, values: Sequence[Any], where: Sequence[float], panel: Pane
     axes.xaxis.set_minor_locator(NullLocator())
     if panel.setting is None or SETTINGS[panel.setting].axis == CATEGORY:
         axes.set_xlim(-0.5, len(values) - 0.5)
-    if panel.figure == "examples_per_sec":
-        axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
 
 

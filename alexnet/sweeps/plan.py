@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from alexnet import backends
+from alexnet.backends.nets import check_seed
 from alexnet.comparison.plan import (
     TIMEOUT,
     all_use_gpus,
@@ -129,12 +130,12 @@ def plan(
     """
     net, pythons = zoo.get(model), dict(pythons or {})
     net.to_dict()  # raises SpecError for a layer that a worker cannot get
+    check_distinct("backends", names or ())
     default = backends.DEFAULT
     usable = default in pythons or backends.installed(default)
     chosen = tuple(names or [default if usable else backends.REFERENCE])
     for name in (*chosen, *pythons):
         backends.framework(name)
-    check_distinct("backends", chosen)
     check_workers(parallel, timeout, seeds)
     check_device(device)
     given = {name: values_of(name, values) for name, values in settings.items()}
@@ -154,13 +155,13 @@ def plan(
         root,
         checksum(root),
         full,
-        seed,
-        seeds,
+        check_seed(seed),
+        int(seeds),
         device,
         shared_dropout,
         pythons,
-        parallel,
-        timeout,
+        int(parallel),
+        float(timeout),
     )
     check(planned)
     return planned

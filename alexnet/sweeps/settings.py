@@ -162,9 +162,11 @@ def parse(name: str, text: str) -> list[Any]:
     ([0.1, 0.01], [(3, 2), (2, 2)], [True, False])
     """
     values = []
-    for part in text.split(","):
+    for part in map(str.strip, text.split(",")):
+        if not part:
+            raise RunError(f"{option(name)} {text!r}: a value is missing")
         try:
-            values.append(SETTINGS[name].parse(part.strip()))
+            values.append(SETTINGS[name].parse(part))
         except AlexNetError as error:
             raise RunError(f"{option(name)} {text}: {error}") from None
     return values
@@ -183,6 +185,8 @@ def values_of(name: str, given: Any) -> tuple[Any, ...]:
         raise RunError(f"unknown setting {name!r}; known settings: {', '.join(SETTINGS)}")
     if hasattr(given, "tolist"):  # an array or a number of NumPy
         given = given.tolist()
+    if isinstance(given, tuple | set) and name != "pool_window":
+        raise RunError(f"{name} must be one value or a list of values, got {given!r}")
     several = list(given) if isinstance(given, list | range) else [given]
     if not several:
         raise RunError(f"{name} must have at least one value, got {given!r}")
