@@ -105,9 +105,9 @@ def test_a_plan_is_read_back_from_json():
         ({"lr": (0.1, 0.5)}, "lr must be one value or a list of values, got "),
         ({"crop": 28}, "crop=28: must be a whole number of at least 0 and below 28"),
         ({"train_examples": 5001}, "train_examples=5001: there are only 5,000 training images"),
-        ({"activation": ["relu", "gelu"]}, "activation=gelu: lenet: activation='gelu': unknown"),
-        ({"dropout": 0.5}, "dropout=0.5: lenet: dropout=0.5: the net has no dropout layer"),
-        ({"width": 0}, "width=0: lenet: width=0.0: a factor must be a finite number above 0"),
+        ({"activation": ["relu", "gelu"]}, "lenet: activation='gelu': unknown"),
+        ({"dropout": 0.5}, "lenet: dropout=0.5: the net has no dropout layer"),
+        ({"width": 0}, "lenet: width=0.0: a factor must be a finite number above 0"),
         (
             {"momentum": [0.9, 0], "nesterov": True},
             "momentum=0, nesterov=yes: nesterov=True needs a momentum above 0",

@@ -24,7 +24,7 @@ def test_a_sweep_from_its_first_run_to_an_added_value(tmp_path):
     lines = begun.stdout.splitlines()
     assert lines[0].startswith("Images: the Fashion-MNIST sample")
     assert re.match(r"1/2 activation=relu in NumPy, seed 0: test 0\.\d+, loss ", lines[1])
-    assert lines[-1] == f"Folder: {folder}; open sweep.html in it for all results"
+    assert lines[-1] == f"Run folder: {folder}; open sweep.html in it for all results"
     before = contents(folder)
     assert len(before) == 2
     listed = alexnet_here(

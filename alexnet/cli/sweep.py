@@ -213,7 +213,7 @@ def _conclude(found: Sweep) -> None:
 
     for part in found.summary():
         out.print(part, soft_wrap=isinstance(part, str))
-    out.print(f"Folder: {found.folder}; open {PAGE} in it for all results")
+    out.print(f"Run folder: {found.folder}; open {PAGE} in it for all results")
     if found.interrupted:
         raise typer.Exit(130)
     failed = sum(bool(row.problem) for row in found.rows)

@@ -181,8 +181,8 @@ def check(plan: Plan) -> None:
         raise RunError(f"a sweep can have at most {MOST_RUNS:,} runs, got {number:,}")
     for values in itertools.product(*plan.settings.values()):
         settings = dict(zip(plan.settings, values, strict=True))
+        net, recipe = applied(plan.net, plan.recipe, settings)  # its error names the setting
         try:
-            net, recipe = applied(plan.net, plan.recipe, settings)
             net_for(net, recipe)
             check_recipe(recipe, plan.seed)
         except AlexNetError as error:
