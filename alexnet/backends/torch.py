@@ -68,7 +68,7 @@ def using_tf32(allowed: bool) -> Iterator[None]:
     """Allow or forbid TF32 on NVIDIA GPUs in the ``with`` block."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     value: str | bool
-    if hasattr(cudnn, "conv"):  # since PyTorch 2.9, which does not accept both kinds of switches
+    if hasattr(cudnn, "conv"):  # PyTorch 2.9 and later; they refuse a mix with the older switches
         name, switches = "fp32_precision", (matmul, cudnn.conv)
         value = "tf32" if allowed else "ieee"
     else:
@@ -154,7 +154,7 @@ def with_masks(net: nn.Sequential) -> nn.Sequential:
 @contextmanager
 def computing_in(net: nn.Module, precision: str) -> Iterator[None]:
     device = device_of(net)
-    if device.type == "cuda" and precision != "float32":  # tensor cores need these strides
+    if device.type == "cuda" and precision != "float32":  # tensor cores are faster with these strides
         _to_channels_last(net)
     with (
         using_tf32(precision == "tf32") if device.type == "cuda" else nullcontext(),
