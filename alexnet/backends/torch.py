@@ -154,7 +154,7 @@ def with_masks(net: nn.Sequential) -> nn.Sequential:
 @contextmanager
 def computing_in(net: nn.Module, precision: str) -> Iterator[None]:
     device = device_of(net)
-    if device.type == "cuda" and precision != "float32":  # tensor cores are faster with these strides
+    if device.type == "cuda" and precision != "float32":  # tensor cores prefer these strides
         _to_channels_last(net)
     with (
         using_tf32(precision == "tf32") if device.type == "cuda" else nullcontext(),
