@@ -97,6 +97,16 @@ def test_figures_come_out_of_the_run(source):
     (found,) = notebooks.differences("one", "en")
     assert "'1,234 and 617.0.' is not what its source says" in found
 
+    notebooks.write("one", notebooks.last_run("one"))  # a text changes without another run
+    assert notebooks.differences("one", "en") == []
+    assert "617.0.!" in notebooks.path_of("one", "en").read_text()
+    source(FIGURES, en=f"{before}\n{after}", zh=f"{before}\n{after} {{{{ n + 1 }}}}")
+    with pytest.raises(notebooks.NotebookError, match=r"one: the last run has no n \+ 1; run it"):
+        notebooks.write("one", notebooks.last_run("one"))
+    source(FIGURES.replace("1234", "12"), en=f"{before}\n{after}", zh=f"{before}\n{after}")
+    with pytest.raises(notebooks.NotebookError, match="its code has changed since its last run"):
+        notebooks.last_run("one")
+
 
 @pytest.mark.slow
 def test_a_notebook_that_writes_to_stderr_is_refused(source):
