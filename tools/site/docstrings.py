@@ -1,0 +1,145 @@
+"""Docstrings as Markdown, for the API pages of the site (an extension of Griffe, which mkdocstrings uses).
+
+The docstrings of this library are written for `help()`: sections as in numpydoc, with ``name : text`` below
+their headings; examples that doctest runs; tables in reStructuredText; names in single backticks. This
+module turns them into Markdown with sections in Google style. Fields of a dataclass get the comment at the
+end of their line as their docstring.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from typing import Any
+
+from griffe import (
+    AliasResolutionError,
+    Attribute,
+    Docstring,
+    ExprName,
+    ExprSubscript,
+    Extension,
+    Function,
+    Module,
+    NameResolutionError,
+    Object,
+    Parameter,
+    ParameterKind,
+)
+
+SECTION = re.compile(r"^(Parameters|Returns|Raises)\n-+\n((?:.+\n?)+)", re.M)
+ENTRY = re.compile(r"^(\S.*?) : (.+(?:\n .+)*)", re.M)
+EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.M)
+FLAGS = re.compile(r" *# doctest: .*")
+TABLE = re.compile(r"^(=+(?: +=+)+)\n(.+)\n\1\n((?:.+\n)+?)\1$", re.M)
+NAME = re.compile(r"(?<![`\w\[])`([A-Za-z_][\w.]*)`(?!`)")
+
+
+class Docstrings(Extension):
+    """Rewrites the docstrings of a package after it was read."""
+
+    def on_package(self, *, pkg: Module, **kwargs: Any) -> None:
+        for thing in members(pkg):
+            if isinstance(thing, Function):
+                unpack(thing)
+            if isinstance(thing, Attribute) and thing.docstring is None:
+                thing.docstring = comment(thing)
+            if thing.docstring is not None:
+                thing.docstring.value = markdown(thing.docstring.value, thing)
+
+
+def members(thing: Object) -> Iterator[Object]:
+    """Yield a thing and everything that is defined in it."""
+    yield thing
+    for member in thing.members.values():
+        if not member.is_alias:
+            yield from members(member)
+
+
+def unpack(function: Function) -> None:
+    """Give a function the keyword arguments that ``**options: Unpack[Options]`` stands for."""
+    for option in list(function.parameters):
+        note = option.annotation
+        if isinstance(note, ExprSubscript) and note.canonical_path == "typing.Unpack":
+            del function.parameters[option.name]
+            assert isinstance(note.slice, ExprName)
+            for field in function.package[note.slice.canonical_path.partition(".")[2]].attributes.values():
+                function.parameters.add(
+                    Parameter(
+                        field.name,
+                        annotation=field.annotation,
+                        kind=ParameterKind.keyword_only,
+                        default="...",
+                    )
+                )
+
+
+def comment(field: Attribute) -> Docstring | None:
+    """Return the comment at the end of a field's line as its docstring; None if there is no comment."""
+    if field.parent is None or not field.parent.is_class or not field.source:
+        return None
+    for token in tokenize.generate_tokens(io.StringIO(field.source).readline):
+        if token.type == tokenize.COMMENT:
+            text = token.string.removeprefix("# ")
+            return Docstring(text[0].upper() + text[1:] + ".", lineno=field.lineno, parent=field)
+    return None
+
+
+def markdown(text: str, thing: Object) -> str:
+    """Return a docstring as Markdown."""
+    parts, end = [], 0
+    for example in EXAMPLE.finditer(text):
+        parts.append(prose(text[end : example.start()], thing))
+        parts.append(f"```pycon\n{FLAGS.sub('', example[0])}\n```")
+        end = example.end()
+    return "".join([*parts, prose(text[end:], thing)])
+
+
+def prose(text: str, thing: Object) -> str:
+    """Return text without examples as Markdown."""
+    text = SECTION.sub(section, text)
+    text = TABLE.sub(table, text)
+    return NAME.sub(lambda found: link(found[1], thing), text)
+
+
+def section(found: re.Match[str]) -> str:
+    """Return a section in Google style. An entry for several names becomes an entry for each."""
+    heading, body = found.groups()
+    entries = (
+        f"\n    {name}: " + text.replace("\n", "\n    ")
+        for names, text in ENTRY.findall(body)
+        for name in names.split(", ")
+    )
+    return f"{heading}:{''.join(entries)}\n"
+
+
+def table(found: re.Match[str]) -> str:
+    """Return a simple table of reStructuredText in Markdown.
+
+    A line without a first cell continues the line above.
+    """
+    rule, header, body = found.groups()
+    starts = [column.start() for column in re.finditer("=+", rule)]
+    places = [slice(*ends) for ends in zip(starts, [*starts[1:], None], strict=True)]
+    rows: list[list[str]] = []
+    for line in [header, *body.splitlines()]:
+        cells = [line[place].strip() for place in places]
+        if cells[0]:
+            rows.append(cells)
+        else:
+            rows[-1] = [f"{old} {new}".strip() for old, new in zip(rows[-1], cells, strict=True)]
+    rows.insert(1, ["---"] * len(places))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def link(name: str, thing: Object) -> str:
+    """Return a name as code, with a link if a page documents it."""
+    first, dot, rest = name.partition(".")
+    try:
+        path = name if first == thing.package.name else f"{thing.resolve(first)}{dot}{rest}"
+        path = thing.package[path.partition(".")[2]].canonical_path
+    except (NameResolutionError, AliasResolutionError, KeyError, ValueError):
+        return f"`{name}`"
+    return f'<autoref identifier="{path}" optional><code>{name}</code></autoref>'
