@@ -108,6 +108,12 @@ def test_a_damaged_comparison_is_refused(message, tmp_path):
     assert str(file) in str(caught.value)
 
 
+def test_the_folder_of_a_comparison_may_be_text(tmp_path):
+    found = comparison(tmp_path, [row("torch", labels())])
+    found.save()
+    assert Comparison.load(str(tmp_path)).to_dict() == found.to_dict()
+
+
 def test_a_comparison_with_a_changed_byte_is_refused(tmp_path):
     """Another digit passes every check of types; only the checksum finds it. Older files have none."""
     found = comparison(tmp_path, [row("torch", labels())])

@@ -111,8 +111,9 @@ class Comparison:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> Comparison:
+    def load(cls, folder: str | Path) -> Comparison:
         """Read the comparison in a run's folder. Raises RunError if it is missing or damaged."""
+        folder = Path(folder)
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
