@@ -2,8 +2,8 @@
 
 The docstrings of this library are written for `help()`: sections as in numpydoc, with ``name : text`` below
 their headings; examples that doctest runs; tables in reStructuredText; names in single backticks. This
-module turns them into Markdown with sections in Google style. Fields of a dataclass get the comment at the
-end of their line as their docstring.
+module turns them into Markdown with sections in Google style. The fields of a dataclass become a section
+too, with the comments at the end of their lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 from griffe import (
     AliasResolutionError,
     Attribute,
-    Docstring,
+    Class,
+    Decorator,
     ExprName,
     ExprSubscript,
     Extension,
@@ -38,16 +39,17 @@ NAME = re.compile(r"(?<![`\w\[])`([A-Za-z_][\w.]*)`(?!`)")
 
 
 class Docstrings(Extension):
-    """Rewrites the docstrings of a package after it was read."""
+    """Rewrites a package after it was read."""
 
     def on_package(self, *, pkg: Module, **kwargs: Any) -> None:
         for thing in members(pkg):
-            if isinstance(thing, Function):
-                unpack(thing)
-            if isinstance(thing, Attribute) and thing.docstring is None:
-                thing.docstring = comment(thing)
             if thing.docstring is not None:
                 thing.docstring.value = markdown(thing.docstring.value, thing)
+            if isinstance(thing, Function):
+                unpack(thing)
+            elif isinstance(thing, Class):
+                mark_dataclass(thing)
+                list_fields(thing)
 
 
 def members(thing: Object) -> Iterator[Object]:
@@ -76,15 +78,34 @@ def unpack(function: Function) -> None:
                 )
 
 
-def comment(field: Attribute) -> Docstring | None:
-    """Return the comment at the end of a field's line as its docstring; None if there is no comment."""
-    if field.parent is None or not field.parent.is_class or not field.source:
-        return None
-    for token in tokenize.generate_tokens(io.StringIO(field.source).readline):
-        if token.type == tokenize.COMMENT:
-            text = token.string.removeprefix("# ")
-            return Docstring(text[0].upper() + text[1:] + ".", lineno=field.lineno, parent=field)
-    return None
+def mark_dataclass(cls: Class) -> None:
+    """Let Griffe know a dataclass that another decorator than ``@dataclass`` makes, such as a layer."""
+    for decorator in cls.decorators:
+        try:
+            maker = cls.package[decorator.callable_path.partition(".")[2]]
+        except KeyError:
+            continue
+        if any(d.callable_path == "typing.dataclass_transform" for d in maker.decorators):
+            name = ExprName("dataclass", parent=cls.module)
+            cls.decorators.append(Decorator(name, lineno=None, endlineno=None))
+
+
+def list_fields(cls: Class) -> None:
+    """Append a section with the fields of a class that have a comment at the end of their line."""
+    fields = {
+        field.name: text
+        for field in cls.attributes.values()
+        if field.docstring is None and not field.is_private and (text := comment(field))
+    }
+    if cls.docstring is not None and fields:
+        lines = (f"\n    {name}: {prose(text, cls)}" for name, text in fields.items())
+        cls.docstring.value += f"\n\nAttributes:{''.join(lines)}\n"
+
+
+def comment(field: Attribute) -> str:
+    """Return the comment at the end of a field's line; empty without one."""
+    tokens = tokenize.generate_tokens(io.StringIO(field.source).readline)
+    return next((t.string.removeprefix("# ") for t in tokens if t.type == tokenize.COMMENT), "")
 
 
 def markdown(text: str, thing: Object) -> str:

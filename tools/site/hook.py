@@ -10,11 +10,14 @@ MkDocs and its plugins make the site from that folder, once for each language.
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from latex2mathml.converter import convert as latex_to_mathml
 from links import ROOT as ROOT_OF_SITE
 from links import Page, resolved, rewritten
 from mkdocs.config.defaults import MkDocsConfig
@@ -40,6 +43,13 @@ HIGHLIGHTED = {".py": "python", ".toml": "toml", ".yml": "yaml"}
 
 ENGLISH_ONLY = '!!! note "本页只有英文版"\n\n'
 DOWNLOAD = {"en": "Download this notebook, without its outputs", "zh": "下载本笔记本(不含输出)"}
+
+FORMULA = re.compile(
+    r'<(?P<tag>span|div) class="arithmatex">(?:\\\((?P<inline>.*?)\\\)|\\\[(?P<block>.*?)\\\])</(?P=tag)>',
+    re.DOTALL,
+)
+OTHER_LANGUAGE = re.compile(r"\A\[[^\]]+\]\(README[^)]*\)\s+")  # the site has a menu of languages
+ALTERNATE = re.compile(r'<link rel="alternate"[^>]*>')
 
 log = get_plugin_logger("site")
 
@@ -88,6 +98,7 @@ class Pages:
         for path, page in self.pages.items():
             file = ROOT / path
             text = notebook(file, page) if path in self.notebooks else file.read_text("utf-8")
+            text = OTHER_LANGUAGE.sub("", text)
             write(page.file, rewritten(text, path, page, self.find, self.translated))
         for path, page in self.listed.items():
             write(page.file, listing(ROOT / path))
@@ -150,14 +161,26 @@ def on_page_markdown(markdown: str, page: MkDocsPage, config: MkDocsConfig, **_:
 
 
 def on_page_content(html: str, page: MkDocsPage, **_: Any) -> str:
-    """Make the addresses that begin at the root of the site relative to the page."""
-    return resolved(html, page.url)
+    """Make the addresses that begin at the root of the site relative to the page. Write formulas as MathML."""
+    return FORMULA.sub(formula, resolved(html, page.url))
+
+
+def formula(found: re.Match[str]) -> str:
+    """Return a formula as MathML, which browsers show without a script."""
+    tag, text = found["tag"], unescape(found["inline"] or found["block"])
+    return f"<{tag}>{latex_to_mathml(text, display='inline' if found['inline'] else 'block')}</{tag}>"
 
 
 def on_post_page(output: str, page: MkDocsPage, config: MkDocsConfig) -> str:
-    """Let a Chinese page search in the index of its language: see `on_post_build`."""
+    """Let a Chinese page search in the index of its language: see `on_post_build`.
+
+    Without ``rel="alternate"`` in the head, the theme does not look for a map of each language. The menu of
+    the languages has the same addresses.
+    """
+    output = ALTERNATE.sub("", output)
     if config.theme["language"] == "zh":
-        return output.replace('{"base": "../', '{"base": "', 1).replace('{"base": ".."', '{"base": "."', 1)
+        output = output.replace('{"base": "../', '{"base": "', 1)
+        output = output.replace('{"base": ".."', '{"base": "."', 1)
     return output
 
 

@@ -68,7 +68,7 @@ def _output(output: NotebookNode) -> str:
             alt = escape(about.get("alt", ""))
             width = f' width="{about["width"]}"' if "width" in about else ""
             return _shown(f'<img alt="{alt}"{width} src="data:{kind};base64,{data[kind].strip()}">')
-    return _listing(output.get("text", data.get("text/plain", "")), "text .output")
+    return _listing(output.get("text", data.get("text/plain", "")), "text .output .no-copy")
 
 
 def _listing(text: str, kind: str) -> str:
