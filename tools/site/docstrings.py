@@ -36,6 +36,7 @@ EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.M)
 FLAGS = re.compile(r" *# doctest: .*")
 TABLE = re.compile(r"^(=+(?: +=+)+)\n(.+)\n\1\n((?:.+\n)+?)\1$", re.M)
 NAME = re.compile(r"(?<![`\w\[])`([A-Za-z_][\w.]*)`(?!`)")
+ERROR = re.compile(r"(?<![`\w.>])[A-Z]\w+Error\b(?![`:])")
 
 
 class Docstrings(Extension):
@@ -122,7 +123,8 @@ def prose(text: str, thing: Object) -> str:
     """Return text without examples as Markdown."""
     text = SECTION.sub(section, text)
     text = TABLE.sub(table, text)
-    return NAME.sub(lambda found: link(found[1], thing), text)
+    text = NAME.sub(lambda found: link(found[1], f"<code>{found[1]}</code>", thing), text)
+    return ERROR.sub(lambda found: link(found[0], found[0], thing), text)
 
 
 def section(found: re.Match[str]) -> str:
@@ -155,12 +157,12 @@ def table(found: re.Match[str]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def link(name: str, thing: Object) -> str:
-    """Return a name as code, with a link if a page documents it."""
+def link(name: str, shown: str, thing: Object) -> str:
+    """Return a name with a link, if it is in this package. The link works if a page documents it."""
     first, dot, rest = name.partition(".")
     try:
         path = name if first == thing.package.name else f"{thing.resolve(first)}{dot}{rest}"
         path = thing.package[path.partition(".")[2]].canonical_path
     except (NameResolutionError, AliasResolutionError, KeyError, ValueError):
-        return f"`{name}`"
-    return f'<autoref identifier="{path}" optional><code>{name}</code></autoref>'
+        return shown
+    return f'<autoref identifier="{path}" optional>{shown}</autoref>'

@@ -41,7 +41,8 @@ COPIED = {".svg", ".png", ".css"}  # files of docs/ that the site has as they ar
 LISTINGS = "files"  # the folder of the pages that show a file of the repository
 HIGHLIGHTED = {".py": "python", ".toml": "toml", ".yml": "yaml"}
 
-ENGLISH_ONLY = '!!! note "本页只有英文版"\n\n'
+TITLE = re.compile(r"^# .+$", re.M)
+ENGLISH_ONLY = '\n\n!!! note "本页只有英文版"\n'
 DOWNLOAD = {"en": "Download this notebook, without its outputs", "zh": "下载本笔记本(不含输出)"}
 
 FORMULA = re.compile(
@@ -49,6 +50,7 @@ FORMULA = re.compile(
     re.DOTALL,
 )
 OTHER_LANGUAGE = re.compile(r"\A\[[^\]]+\]\(README[^)]*\)\s+")  # the site has a menu of languages
+BASE = re.compile(r'"base": "([./]+)"')  # the root of the site, seen from a page
 ALTERNATE = re.compile(r'<link rel="alternate"[^>]*>')
 
 log = get_plugin_logger("site")
@@ -156,7 +158,7 @@ def on_page_markdown(markdown: str, page: MkDocsPage, config: MkDocsConfig, **_:
     """Tell readers of the Chinese site that a page is there in English only."""
     language, file = config.theme["language"], page.file
     if language == "zh" and file.locale != language and not file.src_uri.startswith(f"{LISTINGS}/"):
-        return ENGLISH_ONLY + markdown
+        return TITLE.sub(lambda found: found[0] + ENGLISH_ONLY, markdown, count=1)
     return markdown
 
 
@@ -179,8 +181,7 @@ def on_post_page(output: str, page: MkDocsPage, config: MkDocsConfig) -> str:
     """
     output = ALTERNATE.sub("", output)
     if config.theme["language"] == "zh":
-        output = output.replace('{"base": "../', '{"base": "', 1)
-        output = output.replace('{"base": ".."', '{"base": "."', 1)
+        output = BASE.sub(lambda found: f'"base": "{found[1][3:] or "."}"', output, count=1)
     return output
 
 
