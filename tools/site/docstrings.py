@@ -68,7 +68,9 @@ def unpack(function: Function) -> None:
         if isinstance(note, ExprSubscript) and note.canonical_path == "typing.Unpack":
             del function.parameters[option.name]
             assert isinstance(note.slice, ExprName)
-            for field in function.package[note.slice.canonical_path.partition(".")[2]].attributes.values():
+            for field in function.package[
+                note.slice.canonical_path.partition(".")[2]
+            ].attributes.values():
                 function.parameters.add(
                     Parameter(
                         field.name,

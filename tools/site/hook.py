@@ -73,7 +73,9 @@ class Pages:
         self.notebooks = {}
         for folder, language in (("notebooks", "en"), ("notebooks/zh", "zh")):
             for file in sorted((ROOT / folder).glob("*.ipynb")):
-                self.notebooks[f"{folder}/{file.name}"] = Page(f"notebooks/{file.stem}.md", language)
+                self.notebooks[f"{folder}/{file.name}"] = Page(
+                    f"notebooks/{file.stem}.md", language
+                )
         self.pages |= self.notebooks
         languages = {(page.uri, page.language) for page in self.pages.values()}
         self.translated = {uri for uri, language in languages if (uri, "zh") in languages}
@@ -134,8 +136,12 @@ def listing(path: Path) -> str:
     page = f"---\nsearch:\n  exclude: true\n---\n\n# {name}\n"
     if path.is_file():
         return page + code(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix in HIGHLIGHTED)
-    return page + "".join(f"\n## {file.relative_to(path).as_posix()}\n{code(file)}" for file in files)
+    files = sorted(
+        file for file in path.rglob("*") if file.is_file() and file.suffix in HIGHLIGHTED
+    )
+    return page + "".join(
+        f"\n## {file.relative_to(path).as_posix()}\n{code(file)}" for file in files
+    )
 
 
 def code(file: Path) -> str:
@@ -151,6 +157,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     if Path(config.docs_dir) != PAGES:
         Pages().write()
         config.docs_dir = str(PAGES)
+        config.theme.static_templates -= {"404.html", "sitemap.xml"}  # they need the site's address
     return config
 
 
@@ -170,7 +177,9 @@ def on_page_content(html: str, page: MkDocsPage, **_: Any) -> str:
 def formula(found: re.Match[str]) -> str:
     """Return a formula as MathML, which browsers show without a script."""
     tag, text = found["tag"], unescape(found["inline"] or found["block"])
-    return f"<{tag}>{latex_to_mathml(text, display='inline' if found['inline'] else 'block')}</{tag}>"
+    return (
+        f"<{tag}>{latex_to_mathml(text, display='inline' if found['inline'] else 'block')}</{tag}>"
+    )
 
 
 def on_post_page(output: str, page: MkDocsPage, config: MkDocsConfig) -> str:

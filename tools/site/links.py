@@ -64,7 +64,9 @@ def rewritten(
         parts = urlsplit(link)
         if parts.scheme or parts.netloc or not parts.path:
             return link
-        target = find(posixpath.normpath(posixpath.join(posixpath.dirname(source), unquote(parts.path))))
+        target = find(
+            posixpath.normpath(posixpath.join(posixpath.dirname(source), unquote(parts.path)))
+        )
         anchor = f"#{parts.fragment}" if parts.fragment else ""
         if isinstance(target, Page):
             if in_html or not stays(target, anchor):
