@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, its links work, and it loads nothing from elsewhere."""
+"""The documentation site: it builds without a warning, its links work, it loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -43,9 +43,8 @@ class Content(HTMLParser):
         self.in_style = tag == "style"
         if "id" in found:
             self.ids.add(found["id"])
-        if tag in ("a", "area") and "href" in found:
-            self.links.append(found["href"])
-        elif tag == "link" and found.get("rel") in ("prev", "next"):
+        followed = tag == "a" or found.get("rel") in ("prev", "next")  # by a reader
+        if followed and "href" in found:
             self.links.append(found["href"])
         else:
             self.loads += [

@@ -65,20 +65,15 @@ def unpack(function: Function) -> None:
     """Give a function the keyword arguments that ``**options: Unpack[Options]`` stands for."""
     for option in list(function.parameters):
         note = option.annotation
-        if isinstance(note, ExprSubscript) and note.canonical_path == "typing.Unpack":
-            del function.parameters[option.name]
-            assert isinstance(note.slice, ExprName)
-            for field in function.package[
-                note.slice.canonical_path.partition(".")[2]
-            ].attributes.values():
-                function.parameters.add(
-                    Parameter(
-                        field.name,
-                        annotation=field.annotation,
-                        kind=ParameterKind.keyword_only,
-                        default="...",
-                    )
-                )
+        if not isinstance(note, ExprSubscript) or note.canonical_path != "typing.Unpack":
+            continue
+        assert isinstance(note.slice, ExprName)
+        options = function.package[note.slice.canonical_path.partition(".")[2]]
+        del function.parameters[option.name]
+        for name, field in options.attributes.items():
+            kind = ParameterKind.keyword_only
+            new = Parameter(name, annotation=field.annotation, kind=kind, default="...")
+            function.parameters.add(new)
 
 
 def mark_dataclass(cls: Class) -> None:

@@ -18,14 +18,12 @@ from typing import Any
 
 import nbformat
 from latex2mathml.converter import convert as latex_to_mathml
-from links import ROOT as ROOT_OF_SITE
-from links import Page, resolved, rewritten
+from links import SITE, Page, resolved, rewritten
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import event_priority, get_plugin_logger
 from mkdocs.structure.pages import Page as MkDocsPage
-from notebooks import markdown as as_markdown
-from notebooks import without_outputs
+from notebook_pages import as_markdown, without_outputs
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ROOT / "build" / "pages"
@@ -73,9 +71,8 @@ class Pages:
         self.notebooks = {}
         for folder, language in (("notebooks", "en"), ("notebooks/zh", "zh")):
             for file in sorted((ROOT / folder).glob("*.ipynb")):
-                self.notebooks[f"{folder}/{file.name}"] = Page(
-                    f"notebooks/{file.stem}.md", language
-                )
+                page = Page(f"notebooks/{file.stem}.md", language)
+                self.notebooks[f"{folder}/{file.name}"] = page
         self.pages |= self.notebooks
         languages = {(page.uri, page.language) for page in self.pages.values()}
         self.translated = {uri for uri, language in languages if (uri, "zh") in languages}
@@ -124,10 +121,10 @@ def notebook(file: Path, page: Page) -> str:
     def save(name: str, picture: bytes) -> str:
         uri = f"notebooks/pictures/{name}"
         write(uri, picture)
-        return f"{ROOT_OF_SITE}{uri}"
+        return f"{SITE}{uri}"
 
-    link = f"[{DOWNLOAD[page.language]}]({file.stem}.ipynb){{ download }}"
-    return as_markdown(content, link, save)
+    address = page.address.replace(".html", ".ipynb")
+    return as_markdown(content, f"[{DOWNLOAD[page.language]}]({SITE}{address}){{ download }}", save)
 
 
 def listing(path: Path) -> str:
@@ -136,12 +133,8 @@ def listing(path: Path) -> str:
     page = f"---\nsearch:\n  exclude: true\n---\n\n# {name}\n"
     if path.is_file():
         return page + code(path)
-    files = sorted(
-        file for file in path.rglob("*") if file.is_file() and file.suffix in HIGHLIGHTED
-    )
-    return page + "".join(
-        f"\n## {file.relative_to(path).as_posix()}\n{code(file)}" for file in files
-    )
+    files = sorted(file for file in path.rglob("*") if file.suffix in HIGHLIGHTED)
+    return page + "".join(f"\n## {file.relative_to(path)}\n{code(file)}" for file in files)
 
 
 def code(file: Path) -> str:
@@ -170,16 +163,14 @@ def on_page_markdown(markdown: str, page: MkDocsPage, config: MkDocsConfig, **_:
 
 
 def on_page_content(html: str, page: MkDocsPage, **_: Any) -> str:
-    """Make the addresses that begin at the root of the site relative to the page. Write formulas as MathML."""
+    """Make addresses that begin at the root of the site relative to the page; write formulas as MathML."""
     return FORMULA.sub(formula, resolved(html, page.url))
 
 
 def formula(found: re.Match[str]) -> str:
     """Return a formula as MathML, which browsers show without a script."""
-    tag, text = found["tag"], unescape(found["inline"] or found["block"])
-    return (
-        f"<{tag}>{latex_to_mathml(text, display='inline' if found['inline'] else 'block')}</{tag}>"
-    )
+    display = "inline" if found["inline"] else "block"
+    return f"<{found['tag']}>{latex_to_mathml(unescape(found[display]), display=display)}</{found['tag']}>"
 
 
 def on_post_page(output: str, page: MkDocsPage, config: MkDocsConfig) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-ROOT = "site:"
+SITE = "site:"
 """How an address begins that is given from the root of the site. `resolved` makes it relative to a page."""
 
 # Code comes first, so that nothing in it is taken for a link.
@@ -20,7 +20,7 @@ LINK = re.compile(
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
-IN_HTML = re.compile(rf'\b(href|src|srcset)="{ROOT}([^"]*)"')
+IN_HTML = re.compile(rf'\b(href|src|srcset)="{SITE}([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def rewritten(
         anchor = f"#{parts.fragment}" if parts.fragment else ""
         if isinstance(target, Page):
             if in_html or not stays(target, anchor):
-                return f"{ROOT}{target.address}{anchor}"
+                return f"{SITE}{target.address}{anchor}"
             target = target.uri
         elif in_html:
-            return f"{ROOT}{target}"
+            return f"{SITE}{target}"
         return posixpath.relpath(target, posixpath.dirname(page.uri) or ".") + anchor
 
     def replace(found: re.Match[str]) -> str:

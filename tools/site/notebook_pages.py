@@ -16,12 +16,12 @@ EMBEDDED = re.compile(r"data:image/(png|jpeg|svg\+xml);base64,([A-Za-z0-9+/=\s]+
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "svg+xml": ".svg"}
 
 
-def markdown(notebook: NotebookNode, after_first: str, save: Callable[[str, bytes], str]) -> str:
+def as_markdown(notebook: NotebookNode, after_first: str, save: Callable[[str, bytes], str]) -> str:
     """Return a notebook as Markdown.
 
-    ``after_first`` is a paragraph that follows the first cell. ``save`` gets the name and the content of each
-    picture, and returns its address. Equal pictures have equal names, so the pages in two languages share
-    theirs.
+    ``after_first`` is a paragraph that follows the first cell. ``save`` gets the name and the content of
+    each picture, and returns its address. Equal pictures have equal names, so the pages in two languages
+    share theirs.
     """
     first, *rest = notebook.cells
     parts = [*_parts(first), after_first, *(part for cell in rest for part in _parts(cell))]
