@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from contextlib import ExitStack
+from itertools import pairwise
 from unittest import mock
 
 import typer
@@ -15,7 +16,7 @@ from helpers import alexnet_here
 from alexnet import backends
 from alexnet.cli.app import app
 
-PLACEHOLDER = re.compile("…|<")  # stands for something that the reader chooses
+PLACEHOLDER = re.compile(r"…|<|\b[A-Z]{3,}\b")  # stands for something that the reader chooses
 
 # What the commands call when their arguments are checked and their work begins.
 WORK = (
@@ -52,18 +53,35 @@ def split(command):
 
 
 def problem_of(command, markers):
-    """Return what is wrong with a command, or "". ``markers``: those of pytest."""
-    program, *words = split(command)[1]
-    match program:
-        case "alexnet" if PLACEHOLDER.search(command):
+    """Return what is wrong with a command of a page, or "". ``markers``: those of pytest."""
+    program, *words = split(command.text)[1]
+    match program, words:
+        case "alexnet", [name, *rest] if is_mention(command, rest):
+            return problem_of_name(name, *rest)
+        case "alexnet", _ if PLACEHOLDER.search(command.text):
             return problem_of_options(words)
-        case "alexnet":
+        case "alexnet", _:
             return problem_of_arguments(words)
-        case "python":
+        case "python", _:
             return problem_of_script(*words)
-        case "pytest":
+        case "pytest", _:
             return problem_of_pytest(words, markers)
     return ""
+
+
+def is_mention(command, rest):
+    """Return whether the text only names a command, as in ``alexnet report``, or one of its options."""
+    return not command.language and len(rest) <= 1 and all(word.startswith("--") for word in rest)
+
+
+def problem_of_name(name, *options):
+    command = typer.main.get_command(app).commands.get(name)
+    if PLACEHOLDER.fullmatch(name):
+        return ""
+    if command is None:
+        return f"there is no command {name}"
+    unknown = [option for option in options if option not in options_of(command) | {"--help"}]
+    return f"alexnet {name} has no option {', '.join(unknown)}" if unknown else ""
 
 
 def problem_of_arguments(words):
@@ -81,7 +99,7 @@ def problem_of_arguments(words):
 
 
 def problem_of_options(words):
-    """Parse the command line only: the placeholders in it are no values."""
+    """Only parse the command line, because it has placeholders in place of values."""
     group = typer.main.get_command(app)
     for command in group.commands.values():
         command.callback = lambda **options: None
@@ -106,7 +124,7 @@ def problem_of_script(name, *words):
 def problem_of_pytest(words, markers):
     """Look for the files, the marks and the backends."""
     wrong = [w for w in words if w.startswith("tests/") and not (ROOT / w).is_file()]
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in pairwise(words):
         named = set(re.findall(r"[\w<>]+", value))
         if option == "-m":
             wrong += named - {"not", "and", "or"} - set(markers)
@@ -122,10 +140,15 @@ def unknown_extras(text):
     return named - set(project["optional-dependencies"])
 
 
+def options_of(command):
+    return {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+
+
 def options_of_commands():
     """Return the options of all commands, and of the scripts in benchmarks/."""
     group = typer.main.get_command(app)
-    commands = [group, *group.commands.values()]
-    own = {name for c in commands for p in c.params for name in (*p.opts, *p.secondary_opts)}
     scripts = (path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").rglob("*.py"))
-    return own.union(*(re.findall(r'"(--[\w-]+)"', source) for source in scripts))
+    return set().union(
+        *(options_of(command) for command in (group, *group.commands.values())),
+        *(re.findall(r'"(--[\w-]+)"', source) for source in scripts),
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -97,7 +98,7 @@ def anchors(page: Path) -> set[str]:
     """
     slugs: list[str] = []
     tokens = _tokens(page)
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if token.type == "heading_open":
             text = "".join(t.content for t in following.children or () if t.type in TEXT)
             slugs.append(re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-"))

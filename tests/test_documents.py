@@ -46,11 +46,15 @@ NOT_RUN = {
     ". *": "uses the environment of the line before",
     "pre-commit install": "changes the clone",
     "dask *": "runs on other machines, without an end",
-    "alexnet sweep * --scheduler *": "needs other machines",
+    "python benchmarks/*": "measures for minutes",
+    "python3.11 -m venv *": "makes an environment",
+    "~/envs/*": "needs a package index",
     "alexnet doctor": "a process for each framework; tests/test_doctor.py runs it",
-    "alexnet compare": "minutes at 224×224; tests/test_compare.py runs it on small images",
+    "alexnet compare --data sample": "minutes at 224×224; tests/test_compare.py runs it on small images",
     "alexnet compare --python *": "needs other environments",
-    "alexnet sweep lenet --activation * --seeds 3": "18 processes",
+    "alexnet compare alexnet-28 * --seeds 3 *": "six processes",
+    "alexnet parity alexnet*": "minutes",
+    "alexnet sweep * --scheduler *": "needs other machines",
     "alexnet bench *": "measures for minutes; tests/test_bench_run.py runs a short one",
 }
 SLOW = ()  # pages that start many processes
@@ -167,25 +171,21 @@ def test_both_languages_show_the_same_code(page):
 
 
 def commands_of(page):
-    """Yield the commands in the blocks and in the text of a page.
-
-    In the text, a command without arguments is only a name, so its help is enough.
-    """
+    """Yield the commands in the blocks and in the text of a page."""
     for block in blocks(page):
         for command in commands(block.text) if block.language == "bash" else ():
-            yield Piece(page, block.line, command)
+            yield Piece(page, block.line, command, "bash")
     for span in spans(page):
         for command in commands(span.text):
             if re.match("(alexnet|python|pytest) ", command):
-                is_name = re.fullmatch(r"alexnet \w+", command)
-                yield Piece(page, span.line, f"{command} --help" if is_name else command)
+                                yield Piece(page, span.line, command)
 
 
 @pytest.mark.parametrize("page", ALL, ids=name_of)
 def test_every_command_is_valid(page, empty_folder, pytestconfig):
     (empty_folder / "pythons.toml").write_text('[python]\ntorch = "python"\n')
     markers = {re.match(r"\w+", line)[0] for line in pytestconfig.getini("markers")}
-    problems = {found: problem_of(found.text, markers) for found in commands_of(page)}
+    problems = {found: problem_of(found, markers) for found in commands_of(page)}
     assert "\n".join(f"{found}: {problem}" for found, problem in problems.items() if problem) == ""
 
 
@@ -203,13 +203,15 @@ def test_no_entry_of_the_table_is_left_over():
         ("alexnet train … --checkpoints x", "No such option"),
         ("alexnet bench --sweep batches", "unknown sweep 'batches'"),
         ("alexnet summary vgg", "unknown model 'vgg'"),
+        ("alexnet plot", "there is no command plot"),
+        ("alexnet report --seed", "alexnet report has no option --seed"),
         ("python benchmarks/dropout.py --round 6", "no option --round"),
         ("python benchmarks/mask.py", "there is no benchmarks/mask.py"),
         ("pytest tests/test_dropout.py -m quick", "unknown: tests/test_dropout.py, quick"),
     ],
 )
 def test_a_wrong_command_is_found(command, problem):
-    assert problem in problem_of(command, ["slow"])
+    assert problem in problem_of(Piece(PAGES[0], 1, command), ["slow"])
 
 
 # --- names, files and links -----------------------------------------------------------------------
@@ -255,10 +257,7 @@ def test_every_link_within_the_project_leads_somewhere(page):
         if url.scheme or url.netloc:
             continue
         target = (page.parent / unquote(url.path)).resolve() if url.path else page
-        if not target.exists():
-            broken.append(str(link))
-        elif (
-            target.suffix == ".md" and url.fragment and unquote(url.fragment) not in anchors(target)
-        ):
+        place = unquote(url.fragment) if target.suffix == ".md" else ""
+        if not target.exists() or (place and place not in anchors(target)):
             broken.append(str(link))
     assert broken == []
