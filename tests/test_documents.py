@@ -7,6 +7,7 @@ but on few images. `NOT_RUN` lists the commands that do not run, and why. Their 
 from __future__ import annotations
 
 import ast
+import os
 import pkgutil
 import re
 from contextlib import redirect_stdout
@@ -15,7 +16,7 @@ from io import StringIO
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from commands import PLACEHOLDER, options_of_commands, problem_of, split, unknown_extras
+from commands import options_of_commands, problem_of, split, unknown_extras
 from documents import (
     CHINESE,
     OTHERS,
@@ -30,34 +31,41 @@ from documents import (
     partner,
     spans,
 )
-from helpers import alexnet_here
+from helpers import alexnet_here, python
 from matplotlib import pyplot
 
 from alexnet import backends
 
 ALL = [*PAGES, *CHINESE, *OTHERS]
-LANGUAGES = {"python", "bash", "text", ""}  # of blocks; text is what a command printed
+LANGUAGES = {"python", "bash", "text"}  # of blocks; text is what a command printed
 
 # The commands in blocks that do not run here, and why. A * stands for any text.
 NOT_RUN = {
+    "python3* -m venv *": "makes an environment",
+    ". .venv/bin/activate": "uses that environment",
     "pip install *": "needs a package index",
+    "~/envs/*/bin/pip install *": "needs a package index",
     "sudo apt-get install *": "changes the machine",
-    "python3 -m venv *": "makes an environment for the next lines",
-    ". *": "uses the environment of the line before",
     "pre-commit install": "changes the clone",
-    "dask *": "runs on other machines, without an end",
+    "dask *": "runs on other machines",
+    "*<name>*": "needs a backend that the reader writes",
     "python benchmarks/*": "measures for minutes",
-    "python3.11 -m venv *": "makes an environment",
-    "~/envs/*": "needs a package index",
-    "alexnet doctor": "a process for each framework; tests/test_doctor.py runs it",
-    "alexnet compare --data sample": "minutes at 224×224; tests/test_compare.py runs it on small images",
-    "alexnet compare --python *": "needs other environments",
-    "alexnet compare alexnet-28 * --seeds 3 *": "six processes",
-    "alexnet parity alexnet*": "minutes",
-    "alexnet sweep * --scheduler *": "needs other machines",
     "alexnet bench *": "measures for minutes; tests/test_bench_run.py runs a short one",
+    "alexnet cost lenet * --backend torch": "measures; the Python block of the page does the same",
+    "alexnet compare --data sample": "minutes at 224×224; tests/test_compare.py has smaller images",
+    "alexnet compare alexnet-28 * --seeds 3 *": "six processes",
+    "alexnet compare --python *": "needs other environments",
+    "alexnet doctor": "a process for each framework; tests/test_doctor.py runs it",
+    "alexnet parity alexnet": "more than a minute",
+    "alexnet parity alexnet --device gpu": "needs a GPU",
+    "alexnet sweep * --scheduler *": "needs other machines",
 }
-SLOW = ()  # pages that start many processes
+SLOW = {
+    "README.md": "ten epochs at 224×224",
+    "docs/comparing.md": "eight worker processes",
+    "docs/cost.md": "measures the limits of this machine",
+    "docs/sweeps.md": "ten worker processes",
+}
 OTHER_OPTIONS = {"--nthreads": "dask"}  # options in the text that belong to other programs
 FILES = (".safetensors", ".svg", ".png", ".json")
 
@@ -74,21 +82,40 @@ def empty_folder(monkeypatch, tmp_path):
 # --- blocks ---------------------------------------------------------------------------------------
 
 
-def pages_with_code():
-    """Return a parameter for each page that has code to run, marked with the backends that it names."""
+def frameworks_of(page, *languages):
+    """Return the frameworks that the code of a page names."""
+    code = " ".join(block.text for block in blocks(page) if block.language in languages)
+    code = code.replace("keras", "tensorflow")
+    return [name for name in backends.FRAMEWORKS if name != "numpy" and name in code]
+
+
+def pages(own_process):
+    """Return parameters: the pages whose Python blocks use several frameworks, or the other pages."""
     found = []
-    for page in PAGES:
-        code = " ".join(b.text for b in blocks(page) if b.language in ("python", "bash"))
-        named = [n for n in backends.FRAMEWORKS if n in code.replace("keras", "tensorflow")]
-        marks = [pytest.mark.needs(*named)] + [pytest.mark.slow] * (name_of(page) in SLOW)
-        if code:
+    for page in (*PAGES, *OTHERS):
+        if own_process == (len(frameworks_of(page, "python")) > 1):
+            marks = [pytest.mark.needs(*frameworks_of(page, "python", "bash"))]
+            marks += [pytest.mark.slow] * (own_process or name_of(page) in SLOW)
             found.append(pytest.param(page, marks=marks, id=name_of(page)))
     return found
 
 
-@pytest.mark.parametrize("page", pages_with_code())
+@pytest.mark.parametrize("page", pages(own_process=False))
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, empty_folder, monkeypatch):
     monkeypatch.setenv("ALEXNET_SUBSET", "32:16")
+    run_page(page)
+
+
+@pytest.mark.parametrize("page", pages(own_process=True))
+def test_a_page_that_uses_several_frameworks_runs_in_one_process(page, empty_folder):
+    """In the process of these tests, the frameworks are loaded already, in an order that works."""
+    code = f"import pathlib, test_documents; test_documents.run_page(pathlib.Path({str(page)!r}))"
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    done = python(code, PYTHONPATH=path, MPLBACKEND="Agg", ALEXNET_SUBSET="32:16")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_page(page):
     namespace = {"__name__": "__main__"}
     for block in blocks(page):
         if block.language == "python":
@@ -131,7 +158,7 @@ def is_value(text):
 
 def is_run(command):
     """Return whether a command of a block runs here. If not, it must stand in NOT_RUN."""
-    if any(fnmatchcase(command, pattern) for pattern in NOT_RUN) or PLACEHOLDER.search(command):
+    if any(fnmatchcase(command, pattern) for pattern in NOT_RUN):
         return False
     assert split(command)[1][0] == "alexnet", f"{command}: neither run nor listed in NOT_RUN"
     return True
@@ -160,9 +187,9 @@ def test_every_block_says_what_it_is(page):
     assert [str(block) for block in blocks(page) if block.language not in LANGUAGES] == []
 
 
-@pytest.mark.parametrize("page", [*PAGES, *CHINESE] if CHINESE else [], ids=name_of)
+@pytest.mark.parametrize("page", CHINESE and [*PAGES, *CHINESE], ids=name_of)
 def test_both_languages_show_the_same_code(page):
-    assert partner(page).exists()
+    assert partner(page).exists(), f"{name_of(partner(page))} is missing"
     own, other = ([(b.language, b.text) for b in blocks(p)] for p in (page, partner(page)))
     assert own == other
 
@@ -178,7 +205,7 @@ def commands_of(page):
     for span in spans(page):
         for command in commands(span.text):
             if re.match("(alexnet|python|pytest) ", command):
-                                yield Piece(page, span.line, command)
+                yield Piece(page, span.line, command)
 
 
 @pytest.mark.parametrize("page", ALL, ids=name_of)
@@ -189,11 +216,10 @@ def test_every_command_is_valid(page, empty_folder, pytestconfig):
     assert "\n".join(f"{found}: {problem}" for found, problem in problems.items() if problem) == ""
 
 
-def test_no_entry_of_the_table_is_left_over():
-    shown = [
-        c for page in ALL for b in blocks(page) if b.language == "bash" for c in commands(b.text)
-    ]
+def test_no_entry_of_the_tables_is_left_over():
+    shown = [found.text for page in ALL for found in commands_of(page) if found.language]
     assert [p for p in NOT_RUN if not any(fnmatchcase(c, p) for c in shown)] == []
+    assert set(SLOW) <= {name_of(page) for page in PAGES}
 
 
 @pytest.mark.parametrize(
@@ -220,27 +246,22 @@ def test_a_wrong_command_is_found(command, problem):
 @pytest.mark.parametrize("page", ALL, ids=name_of)
 def test_what_the_text_names_exists(page):
     options = options_of_commands() | set(OTHER_OPTIONS)
-    unknown = []
+    unknown = [piece for piece in (*spans(page), *commands_of(page)) if unknown_extras(piece.text)]
     for span in spans(page):
-        for name in re.findall(r"\balexnet(?:\.[A-Za-z_]\w*)+", span.text):
-            if not name.endswith(FILES) and not is_known(name):
-                unknown.append(str(span))
-        if re.fullmatch(
-            r"(alexnet|benchmarks|docs|notebooks|tests|tools|\.ci)/[\w./-]*", span.text
+        names = re.findall(r"\balexnet(?:\.[A-Za-z_]\w*)+", span.text)
+        path = re.fullmatch(r"(alexnet|benchmarks|docs|notebooks|tests|tools)/[\w./-]*", span.text)
+        if (
+            any(not name.endswith(FILES) and not is_known(name) for name in names)
+            or (path and not (ROOT / span.text).exists())
+            or (span.text.startswith("--") and span.text.split()[0] not in options)
         ):
-            unknown += [str(span)] * (not (ROOT / span.text).exists())
-        if span.text.startswith("--") and span.text.split()[0] not in options:
-            unknown.append(str(span))
-    for piece in (*spans(page), *commands_of(page)):
-        unknown += [str(piece)] * bool(unknown_extras(piece.text))
-    assert unknown == []
+            unknown.append(span)
+    assert [str(piece) for piece in unknown] == []
 
 
 def is_known(name):
     """Return whether a name such as ``alexnet.spec.zoo`` exists."""
-    if (
-        name.split(".")[1] in backends.FRAMEWORKS
-    ):  # a column of the book; it would load its framework
+    if name.split(".")[1] in backends.FRAMEWORKS:  # importing it would load its framework
         return (ROOT / name.replace(".", "/")).with_suffix(".py").exists()
     try:
         pkgutil.resolve_name(name)
