@@ -140,6 +140,10 @@ def unknown_extras(text):
     return named - set(project["optional-dependencies"])
 
 
+def command_names():
+    return list(typer.main.get_command(app).commands)
+
+
 def options_of(command):
     return {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
 

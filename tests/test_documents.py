@@ -16,7 +16,7 @@ from io import StringIO
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from commands import options_of_commands, problem_of, split, unknown_extras
+from commands import command_names, options_of_commands, problem_of, split, unknown_extras
 from documents import (
     CHINESE,
     OTHERS,
@@ -35,6 +35,8 @@ from helpers import alexnet_here, python
 from matplotlib import pyplot
 
 from alexnet import backends
+from alexnet.backends.source import source
+from alexnet.spec import zoo
 
 ALL = [*PAGES, *CHINESE, *OTHERS]
 LANGUAGES = {"python", "bash", "text"}  # of blocks; text is what a command printed
@@ -240,6 +242,11 @@ def test_a_wrong_command_is_found(command, problem):
     assert problem in problem_of(Piece(PAGES[0], 1, command), ["slow"])
 
 
+def test_the_page_of_commands_has_every_command():
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert [name for name in command_names() if f"`alexnet {name}" not in page] == []
+
+
 # --- names, files and links -----------------------------------------------------------------------
 
 
@@ -268,6 +275,15 @@ def is_known(name):
     except (ImportError, AttributeError):
         return False
     return True
+
+
+def test_the_page_on_nets_has_the_zoo_and_the_code_of_its_nets():
+    page = ROOT / "docs" / "nets.md"
+    for name, net in zoo.ZOO.items():
+        shape, count = "×".join(map(str, net.input_shape)), f"{net.resolve().parameter_count:,}"
+        assert f"| `{name}` | {shape} | {count} |" in page.read_text(encoding="utf-8")
+    printed = {source(zoo.LENET.resolve(), name) for name in backends.FRAMEWORKS if name != "numpy"}
+    assert printed <= {block.text for block in blocks(page)}
 
 
 @pytest.mark.parametrize("page", ALL, ids=name_of)
