@@ -104,7 +104,7 @@ def pages(own_process):
 
 @pytest.mark.parametrize("page", pages(own_process=False))
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, empty_folder, monkeypatch):
-    monkeypatch.setenv("ALEXNET_SUBSET", "32:16")
+    monkeypatch.setenv("ALEXNET_SUBSET", "16:16")
     run_page(page)
 
 
@@ -113,7 +113,7 @@ def test_a_page_that_uses_several_frameworks_runs_in_one_process(page, empty_fol
     """In the process of these tests, the frameworks are loaded already, in an order that works."""
     code = f"import pathlib, test_documents; test_documents.run_page(pathlib.Path({str(page)!r}))"
     path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
-    done = python(code, PYTHONPATH=path, MPLBACKEND="Agg", ALEXNET_SUBSET="32:16")
+    done = python(code, PYTHONPATH=path, MPLBACKEND="Agg", ALEXNET_SUBSET="16:16")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
