@@ -41,7 +41,7 @@ HIGHLIGHTED = {".py": "python", ".toml": "toml", ".yml": "yaml"}
 
 TITLE = re.compile(r"^# .+$", re.M)
 ENGLISH_ONLY = '\n\n!!! note "本页只有英文版"\n'
-DOWNLOAD = {"en": "Download this notebook, without its outputs", "zh": "下载本笔记本(不含输出)"}
+DOWNLOAD = {"en": "Download this notebook, without its outputs", "zh": "下载本笔记本（不含输出）"}
 
 FORMULA = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">(?:\\\((?P<inline>.*?)\\\)|\\\[(?P<block>.*?)\\\])</(?P=tag)>',
