@@ -1,6 +1,6 @@
 """Finds what the pages show: blocks of code, commands, pieces of code in the text, links and their targets.
 
-The pages are README.md and the files of docs/, each in English (``X.md``) and in Chinese (``X.zh.md``).
+The pages are README.md and the files of docs/. A page ``X.md`` is in Chinese in ``X.zh.md``.
 """
 
 from __future__ import annotations
@@ -49,10 +49,9 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def partner(page: Path) -> Path:
-    """Return the same page in the other language."""
-    stem = page.name.removesuffix(".md").removesuffix(".zh")
-    return page.with_name(f"{stem}.md" if page in CHINESE else f"{stem}.zh.md")
+def english_of(page: Path) -> Path:
+    """Return the English page of a Chinese one."""
+    return page.with_name(page.name.replace(".zh.md", ".md"))
 
 
 def blocks(page: Path) -> list[Piece]:
@@ -94,7 +93,7 @@ def anchors(page: Path) -> set[str]:
     """Return the names of the places in a page that a link can lead to.
 
     A heading's name is made as on GitHub: its text in lower case, with hyphens for spaces, without other
-    signs. Equal headings get numbers.
+    signs. Equal headings get numbers. A line ``::: alexnet.build`` stands for the docstring of this name.
     """
     slugs: list[str] = []
     tokens = _tokens(page)
@@ -104,7 +103,9 @@ def anchors(page: Path) -> set[str]:
             slugs.append(re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-"))
     earlier = [slugs[:number].count(slug) for number, slug in enumerate(slugs)]
     headings = (f"{s}-{n}" if n else s for s, n in zip(slugs, earlier, strict=True))
-    return {*headings, *(name for _, token in _inline(page) for name in _Tags(token).names)}
+    docstrings = re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    named = (name for _, token in _inline(page) for name in _Tags(token).names)
+    return {*headings, *docstrings, *named}
 
 
 @cache
