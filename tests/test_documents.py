@@ -49,6 +49,7 @@ NOT_RUN = {
     "~/envs/*/bin/pip install *": "needs a package index",
     "sudo apt-get install *": "changes the machine",
     "pre-commit install": "changes the clone",
+    "mkdocs serve": "serves until Ctrl-C; tests/test_site.py builds the site",
     "dask *": "runs on other machines",
     "*<name>*": "needs a backend that the reader writes",
     "python benchmarks/*": "measures for minutes",
