@@ -49,7 +49,7 @@ NOT_RUN = {
     "~/envs/*/bin/pip install *": "needs a package index",
     "sudo apt-get install *": "changes the machine",
     "pre-commit install": "changes the clone",
-    "mkdocs serve": "runs without an end; tests/test_site.py builds the site",
+    "mkdocs serve": "serves until Ctrl-C; tests/test_site.py builds the site",
     "dask *": "runs on other machines",
     "*<name>*": "needs a backend that the reader writes",
     "python benchmarks/*": "measures for minutes",
@@ -65,8 +65,6 @@ NOT_RUN = {
 }
 SLOW = {
     "README.md": "ten epochs at 224×224",
-    "docs/api/comparing.md": "two worker processes",
-    "docs/api/costs.md": "four worker processes",
     "docs/comparing.md": "eight worker processes",
     "docs/cost.md": "measures the limits of this machine",
     "docs/sweeps.md": "ten worker processes",

@@ -28,14 +28,14 @@ from notebook_pages import as_markdown, without_outputs
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ROOT / "build" / "pages"
 
-# Files outside docs/ that are pages.
-OTHERS = {
+FOLDERS = "docs", "tools/site/pages"  # the second has what is of use on the site only
+OTHERS = {  # pages outside these folders
     "README.md": Page("index.md", "en"),
     "README.zh.md": Page("index.md", "zh"),
     "CHANGELOG.md": Page("changes.md", "en"),
     "CONTRIBUTING.md": Page("contributing.md", "en"),
 }
-COPIED = {".svg", ".png", ".css"}  # files of docs/ that the site has as they are
+COPIED = {".svg", ".png", ".css"}  # files that the site has as they are
 LISTINGS = "files"  # the folder of the pages that show a file of the repository
 HIGHLIGHTED = {".py": "python", ".toml": "toml", ".yml": "yaml"}
 
@@ -61,13 +61,14 @@ class Pages:
         self.pages = {path: page for path, page in OTHERS.items() if (ROOT / path).exists()}
         self.copied: dict[str, str] = {}  # file of the repository: path on the site
         self.listed: dict[str, Page] = {}  # files and folders that links need pages of
-        for file in sorted((ROOT / "docs").rglob("*")):
-            path, uri = (file.relative_to(folder).as_posix() for folder in (ROOT, ROOT / "docs"))
-            if file.suffix == ".md":
-                language = "zh" if uri.endswith(".zh.md") else "en"
-                self.pages[path] = Page(uri.replace(".zh.md", ".md"), language)
-            elif file.suffix in COPIED:
-                self.copied[path] = uri
+        for folder in FOLDERS:
+            for file in sorted((ROOT / folder).rglob("*")):
+                path, uri = (file.relative_to(f).as_posix() for f in (ROOT, ROOT / folder))
+                if file.suffix == ".md":
+                    language = "zh" if uri.endswith(".zh.md") else "en"
+                    self.pages[path] = Page(uri.replace(".zh.md", ".md"), language)
+                elif file.suffix in COPIED:
+                    self.copied[path] = uri
         self.notebooks = {}
         for folder, language in (("notebooks", "en"), ("notebooks/zh", "zh")):
             for file in sorted((ROOT / folder).glob("*.ipynb")):
@@ -205,7 +206,7 @@ def on_post_build(config: MkDocsConfig) -> None:
 def on_serve(server: LiveReloadServer, **_: Any) -> LiveReloadServer:
     """Let `mkdocs serve` watch what the pages are made from, not the pages themselves."""
     server.unwatch(str(PAGES))
-    for path in (*OTHERS, "docs", "notebooks", "alexnet"):
+    for path in (*OTHERS, *FOLDERS, "notebooks", "alexnet"):
         if (ROOT / path).exists():
             server.watch(str(ROOT / path))
     return server
