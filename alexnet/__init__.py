@@ -26,15 +26,17 @@ from alexnet.insight.activations import activations
 from alexnet.insight.confusion import confusion
 from alexnet.insight.filters import filters
 from alexnet.insight.mistakes import mistakes
+from alexnet.insight.predictions import predict
 from alexnet.spec import Net
 from alexnet.spec.pictures import draw
 from alexnet.spec.zoo import ZOO
 from alexnet.sweeps.results import Sweep
 from alexnet.sweeps.run import sweep
 from alexnet.train import evaluate, train_ch6
-from alexnet.training.checkpoint import load, save
+from alexnet.training.checkpoint import convert, load, save
 from alexnet.training.history import Epoch, History
 from alexnet.training.plots import plot_by_net, plot_histories
+from alexnet.views.code import show
 from alexnet.views.images import show_images
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "build",
     "compare",
     "confusion",
+    "convert",
     "cost",
     "draw",
     "evaluate",
@@ -70,8 +73,10 @@ __all__ = [
     "mistakes",
     "plot_by_net",
     "plot_histories",
+    "predict",
     "save",
     "set_weights",
+    "show",
     "show_images",
     "sweep",
     "train_ch6",

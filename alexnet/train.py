@@ -82,6 +82,7 @@ def train_ch6(
         always computes in float32.
     reinit : True draws new initial weights (Xavier-uniform, zero biases); False keeps the net's weights.
     callback : a `Callback` that shows the run; default: a live plot in a notebook, else a progress bar.
+        ``alexnet.training.callbacks.Silent()`` shows nothing.
     checkpoint : a file (``….safetensors``) that is written before the first step and after every epoch.
         `alexnet.load` can read it into any framework. ``net`` must be a name or a `Net`, or come from
         `build` or `load`.

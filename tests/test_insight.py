@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fits import fit, load
+from fits import TINY, fit, load
 from helpers import native, render
 from nets import DROPOUT_EVERYWHERE, example, rendered
 from own_nets import by_hand, classes
@@ -298,6 +298,20 @@ def batches(sure=2.0):
     ]
 
 
+def test_predict_returns_the_logits_of_all_batches_in_order(name):
+    found = alexnet.predict(identity(name), batches())
+    np.testing.assert_array_equal(found, np.concatenate([X for X, _ in batches()]))  # (7, 3)
+    assert found.dtype == np.float32
+
+
+def test_predict_gives_the_references_logits_for_a_loader(name):
+    weights, _, _ = example(TINY)
+    expected = alexnet.predict(rendered("numpy", TINY, weights), load()[1])
+    found = alexnet.predict(rendered(name, TINY, weights), load(batch_size=7)[1])
+    assert found.shape == (40, 10)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * abs(expected).max())
+
+
 def test_confusion_counts_rows_of_true_and_columns_of_predicted_classes(name):
     found = alexnet.confusion(identity(name), batches())
     assert found.counts.tolist() == COUNTS
@@ -327,7 +341,7 @@ def test_a_class_without_images_or_predictions_has_no_recall_or_precision():
     assert repr(found).endswith("errors: a predicted as b (1), c predicted as a (1)")
 
 
-@pytest.mark.parametrize("function", [alexnet.confusion, alexnet.mistakes])
+@pytest.mark.parametrize("function", [alexnet.confusion, alexnet.mistakes, alexnet.predict])
 def test_data_and_outputs_that_name_no_class_are_refused(function):
     X, y = batches()[0]
     net = identity("numpy")

@@ -172,6 +172,7 @@ def test_a_comparison_in_a_notebook_shows_its_table_and_curves(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     (result,) = (o for o in notebook.cells[0].outputs if o.output_type == "execute_result")
+    assert not any(output.get("name") == "stderr" for output in notebook.cells[0].outputs)
     page = result["data"]["text/html"]
     assert "lenet at 28×28: 64 images" in page
     assert 'src="data:image/png;base64,' in page

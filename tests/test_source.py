@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from functools import cache
+from html import unescape
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from nets import EVERY_LAYER, example, rendered
 
 from alexnet import backends
 from alexnet.backends.source import source
-from alexnet.errors import BackendError
+from alexnet.errors import BackendError, SpecError
 from alexnet.parity.random_nets import random_net
 from alexnet.spec import Dense, Net, zoo
 from alexnet.spec.weights import initial_weights
+from alexnet.views.code import Code, show
 
 
 def run(program):
@@ -158,3 +161,52 @@ def test_the_command_refuses_a_wrong_argument_in_one_sentence(arguments, message
     assert found.returncode == 1
     assert found.stderr.startswith(f"error: {message}")
     assert found.stderr.count("\n") == 1
+
+
+# --- in Python, and in a notebook -----------------------------------------------------------------
+
+
+def test_show_has_the_program_of_each_framework():
+    net = zoo.ALEXNET.resolve((1, 96, 96))
+    assert show(net, "torch").programs == {"PyTorch": source(net, "torch")}
+    titles = [entry.title for entry in backends.FRAMEWORKS.values()]
+    assert list(show("lenet").programs) == titles
+    assert list(show("lenet", ["paddle", "mxnet"]).programs) == ["Paddle", "MXNet"]
+
+
+def test_show_refuses_wrong_names():
+    with pytest.raises(SpecError, match="unknown model 'lennet'"):
+        show("lennet")
+    with pytest.raises(BackendError, match="unknown backend 'jax'"):
+        show("lenet", "jax")
+
+
+def test_a_notebook_shows_every_program_even_without_its_style():
+    """GitHub removes styles."""
+    code = show("alexnet-2012", ["torch", "tensorflow"])
+    page = code._repr_html_()
+    assert "<script" not in page and "http" not in page
+    assert page.count(" checked>") == 1
+    bare = re.sub(r"<style>.*?</style>|<[^>]+>", "", page, flags=re.S)
+    places = [unescape(bare).index(part) for pair in code.programs.items() for part in pair]
+    assert places == sorted(places)
+
+
+@pytest.mark.slow
+def test_tabs_open_by_mouse_and_by_keys(browser):
+    """Two displays of one program on a page do not disturb each other."""
+    code = Code("a < b", {"one": "1 < 2", "two": "# 2\nx = '2'", "three": "3"})
+    context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    page = context.new_page()
+    page.set_content(code._repr_html_() + code._repr_html_())
+
+    def seen():
+        return page.locator("pre:visible").all_inner_texts()
+
+    assert seen() == ["1 < 2\n", "1 < 2\n"]
+    page.get_by_text("two", exact=True).first.click()
+    assert seen() == ["# 2\nx = '2'\n", "1 < 2\n"]
+    page.keyboard.press("ArrowRight")
+    assert seen() == ["3\n", "1 < 2\n"]
+    assert page.get_by_role("radiogroup", name="a < b").count() == 2
+    context.close()

@@ -46,16 +46,14 @@ def show(
     size: Size = None,
 ) -> None:
     """Print the source code of a net in a framework, ready to paste."""
-    from alexnet.backends.source import source
+    from alexnet.views.code import show
     from alexnet.views.tables import side_by_side
 
-    net = at_size(model, size)
-    names = list(backends.FRAMEWORKS) if backend == "all" else [backend]
-    programs = {backends.framework(name).title: source(net, name) for name in names}
+    code = show(at_size(model, size), None if backend == "all" else backend)
     if out.is_terminal:
-        out.print(side_by_side(programs, out.width), soft_wrap=False)
+        out.print(side_by_side(code.programs, out.width), soft_wrap=False)
     else:  # for a file or another program: plain source code
-        print("\n\n".join(programs.values()), end="")
+        print(code)
 
 
 def at_size(model: str, size: int | None) -> ResolvedNet:

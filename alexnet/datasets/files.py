@@ -10,9 +10,11 @@ import hashlib
 import math
 import os
 import tempfile
+import warnings
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,9 +78,17 @@ def locate(dataset: Dataset, root: str | os.PathLike[str] | None = None) -> Path
 
 def cache(dataset: Dataset) -> Path:
     """Return the folder of the dataset in this library's cache."""
-    import pooch
+    return Path(_pooch().os_cache("alexnet")) / dataset.name
 
-    return Path(pooch.os_cache("alexnet")) / dataset.name
+
+def _pooch() -> Any:
+    """Import pooch. In a notebook without ipywidgets, tqdm would warn that its bar is made of text."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)
+        import pooch
+    return pooch
 
 
 def missing(folder: Path) -> list[str]:
@@ -157,7 +167,6 @@ def download(dataset: Dataset, folder: Path) -> None:
     A lock makes other processes wait. A file appears in the folder only when it is complete and checked.
     Raises DataError with each mirror's reason if no mirror works, or if the folder cannot be written to.
     """
-    import pooch
     import requests
     from filelock import FileLock
 
@@ -165,6 +174,7 @@ def download(dataset: Dataset, folder: Path) -> None:
         raise DataError(
             f"{folder}: {dataset.title} is not in this folder and has no download mirror"
         )
+    pooch = _pooch()
     pooch.get_logger().setLevel("WARNING")
     http = pooch.HTTPDownloader(progressbar=True, timeout=(10, 60))
     try:

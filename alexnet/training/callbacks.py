@@ -1,4 +1,4 @@
-"""Callbacks that show a training run: a progress bar in a terminal, a live plot in a notebook."""
+"""Callbacks that show a run: a progress bar in a terminal, a live plot in a notebook, or nothing."""
 
 from __future__ import annotations
 
@@ -95,6 +95,32 @@ class LivePlot:
         else:
             self.handle.update(figure)
         self.drawn = time.monotonic()
+
+
+class Silent:
+    """Shows and prints nothing, for programs that train many nets and show only their results.
+
+    >>> from alexnet import load_fashion_mnist, train_ch6
+    >>> data = load_fashion_mnist(64, resize=None, source="sample", subset=(128, 64))
+    >>> history = train_ch6("lenet", *data, 1, 0.1, backend="numpy", callback=Silent())
+    >>> len(history.epochs)
+    1
+    """
+
+    def begin(self, history: History, steps: int | None) -> None:
+        pass
+
+    def step(self, history: History) -> None:
+        pass
+
+    def test(self, history: History, logits: np.ndarray) -> None:
+        pass
+
+    def epoch(self, history: History) -> None:
+        pass
+
+    def end(self, history: History) -> None:
+        pass
 
 
 def default_callback() -> Callback:

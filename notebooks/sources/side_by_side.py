@@ -1,0 +1,126 @@
+# %% [markdown]
+# opening
+
+# %%
+# extras: all
+
+# %%
+import inspect
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import alexnet
+from alexnet import backends
+from alexnet.views.code import Code
+
+FRAMEWORKS = ["torch", "mxnet", "paddle", "tensorflow"]  # Paddle comes before TensorFlow
+FULL = bool(backends.load("torch").gpus())  # a GPU follows the book's recipe; True: also a CPU
+
+# %% [markdown]
+# table
+
+# %%
+table = alexnet.ZOO["alexnet"].resolve()
+table
+
+# %% [markdown]
+# code
+
+# %%
+alexnet.show("alexnet", FRAMEWORKS)
+
+# %% [markdown]
+# nets
+
+# %%
+nets = {name: alexnet.build("alexnet", backend=name, seed=0) for name in FRAMEWORKS}
+weights = {name: alexnet.get_weights(net) for name, net in nets.items()}
+for name, net in nets.items():
+    equal = all(np.array_equal(w, weights["torch"][key]) for key, w in weights[name].items())
+    print(f"{type(net).__module__}.{type(net).__name__}: {equal = }")
+
+# %% [markdown]
+# images
+
+# %%
+_, images = alexnet.load_fashion_mnist(
+    batch_size=16, resize=224, source="sample", normalize=True, subset=(16, 16)
+)
+X, y = next(iter(images))
+alexnet.show_images(X, alexnet.label_names(y))
+
+# %% [markdown]
+# logits
+
+# %%
+nets["numpy"] = alexnet.build("alexnet", backend="numpy", seed=0)
+logits = {name: alexnet.predict(net, images) for name, net in nets.items()}  # (16, 10) each
+largest = np.abs(logits["numpy"]).max()
+print(f"{'':10}" + "".join(f"{name:>12}" for name in logits))
+for name in logits:
+    differences = [np.abs(logits[name] - other).max() / largest for other in logits.values()]
+    print(f"{name:10}" + "".join(f"{d:12.1e}" for d in differences))
+
+# %% [markdown]
+# compare
+
+# %%
+comparison = alexnet.compare("alexnet", FRAMEWORKS, full=FULL, data=None if FULL else "sample")
+comparison
+
+# %% [markdown]
+# curve
+
+# %%
+histories = {history.backend: history for history in comparison.histories}
+losses = {name: np.array([s["loss"] for s in h.steps]) for name, h in histories.items()}
+gaps = {name: np.abs(losses[name] - losses["torch"]) for name in FRAMEWORKS[1:]}
+
+figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
+for name, gap in gaps.items():
+    ax.semilogy(range(1, len(gap) + 1), gap, color=backends.framework(name).style["color"], label=name)
+ax.set(xlabel="step", title="difference of the loss from PyTorch's")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# agreement
+
+# %%
+answers = {row.backend: np.array(row.answers.classes) for row in comparison.rows}
+print(f"{'':10}" + "".join(f"{name:>12}" for name in answers))
+for name in answers:
+    same = [np.mean(answers[name] == other) for other in answers.values()]
+    print(f"{name:10}" + "".join(f"{share:12.1%}" for share in same))
+
+# %% [markdown]
+# speed
+
+# %%
+figures = {
+    "examples per second": [history.examples_per_sec for history in histories.values()],
+    "first step, seconds": [history.warmup_seconds for history in histories.values()],
+    "peak memory, MB": [row.peak_memory / 1e6 for row in comparison.rows],
+}
+colours = [backends.framework(name).style["color"] for name in histories]
+figure, axes = plt.subplots(1, 3, figsize=(10, 2.2), sharey=True, layout="constrained")
+for ax, (title, numbers) in zip(axes, figures.items(), strict=True):
+    ax.barh(list(histories), numbers, color=colours)
+    ax.set_title(title)
+plt.show()
+
+# %% [markdown]
+# backends
+
+# %%
+Code(
+    "SGD with momentum",
+    {
+        backends.framework(name).title: inspect.getsource(backends.load(name).Trainer)
+        for name in FRAMEWORKS
+    },
+)
+
+# %% [markdown]
+# end
