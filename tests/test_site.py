@@ -178,7 +178,10 @@ def page(browser, address):
 
 @pytest.mark.parametrize(
     ("start", "words", "found"),
-    [("index.html", "dropout", "/sweeps.html"), ("zh/index.html", "暂退法", "/zh/sweeps.html")],
+    [
+        ("index.html", "dropout", "/comparing.html"),
+        ("zh/index.html", "暂退法", "/zh/comparing.html"),
+    ],
 )
 def test_a_search_finds_pages_in_the_language_of_the_page(page, address, start, words, found):
     page.goto(address + start)
