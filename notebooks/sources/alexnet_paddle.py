@@ -216,12 +216,10 @@ print(f"{moved:.1e}")
 # own-way
 
 # %%
-for name, layer, built in (
-    ("conv", nn.Conv2D(1, 96, 11), twin[0]),
-    ("dense", nn.Linear(4096, 10), twin[20]),
-):
-    own, xavier = float(layer.weight.std()), float(built.weight.std())
-    print(f"{name:6} Paddle's own {own:.4f}, Xavier {xavier:.4f}")
+conv, dense = nn.Conv2D(1, 96, kernel_size=11), nn.Linear(4096, 10)
+for new, built in ((conv, twin[0]), (dense, twin[20])):
+    own, xavier = float(new.weight.std()), float(built.weight.std())
+    print(f"{type(new).__name__}: Paddle {own:.4f}, Xavier {xavier:.4f}")
 
 # %% [markdown]
 # layout
