@@ -2,6 +2,7 @@
 
     python tools/notebooks.py              # builds all notebooks
     python tools/notebooks.py exercises    # builds one
+    python tools/notebooks.py --texts      # puts changed texts into the notebooks, without running them
 
 `notebooks/sources/NAME.py` has the cells of a notebook (jupytext, percent format). A Markdown cell there
 holds only a key. The text of the key stands in `NAME.en.md` and in `NAME.zh.md`, below a line
@@ -14,15 +15,16 @@ A text can hold figures of the run: `{{ accuracy:.3f }}` has the same form as in
 where the text stands, after the code cells above it. `{{ run_time }}` is the time of the whole run.
 
 The code runs once. Both notebooks get its outputs: `notebooks/NAME.ipynb` and `notebooks/zh/NAME.ipynb`. A
-run with an error, or with output on stderr, writes neither.
+run with an error, or with output on stderr, writes neither. The notebooks keep the figures of their run, so
+texts can change without another run.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import re
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,10 +78,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of a notebook gave. A figure is found by the id of its cell and by its expression."""
+    """What a run of a notebook gave."""
 
     outputs: list[list[NotebookNode]]  # of each code cell
-    figures: dict[tuple[str, str], str]
+    figures: dict[str, dict[str, str]]  # by the key of the text, and by the expression
     seconds: float
 
 
@@ -152,36 +154,58 @@ def execute(name: str) -> Run:
         if cell.is_code:
             cells.append(new_code_cell(cell.content, id=cell.id))
         elif wanted := [f for text in texts for f in FIGURE.findall(text[cell.content])]:
-            asked[cell.id] = [figure for figure in wanted if figure != RUN_TIME]
-            code = ", ".join(f"f'''{{{figure}}}'''" for figure in asked[cell.id])
+            asked[cell.id] = cell.content, [figure for figure in wanted if figure != RUN_TIME]
+            code = ", ".join(f"f'''{{{figure}}}'''" for figure in asked[cell.id][1])
             cells.append(new_code_cell(f"[{code}]", id=cell.id))
     notebook = new_notebook(cells=cells, metadata=METADATA)
     folder = {"metadata": {"path": str(NOTEBOOKS)}}
     NotebookClient(notebook, timeout=1800, resources=folder, record_timing=False).execute()
-    figures: dict[tuple[str, str], str] = {}
+    figures: dict[str, dict[str, str]] = {}
     for cell in notebook.cells:
         if errors := [output.text for output in cell.outputs if output.get("name") == "stderr"]:
             raise NotebookError(
                 f"{name}: a cell writes to stderr: {''.join(errors)}\n{cell.source}"
             )
         if cell.id in asked:
+            key, wanted = asked[cell.id]
             values = ast.literal_eval(cell.outputs[0].data["text/plain"])
-            figures |= {(cell.id, f): v for f, v in zip(asked[cell.id], values, strict=True)}
+            figures[key] = dict(zip(wanted, values, strict=True))
     outputs = [cell.outputs for cell in notebook.cells if cell.id not in asked]
     return Run(outputs, figures, time.monotonic() - begun)
 
 
+def last_run(name: str) -> Run:
+    """Return what the last run gave, from the notebooks that it wrote.
+
+    Raises NotebookError if there was no run, or if the code has changed since.
+    """
+    path = path_of(name, "en")
+    notebook = nbformat.read(path, as_version=4) if path.exists() else new_notebook()
+    if "run" not in notebook.metadata:
+        raise NotebookError(f"{name}: there is no run of it; run it")
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.source for cell in ran] != [c.content for c in cells_of(name) if c.is_code]:
+        raise NotebookError(f"{name}: its code has changed since its last run; run it again")
+    return Run([cell.outputs for cell in ran], **notebook.metadata["run"])
+
+
 def write(name: str, run: Run) -> None:
-    """Write the notebooks of a run, one for each language."""
+    """Write the notebooks of a run, one for each language.
+
+    Raises NotebookError for a figure that the run does not have.
+    """
+    keys = {cell.id: cell.content for cell in cells_of(name)}
     for language in FOLDERS:
         notebook = compose(name, language)
+        notebook.metadata["run"] = {"figures": run.figures, "seconds": run.seconds}
         run_time = MINUTES[language].format(*divmod(round(run.seconds), 60))
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
-                known = {
-                    figure: v for (where, figure), v in run.figures.items() if where == cell.id
-                }
-                known[RUN_TIME] = run_time
+                known = {RUN_TIME: run_time, **run.figures.get(keys[cell.id], {})}
+                if missing := [f for f in FIGURE.findall(cell.source) if f not in known]:
+                    raise NotebookError(
+                        f"{name}: the last run has no {', '.join(missing)}; run it again"
+                    )
                 cell.source = FIGURE.sub(lambda found, known=known: known[found[1]], cell.source)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for count, (cell, outputs) in enumerate(zip(code, run.outputs, strict=True), 1):
@@ -211,12 +235,16 @@ def differences(name: str, language: str) -> list[str]:
     return found
 
 
-def main(chosen: list[str]) -> None:
-    for name in chosen or names():
-        run = execute(name)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="notebooks; default: all")
+    parser.add_argument("--texts", action="store_true", help="change the texts only; run nothing")
+    options = parser.parse_args()
+    for name in options.names or names():
+        run = last_run(name) if options.texts else execute(name)
         write(name, run)
         print(f"{name}: {run.seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
