@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -52,10 +53,16 @@ def pytest_configure(config):
     gc.freeze()  # later collections skip the many objects of the frameworks: half a second each time
 
 
+ONLY_IF_NAMED = ("release", "gpu")  # markers of tests that run only if -m names them
+
+
 def pytest_collection_modifyitems(config, items):
-    """Deselect, visibly, the tests that need a backend outside this run."""
+    """Deselect, visibly, the tests that need a backend outside this run, and those that -m must name."""
     covered = set(chosen(config))
     left_out = [i for i in items for m in i.iter_markers("needs") if not covered >= set(m.args)]
+    unnamed = [m for m in ONLY_IF_NAMED if not re.search(rf"\b{m}\b", config.option.markexpr)]
+    left_out += [i for i in items if any(i.get_closest_marker(m) for m in unnamed)]
+    left_out = list(dict.fromkeys(left_out))
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

@@ -37,12 +37,16 @@ def three(seed=None, **fields):
     return [replace(r, **fields) for r in rows]
 
 
+def plan(**settings):
+    return Plan({"lenet": QUICK["lenet"], "alexnet": QUICK["alexnet"]}, None, (), **settings)
+
+
 def test_answers_and_losses_of_all_rows_are_compared():
     (found,) = agreements(three())
     assert [r.backend for r in found.rows] == ["torch", "mxnet", "paddle"]
     assert (found.images, found.same, found.least) == (16, 13, 13)
     assert found.loss_gap == pytest.approx(0.25)
-    assert sentences(three(), shared_dropout=True) == [
+    assert sentences(three(), plan()) == [
         "PyTorch, MXNet and Paddle give the same answer for 13 of 16 test images. Each pair agrees on at "
         "least 81%. Their losses in a step differ by 0.25 on average."
     ]
@@ -56,7 +60,7 @@ def test_answers_and_losses_of_all_rows_are_compared():
     ],
 )
 def test_a_net_with_dropout_says_whose_masks_it_used(shared, said):
-    (found,) = sentences(three(model="alexnet"), shared)
+    (found,) = sentences(three(model="alexnet"), plan(shared_dropout=shared))
     assert found.endswith(said)
 
 
@@ -73,7 +77,7 @@ def test_too_few_answers_or_steps_do_not_end_the_comparison():
 def test_a_row_without_a_result_is_not_compared():
     rows = [*three()[:1], replace(row("mxnet", labels()), history=None)]
     assert agreements(rows) == []
-    assert sentences(rows, True) == []
+    assert sentences(rows, plan()) == []
 
 
 def test_a_short_row_says_how_many_steps_it_took():
@@ -82,7 +86,7 @@ def test_a_short_row_says_how_many_steps_it_took():
     rows[0].history.steps[1]["loss"] = 2.0  # the others: 2.0, 2.0 and 2.25
     (found,) = agreements(rows)
     assert found.same == 13
-    *_, said = sentences(rows, True)
+    *_, said = sentences(rows, plan())
     assert said == (
         "NumPy took 2 of 4 steps. In these, its loss differs from the mean of the others by at most "
         "0.083."
@@ -128,7 +132,7 @@ def test_the_table_shows_mean_and_standard_deviation_over_the_seeds():
 
 
 def test_agreement_is_told_for_every_seed():
-    assert sentences(seeds(), True) == [
+    assert sentences(seeds(), plan()) == [
         "PyTorch, MXNet and Paddle give the same answer for 13, 13 and 13 of 16 test images (seeds 4, 5 "
         "and 6). Each pair agrees on at least 81%. Their losses in a step differ by 0.25 on average."
     ]

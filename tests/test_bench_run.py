@@ -32,6 +32,7 @@ def without_peaks(monkeypatch):
     monkeypatch.setattr(run, "_peaks", lambda bench: iter(()))
 
 
+@pytest.mark.slow
 def test_a_bench_of_numpy_has_all_its_figures_and_files(tmp_path, without_peaks):
     said = []
     found = run.run_plan(small("numpy"), tmp_path / "run", said.append)

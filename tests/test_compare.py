@@ -13,10 +13,12 @@ from matplotlib.image import imread
 from runs import SMALL, SMALL_ALEXNET, Watcher
 
 from alexnet import History, backends, load_fashion_mnist
+from alexnet import compare as alexnet_compare
 from alexnet.comparison.agreement import agreements
 from alexnet.comparison.plan import Plan
 from alexnet.comparison.results import Comparison
 from alexnet.comparison.run import run_plan as compare
+from alexnet.spec import Conv, Dense, Dropout, Flatten, Net, ReLU
 from alexnet.workers import processes
 
 
@@ -108,6 +110,21 @@ def test_several_nets_share_one_table(tmp_path):
         for model in ("lenet", "alexnet-mnist")
         for what in ("training loss", "accuracy")
     ]
+
+
+@pytest.mark.needs("torch")
+def test_a_net_of_your_own_is_compared(tmp_path):
+    """Its dropout masks are shared, the saved run can be read again, and the report shows its layers."""
+    layers = (Conv(4, 5, stride=2), ReLU(), Flatten(), Dropout(0.5), Dense(10))
+    mine = Net("mine, small", (1, 28, 28), layers)
+    small = {"data": "sample", "train_examples": 96, "test_examples": 32, "num_epochs": 1}
+    found = alexnet_compare(mine, ["numpy", "torch"], out=tmp_path / "run", **small)
+    losses = [[step["loss"] for step in row.history.steps] for row in found.rows]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert all(row.parity.agrees("float32") for row in found.rows)
+    assert "All used the same dropout masks." in str(found)
+    assert Comparison.load(tmp_path / "run").plan.net("mine, small") == mine
+    assert "Conv(4, 5, stride=2)" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_missing_framework_has_a_row_with_its_install_command(tmp_path, monkeypatch):

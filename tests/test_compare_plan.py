@@ -9,6 +9,9 @@ import pytest
 from alexnet import backends
 from alexnet.comparison import plan as planning
 from alexnet.comparison.plan import plan
+from alexnet.errors import RunError, SpecError
+from alexnet.spec import Conv, Dense, Flatten, Net, ReLU
+from alexnet.spec.zoo import LENET
 from alexnet.training.recipes import QUICK
 
 
@@ -74,3 +77,34 @@ def test_a_quick_run_without_other_data_uses_the_sample(monkeypatch):
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
     monkeypatch.setattr(planning, "find", lambda dataset: None)
     assert plan(["alexnet"], full=False).root is None
+
+
+# --- nets outside the zoo -------------------------------------------------------------------------
+
+MINE = Net("mine", (1, 28, 28), (Conv(4, 5), ReLU(), Flatten(), Dense(10)))
+
+
+def test_a_net_of_your_own_stands_beside_one_of_the_zoo():
+    found = plan([MINE, LENET], ["numpy"], full=False, data="sample")
+    assert list(found.recipes) == ["mine", "lenet"]
+    assert (found.net("mine"), found.net("lenet")) == (MINE, LENET)
+    assert found.nets == {"mine": MINE}
+    assert found.recipes["mine"].resize == 28
+
+
+class OwnReLU(ReLU):
+    """No worker can get a layer that this library does not know."""
+
+
+@pytest.mark.parametrize(
+    ("models", "error", "message"),
+    [
+        ([MINE, MINE], RunError, "models must be distinct, got mine more than once"),
+        ([Net("lenet", MINE.input_shape, MINE.layers)], RunError, "a net of the zoo has this name"),
+        ([Net("a/b", MINE.input_shape, MINE.layers)], RunError, "'a/b': the files of a run have"),
+        ([Net("mine", (4,), (OwnReLU(),))], SpecError, "layer 0: a OwnReLU cannot be saved"),
+    ],
+)
+def test_a_net_that_cannot_be_compared_is_refused(models, error, message):
+    with pytest.raises(error, match=message):
+        plan(models, ["numpy"], data="sample")

@@ -44,6 +44,7 @@ def quick(monkeypatch):
 FEW = Net("few", (2, 9, 7), (Conv(3, 3), ReLU(), Flatten(), Dense(5)))
 
 
+@pytest.mark.slow
 def test_each_layer_of_each_framework_is_measured_in_both_passes(name, quick):
     ready, *measured = events_of(name, FEW)
     assert ready["event"] == "ready"
@@ -54,6 +55,7 @@ def test_each_layer_of_each_framework_is_measured_in_both_passes(name, quick):
         assert all(0 < value < math.inf for value in event["figures"].values())
 
 
+@pytest.mark.slow
 def test_the_input_of_a_layer_is_the_output_of_the_layer_before(quick, monkeypatch):
     """So it has the shape, and the layout in memory, that it has in the whole net."""
     seen = []
@@ -72,6 +74,7 @@ def test_the_input_of_a_layer_is_the_output_of_the_layer_before(quick, monkeypat
     assert all(seen[end][0] is seen[end - 1][1] for end in ends)
 
 
+@pytest.mark.slow
 def test_layers_before_the_first_weights_are_measured_forward_only(name, quick):
     net = Net("softmax", (2, 6, 6), (AvgPool(2), Flatten(), Dense(3)))
     _, pool, flatten, dense = events_of(name, net)

@@ -1,8 +1,8 @@
-"""The notebooks, executed on few images, and comparisons in a notebook."""
+"""The notebooks, run on few images, their builder, and comparisons in a notebook."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from types import SimpleNamespace
 
 import nbformat
@@ -10,35 +10,129 @@ import pytest
 from nbclient import NotebookClient
 
 import alexnet
+import notebooks
 from alexnet import History
 from alexnet.comparison.notebook import NotebookWatcher
 from alexnet.comparison.rows import Row
 from alexnet.errors import RunError
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+LANGUAGES = list(notebooks.FOLDERS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_a_notebook_runs_from_top_to_bottom(path, monkeypatch):
+@pytest.mark.parametrize("notebook", notebooks.names())
+def test_a_notebook_runs_from_top_to_bottom(notebook, monkeypatch):
+    """Without an error, a warning or anything else on stderr. The code runs once for both languages."""
     monkeypatch.setenv("ALEXNET_SUBSET", "32:16")
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
-    pictures = [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    ]
-    assert pictures
+    run = notebooks.execute(notebook)
+    data = [output.get("data", {}) for outputs in run.outputs for output in outputs]
+    assert any("image/png" in found or "<svg" in str(found.get("text/html")) for found in data)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_a_committed_notebook_has_the_outputs_of_a_whole_run(path):
-    notebook = nbformat.read(path, as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert not any(o.output_type == "error" for cell in cells for o in cell.outputs)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("notebook", notebooks.names())
+def test_a_committed_notebook_is_what_its_source_says(notebook, language):
+    assert notebooks.differences(notebook, language) == []
+
+
+@pytest.mark.parametrize("notebook", notebooks.names())
+def test_both_languages_have_the_outputs_of_one_whole_run(notebook):
+    english, chinese = (
+        [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        for path in (notebooks.path_of(notebook, language) for language in LANGUAGES)
+    )
+    assert english == chinese
+    assert [cell.execution_count for cell in english] == list(range(1, len(english) + 1))
+    outputs = [output for cell in english for output in cell.outputs]
+    assert not any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
+
+
+# --- the builder ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A function that writes a source with its texts to a folder, which the builder then uses."""
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(notebooks, "SOURCES", tmp_path)
+    monkeypatch.setattr(notebooks, "FOLDERS", {"en": tmp_path, "zh": tmp_path / "zh"})
+    (tmp_path / "zh").mkdir()
+
+    def write(code, shared="", **texts):
+        (tmp_path / "one.py").write_text(code)
+        for language in notebooks.FOLDERS:
+            (tmp_path / f"one.{language}.md").write_text(texts.get(language, ""))
+            (tmp_path / f"shared.{language}.md").write_text(shared)
+
+    return write
+
+
+FIGURES = """\
+# %% [markdown]
+# before
+
+# %%
+n = 1234
+
+# %% [markdown]
+# after
+"""
+
+
+@pytest.mark.slow
+def test_figures_come_out_of_the_run(source):
+    before = "<!-- before -->\nIn {{ run_time }}."
+    after = "<!-- after -->\n{{ n:,}} and {{ n / 2:.1f }}."
+    source(FIGURES, en=f"{before}\n{after}", zh=f"{before}\n{after.replace('and', '与')}")
+    run = notebooks.execute("one")
+    notebooks.write("one", replace(run, seconds=62.4))
+    english, chinese = (
+        [cell.source for cell in nbformat.read(notebooks.path_of("one", language), 4).cells]
+        for language in LANGUAGES
+    )
+    assert english == ["In 1 min 2 s.", "n = 1234", "1,234 and 617.0."]
+    assert chinese == ["In 1 分 2 秒.", "n = 1234", "1,234 与 617.0."]
+    assert notebooks.differences("one", "en") == []
+    source(FIGURES, en=f"{before}\n{after}!", zh=f"{before}\n{after}")
+    (found,) = notebooks.differences("one", "en")
+    assert "'1,234 and 617.0.' is not what its source says" in found
+
+    notebooks.write("one", notebooks.last_run("one"))  # a text changes without another run
+    assert notebooks.differences("one", "en") == []
+    assert "617.0.!" in notebooks.path_of("one", "en").read_text()
+    source(FIGURES, en=f"{before}\n{after}", zh=f"{before}\n{after} {{{{ n + 1 }}}}")
+    with pytest.raises(notebooks.NotebookError, match=r"one: the last run has no n \+ 1; run it"):
+        notebooks.write("one", notebooks.last_run("one"))
+    source(FIGURES.replace("1234", "12"), en=f"{before}\n{after}", zh=f"{before}\n{after}")
+    with pytest.raises(notebooks.NotebookError, match="its code has changed since its last run"):
+        notebooks.last_run("one")
+
+
+@pytest.mark.slow
+def test_a_notebook_that_writes_to_stderr_is_refused(source):
+    source("# %%\nimport warnings\nwarnings.warn('old')\n")
+    with pytest.raises(notebooks.NotebookError, match=r"a cell writes to stderr: .*old"):
+        notebooks.execute("one")
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"en": "<!-- before -->\nA"}, "one.en.md: no text for after"),
+        ({"en": "<!-- before -->\nA\n<!-- after -->\nB\n<!-- c -->"}, "one.en.md: no cell uses c"),
+        ({"en": "<!-- a -->\n<!-- a -->"}, "one.en.md: keys that occur twice: a"),
+        ({"en": "A\n<!-- a -->"}, "one.en.md: the text before the first key has no key"),
+    ],
+)
+def test_texts_and_cells_must_match(source, texts, message):
+    source(FIGURES, **texts)
+    with pytest.raises(notebooks.NotebookError, match=message):
+        notebooks.compose("one", "en")
+
+
+def test_a_text_may_be_shared(source):
+    source(FIGURES, shared="<!-- after -->\nB\n<!-- other -->\nC", en="<!-- before -->\nA")
+    assert [cell.source for cell in notebooks.compose("one", "en").cells] == ["A", "n = 1234", "B"]
 
 
 # --- compare in a notebook ------------------------------------------------------------------------

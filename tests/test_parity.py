@@ -110,7 +110,7 @@ def test_small_nets_agree_with_the_reference(covered, model, dropout, dtype):
 @pytest.mark.release
 @pytest.mark.slow
 def test_the_papers_net_agrees_with_the_reference(covered):
-    """With normalisation, groups and dropout, over a few steps; the README's command has twenty."""
+    """With normalisation, groups and dropout, over a few steps; docs/parity.md's command has twenty."""
     names = [n for n in backends.import_order() if n in covered]
     for found in parity(
         "alexnet-2012-two-gpus",

@@ -49,6 +49,7 @@ def test_it_imports_trains_and_saves(without_unix, tmp_path):
     assert "examples/sec on cpu" in found.stdout
 
 
+@pytest.mark.slow
 def test_it_compares(without_unix, tmp_path):
     out = tmp_path / "run"
     compare = [sys.executable, "-m", "alexnet", "compare", "lenet", "--backends", "numpy"]

@@ -162,6 +162,7 @@ def test_a_checkpoint_is_written_in_its_own_format(tmp_path):
     assert np.load(path)["0.weight"].shape == (5, 5, 1, 6)
 
 
+@pytest.mark.slow
 def test_compare_and_report_include_it(monkeypatch, tmp_path, capsys):
     recipe = {"train_examples": 96, "test_examples": 32, "num_epochs": 1, "data": "sample"}
     found = alexnet.compare("lenet", ["numpy", SIXTH], out=tmp_path / "run", **recipe)
@@ -180,6 +181,7 @@ def test_compare_and_report_include_it(monkeypatch, tmp_path, capsys):
     assert command(monkeypatch, "report", tmp_path / "run") == 0
 
 
+@pytest.mark.slow
 def test_cost_measures_each_of_its_layers(monkeypatch):
     monkeypatch.setattr(worker, "SECONDS", 0.0)
     events = []

@@ -55,6 +55,7 @@ class Steps:
             self.native, precision
         ):  # may change the layout of the weights
             self.trainer = net.backend.Trainer(self.native, lr, momentum, nesterov=nesterov)
+        self.lr = lr
         self.start_epoch(epoch)
 
     def start_epoch(self, number: int) -> None:
@@ -68,7 +69,10 @@ class Steps:
 
     def step(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Take one step (see `alexnet.backends.interface.Trainer`)."""
-        self.trainer.set_lr(self.schedule.at(self.epoch, self.number))
+        lr = self.schedule.at(self.epoch, self.number)
+        if lr != self.lr:
+            self.trainer.set_lr(lr)
+            self.lr = lr
         self.draw_masks(len(y))
         self.number += 1
         with self.net.backend.computing_in(self.native, self.precision):

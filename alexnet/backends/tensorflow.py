@@ -315,7 +315,8 @@ def take(tensor: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
 def images(pixels: Any, transform: ImageTransform, device: str) -> tf.Tensor:
     with tf.device(device):
         x = tf.cast(tf.convert_to_tensor(pixels), tf.float32)  # (B, H, W)
-        return transform.apply(x, tf.convert_to_tensor)[..., None]  # (B, S, S, 1)
+        x = transform.apply(x, tf.convert_to_tensor)  # (B, S, S)
+        return tf.expand_dims(x, -1)  # (B, S, S, 1)
 
 
 def to_numpy(tensor: tf.Tensor) -> np.ndarray:
@@ -358,16 +359,18 @@ class Trainer:
     ) -> None:
         self.net, self.lr, self.momentum = net, lr, momentum
         self.velocity_scale = -lr  # Keras' momentum buffer holds the last change of the weights
+        self.rescale = 1.0  # of the buffer in the graph
         self.optimizer = SGD(lr, momentum, nesterov)
         with tf.device(net.trainable_variables[0].value.device):
             self.optimizer.build(net.trainable_variables)
         self._compiled: Any = None
 
     def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rescale = (
-            -self.lr / self.velocity_scale
-        )  # the buffer holds the learning rate of the last step
-        self.optimizer.decay.assign(self.momentum * rescale)
+        # The buffer holds the learning rate of the last step.
+        rescale = -self.lr / self.velocity_scale
+        if rescale != self.rescale:
+            self.optimizer.decay.assign(self.momentum * rescale)
+            self.rescale = rescale
         self.velocity_scale = -self.lr
         if self._compiled is None:  # compile once, for all batch sizes
             signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype) for t in (X, y)]

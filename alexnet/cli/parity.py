@@ -26,7 +26,7 @@ def parity(
         str,
         typer.Option(
             help="float32 or float64. float32 uses images that are not near a kink of ReLU or max-pooling "
-            "(see docs/same.md)."
+            "(see docs/parity.md)."
         ),
     ] = "float32",
     momentum: Annotated[float, typer.Option(help="Momentum of SGD, from 0 to below 1.")] = 0.0,

@@ -9,8 +9,9 @@ from itertools import combinations
 import numpy as np
 
 from alexnet.backends import framework
+from alexnet.comparison.plan import Plan
 from alexnet.comparison.rows import Row
-from alexnet.spec import Dropout, zoo
+from alexnet.spec import Dropout, Net
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _losses(row: Row) -> list[float]:
     return [step["loss"] for step in row.history.steps]
 
 
-def sentences(rows: Sequence[Row], shared_dropout: bool) -> list[str]:
+def sentences(rows: Sequence[Row], plan: Plan) -> list[str]:
     """Return the findings in words, for each net and for each backend that took fewer steps."""
     found = []
     models = list(dict.fromkeys(row.model for row in rows))
@@ -85,7 +86,7 @@ def sentences(rows: Sequence[Row], shared_dropout: bool) -> list[str]:
         if agreed:
             where = [model] if len(models) > 1 else []
             where += [precision] if precision != "float32" else []
-            text = _sentences(agreed) + _about_dropout(model, shared_dropout)
+            text = _sentences(agreed) + _about_dropout(plan.net(model), plan.shared_dropout)
             found.append(f"{', '.join(where)}: {text}" if where else text)
     shortened: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
@@ -111,8 +112,8 @@ def _seeds(rows: Sequence[Row]) -> str:
     return f" (seed{'s' if len(seeds) > 1 else ''} {_and(seeds)})" if seeds else ""
 
 
-def _about_dropout(model: str, shared: bool) -> str:
-    if not any(isinstance(layer, Dropout) for layer in zoo.get(model).layers):
+def _about_dropout(net: Net, shared: bool) -> str:
+    if not any(isinstance(layer, Dropout) for layer in net.layers):
         return ""
     if shared:
         return " All used the same dropout masks."

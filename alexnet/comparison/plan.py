@@ -24,6 +24,7 @@ from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.workers import processes
 from alexnet.workers.job import Job
 
+FILE_NAME = re.compile(r"[\w ,=+.-]+")  # characters that every system takes in the name of a file
 LONGEST_TIMEOUT = 7 * 24 * 3600.0  # seconds
 TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
 
@@ -43,15 +44,23 @@ class Plan:
     seeds: int = 1  # how often each net trains in each backend, each time with the next seed
     shared_dropout: bool = True  # whether all backends get the same dropout masks
     named: bool = False  # whether the user named the backends; then a missing one is a failure
+    nets: Mapping[str, Net] = field(default_factory=dict)  # those outside the zoo, by name
+
+    def net(self, model: str) -> Net:
+        """Return the net with this name, at its own input shape."""
+        return zoo.get(self.nets.get(model, model))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values for JSON."""
-        recipes = {model: vars(recipe) for model, recipe in self.recipes.items()}
-        return vars(self) | {"recipes": recipes, "pythons": dict(self.pythons)}
+        return vars(self) | {
+            "recipes": {model: vars(recipe) for model, recipe in self.recipes.items()},
+            "pythons": dict(self.pythons),
+            "nets": {name: net.to_dict() for name, net in self.nets.items()},
+        }
 
 
 def plan(
-    models: Sequence[str],
+    models: Sequence[str | Net],
     names: Sequence[str] | None = None,
     full: bool | None = None,
     data: str | None = None,
@@ -71,10 +80,13 @@ def plan(
     NumPy would take days. A full run downloads missing images; a quick run uses the sample instead.
     ``data`` is a folder or ``"sample"``. ``overrides`` are fields for the recipe of every net.
     """
-    models, pythons = [zoo.get(model).name for model in models], dict(pythons or {})
-    if not models:
+    nets, pythons = [zoo.get(model) for model in models], dict(pythons or {})
+    if not nets:
         raise RunError(f"models must name at least one net; known models: {', '.join(zoo.ZOO)}")
-    check_distinct("models", models)
+    check_distinct("models", [net.name for net in nets])
+    own = {net.name: net for net in nets if zoo.ZOO.get(net.name) != net}
+    for net in own.values():
+        _check_own(net)
     check_distinct("backends", names or ())
     for name in (*(names or ()), *pythons):
         backends.framework(name)
@@ -82,13 +94,13 @@ def plan(
     check_device(device)
     installed = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
-        full = all_use_gpus(models[0], names or installed, device, pythons)
+        full = all_use_gpus(nets[0], names or installed, device, pythons)
     overrides = {key: v for key, v in overrides.items() if v is not None}
     chosen = tuple(names or (n for n in backends.FRAMEWORKS if n != backends.REFERENCE or not full))
     if not any(name in installed for name in chosen if name != backends.REFERENCE):
         overrides["numpy_batches"] = None  # only NumPy runs, so it trains on all batches
     root = images(data, full)
-    recipes = {model: recipe_here(model, full, root, overrides) for model in models}
+    recipes = {net.name: recipe_here(net, full, root, overrides) for net in nets}
     return Plan(
         recipes,
         root,
@@ -99,7 +111,20 @@ def plan(
         int(seeds),
         shared_dropout,
         named=bool(names),
+        nets=own,
     )
+
+
+def _check_own(net: Net) -> None:
+    """Raise an AlexNetError unless workers can get this net, and files can have its name."""
+    net.to_dict()
+    if net.name in zoo.ZOO:
+        raise RunError(f"{net.name}: a net of the zoo has this name; give your net another name")
+    if not FILE_NAME.fullmatch(net.name):
+        raise RunError(
+            f"{net.name!r}: the files of a run have the net's name, so it can only have letters, digits, "
+            "spaces and , = + . _ -"
+        )
 
 
 def recipe_here(

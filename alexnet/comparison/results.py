@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-FORMAT = 5  # version of the layout of comparison.json
+FORMAT = 6  # version of the layout of comparison.json
 SAVED = {"format", "alexnet", "begun", "data", "plan", "seed", "device", "rows"}
 # What reading a damaged file can raise.
 UNREADABLE = (
@@ -94,7 +94,7 @@ class Comparison:
         from alexnet.comparison.table import problems, recipe_lines, rows_table
 
         recipes = recipe_lines(self.plan, self.seed)
-        agreement = sentences(self.rows, self.plan.shared_dropout)
+        agreement = sentences(self.rows, self.plan)
         return [*recipes, rows_table(self.rows), *agreement, *problems(self.rows)]
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,12 +111,13 @@ class Comparison:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> Comparison:
+    def load(cls, folder: str | Path) -> Comparison:
         """Read the comparison in a run's folder. Raises RunError if it is missing or damaged."""
+        folder = Path(folder)
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
-            if saved.get("format") in (3, 4, FORMAT):
+            if saved.get("format") in (3, 4, 5, FORMAT):
                 return cls._restored(_upgraded(unsealed(saved)), folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
@@ -145,7 +146,7 @@ class Comparison:
     def _check(self) -> None:
         """Raise ValueError or an AlexNetError if the settings are bad or the rows do not fit them."""
         for model, recipe in self.plan.recipes.items():
-            net_for(model, recipe)
+            net_for(self.plan.net(model), recipe)
             check_recipe(recipe, self.seed)
             for name in ("batch_size", "train_examples", "test_examples", "numpy_batches"):
                 number = getattr(recipe, name)
@@ -199,9 +200,11 @@ def _upgraded(saved: dict[str, Any]) -> dict[str, Any]:
             recipe["schedule"] = "constant"
         for row in saved["rows"]:
             row["seed"] = None
-    if saved["format"] < FORMAT:
+    if saved["format"] < 5:
         for recipe in saved["plan"]["recipes"].values():
             recipe |= {"precision": "float32", "nesterov": False, "flip": False, "crop": 0}
+    if saved["format"] < FORMAT:
+        saved["plan"]["nets"] = {}
     return saved
 
 

@@ -27,6 +27,7 @@ from alexnet.comparison.plan import TIMEOUT, Plan, plan
 from alexnet.comparison.results import Comparison, check_recipe, empty_rows
 from alexnet.comparison.rows import Row
 from alexnet.errors import RunError
+from alexnet.spec import Net
 from alexnet.training.callbacks import in_notebook
 from alexnet.training.recipes import Recipe, net_for
 from alexnet.workers import processes
@@ -35,7 +36,7 @@ from alexnet.workers.job import Job
 
 
 def compare(
-    models: str | Sequence[str] = "alexnet",
+    models: str | Net | Sequence[str | Net] = "alexnet",
     backends: Sequence[str] | None = None,
     *,
     full: bool | None = None,
@@ -59,7 +60,7 @@ def compare(
 
     Parameters
     ----------
-    models : the name of a net in `alexnet.spec.zoo`, or several names.
+    models : the name of a net in `alexnet.spec.zoo`, or a `Net`; or a list of these.
     backends : names of the backends; default: all.
     full : True uses the book's training settings. False uses shorter settings for a CPU. By default it is
         True if every installed framework finds a GPU.
@@ -92,7 +93,7 @@ def compare(
             f"{', '.join(Recipe.__dataclass_fields__)}"
         )
     planned = plan(
-        [models] if isinstance(models, str) else models,
+        [models] if isinstance(models, str | Net) else models,
         backends,
         full,
         data,
@@ -138,7 +139,7 @@ def run_plan(
     comparison = Comparison(plan, seed, device, out or Path("runs"), begun, rows)
     # Check the settings before creating the folder. An invalid setting would fail in every worker.
     for model, recipe in plan.recipes.items():
-        net_for(model, recipe)
+        net_for(plan.net(model), recipe)
         check_recipe(recipe, seed)
         _job(comparison, Row(model, backends.REFERENCE)).load_data()
     comparison.folder = new_folder(
@@ -208,7 +209,7 @@ def _task(comparison: Comparison, row: Row, resumed: bool) -> processes.Task:
 def _job(comparison: Comparison, row: Row) -> Job:
     """Return the job for a row's worker."""
     return Job(
-        row.model,
+        comparison.plan.nets.get(row.model, row.model),
         row.backend,
         comparison.plan.recipes[row.model],
         comparison.seed if row.seed is None else row.seed,

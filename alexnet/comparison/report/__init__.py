@@ -72,7 +72,7 @@ def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "nets": list(dict.fromkeys(e.net for e in entries)),
         "backends": list(dict.fromkeys(e.title for e in entries)),
         "fastest": fastest,
-        "findings": {run: sentences(c.rows, c.plan.shared_dropout) for run, c in runs.items()},
+        "findings": {run: sentences(c.rows, c.plan) for run, c in runs.items()},
         "means": _means(entries),
         "same_masks": any(isinstance(r.layer, Dropout) for e in entries for r in e.table.rows)
         and all(c.plan.shared_dropout for c in runs.values()),

@@ -35,7 +35,7 @@ class Entry:
 def entries_of(runs: Mapping[str, Comparison]) -> list[Entry]:
     """Return the rows of these runs, in order."""
     tables = {
-        (run, model): net_for(model, recipe)
+        (run, model): net_for(comparison.plan.net(model), recipe)
         for run, comparison in runs.items()
         for model, recipe in comparison.plan.recipes.items()
     }
