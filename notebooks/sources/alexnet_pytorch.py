@@ -162,7 +162,7 @@ if not FULL:
     train_iter, test_iter = alexnet.load_fashion_mnist(
         batch_size=16, resize=224, normalize=True, backend="torch"
     )
-    history = alexnet.train_ch6(
+    alexnet.train_ch6(
         net, train_iter, test_iter, 1, 0.01, momentum=0.9, nesterov=True, schedule="one-cycle"
     )
 
