@@ -26,7 +26,9 @@ import ast
 import json
 import re
 import time
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import jupytext
@@ -34,6 +36,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 SOURCES = NOTEBOOKS / "sources"
@@ -210,13 +213,30 @@ def write(name: str, run: Run) -> None:
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for count, (cell, outputs) in enumerate(zip(code, run.outputs, strict=True), 1):
             cell.execution_count = count
-            cell.outputs = [
-                output | {"execution_count": count} if "execution_count" in output else output
-                for output in outputs
-            ]
+            cell.outputs = [_stored(output, count) for output in outputs]
         nbformat.validate(notebook)
         text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         path_of(name, language).write_text(text, encoding="utf-8")
+
+
+def _stored(output: NotebookNode, count: int) -> NotebookNode:
+    """Return an output of cell number ``count`` as the notebook stores it."""
+    changed = nbformat.from_dict(output)
+    if "execution_count" in changed:
+        changed.execution_count = count
+    if "image/png" in changed.get("data", {}):
+        changed.data["image/png"] = _smaller(changed.data["image/png"])
+    return changed
+
+
+def _smaller(png: str) -> str:
+    """Return a PNG (in base64) with at most 256 colours, if that needs less space."""
+    image = Image.open(BytesIO(b64decode(png)))
+    if image.mode == "P":  # it has a palette already
+        return png
+    file = BytesIO()
+    image.convert("RGB").quantize(dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return min(png, b64encode(file.getvalue()).decode(), key=len)
 
 
 def differences(name: str, language: str) -> list[str]:
