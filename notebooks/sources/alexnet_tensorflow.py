@@ -226,10 +226,10 @@ print(same[0, ..., 0].numpy(), both_sides[0, ..., 0].numpy(), sep="\n\n")
 # layout
 
 # %%
-for variable, (key, array) in list(zip(net.weights, alexnet.get_weights(net).items(), strict=True))[
-    ::2
-]:
-    print(f"{tuple(variable.shape)!s:18} {key:10} {array.shape}")
+arrays = alexnet.get_weights(net)
+for variable, key in zip(net.weights, arrays, strict=True):
+    if key.endswith("weight"):
+        print(f"{tuple(variable.shape)!s:18} {key:10} {arrays[key].shape}")
 
 # %% [markdown]
 # column
