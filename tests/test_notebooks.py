@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import replace
+from io import BytesIO
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from nbclient import NotebookClient
+from nbformat.v4 import new_output
+from PIL import Image
 
 import alexnet
 import notebooks
@@ -106,6 +112,24 @@ def test_figures_come_out_of_the_run(source):
     source(FIGURES.replace("1234", "12"), en=f"{before}\n{after}", zh=f"{before}\n{after}")
     with pytest.raises(notebooks.NotebookError, match="its code has changed since its last run"):
         notebooks.last_run("one")
+
+
+def test_a_picture_takes_less_space_and_looks_the_same(source):
+    source("# %%\n1")
+    figure = Figure()
+    figure.subplots(1, 2)[0].plot([0, 1], [0, 1], label="line")
+    figure.axes[1].imshow(np.arange(256).reshape(16, 16), cmap="gray")
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    output = new_output("display_data", data={"image/png": b64encode(file.getvalue()).decode()})
+    notebooks.write("one", notebooks.Run([[output]], {}, 1.0))
+    (cell,) = nbformat.read(notebooks.path_of("one", "zh"), 4).cells
+    stored = b64decode(cell.outputs[0].data["image/png"])
+    assert len(stored) < 0.6 * len(file.getvalue())
+    old, new = (
+        np.asarray(Image.open(BytesIO(b)).convert("RGB"), int) for b in (file.getvalue(), stored)
+    )
+    assert np.abs(old - new).mean() < 0.5  # of 255
 
 
 @pytest.mark.slow
