@@ -20,10 +20,7 @@ ROOT = Path(__file__).parent.parent
 EVERY = [ROOT / "README.md", *sorted(ROOT.glob("README.*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 CHINESE = [page for page in EVERY if page.name.endswith(".zh.md")]
 PAGES = [page for page in EVERY if page not in CHINESE]
-OTHERS = [
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "CHANGELOG.md",
-]  # their commands are checked, but not run
+OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]  # English only
 
 TEXT = ("text", "code_inline")  # the parts of a heading that its name is made of
 
