@@ -20,10 +20,7 @@ ROOT = Path(__file__).parent.parent
 EVERY = [ROOT / "README.md", *sorted(ROOT.glob("README.*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 CHINESE = [page for page in EVERY if page.name.endswith(".zh.md")]
 PAGES = [page for page in EVERY if page not in CHINESE]
-OTHERS = [
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "CHANGELOG.md",
-]  # their commands are checked, but not run
+OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]  # English only
 
 TEXT = ("text", "code_inline")  # the parts of a heading that its name is made of
 
@@ -93,7 +90,7 @@ def anchors(page: Path) -> set[str]:
     """Return the names of the places in a page that a link can lead to.
 
     A heading's name is made as on GitHub: its text in lower case, with hyphens for spaces, without other
-    signs. Equal headings get numbers. A line ``::: alexnet.build`` stands for the docstring of this name.
+    signs. Equal headings get numbers.
     """
     slugs: list[str] = []
     tokens = _tokens(page)
@@ -103,9 +100,7 @@ def anchors(page: Path) -> set[str]:
             slugs.append(re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-"))
     earlier = [slugs[:number].count(slug) for number, slug in enumerate(slugs)]
     headings = (f"{s}-{n}" if n else s for s, n in zip(slugs, earlier, strict=True))
-    docstrings = re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
-    named = (name for _, token in _inline(page) for name in _Tags(token).names)
-    return {*headings, *docstrings, *named}
+    return {*headings, *(name for _, token in _inline(page) for name in _Tags(token).names)}
 
 
 @cache

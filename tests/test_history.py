@@ -117,6 +117,15 @@ def test_a_history_plots_its_curves(tmp_path):
     assert list(accuracy.lines[-1].get_ydata()) == [e.test_accuracy for e in history.epochs]
 
 
+def test_a_loss_that_hardly_changes_lies_below_the_edge_of_its_plot():
+    losses = (2.301, 2.303, 2.302)
+    steps = [{"examples": 4, "loss": x, "accuracy": 0.1, "seconds": 1.0} for x in losses]
+    loss = History("lenet", "numpy", "1", "cpu", {}, {}, steps=steps).plot().axes[0]
+    bottom, top = loss.get_ylim()
+    assert bottom == 0
+    assert top > 1.02 * max(losses)
+
+
 def test_show_images_accepts_the_batches_of_loaders(framework):
     backend = backends.load(framework)
     X, y = next(load()[1].on(framework, "cpu").epoch(0))

@@ -62,7 +62,6 @@ def source(tmp_path, monkeypatch):
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(notebooks, "SOURCES", tmp_path)
     monkeypatch.setattr(notebooks, "FOLDERS", {"en": tmp_path, "zh": tmp_path / "zh"})
-    (tmp_path / "zh").mkdir()
 
     def write(code, shared="", **texts):
         (tmp_path / "one.py").write_text(code)

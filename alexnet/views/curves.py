@@ -125,6 +125,7 @@ def draw_loss(axes: Axes, curves: Sequence[Curve], unit: str = "epoch") -> None:
 
     Runs with the same label (with different seeds) are drawn faintly, with their mean in front.
     """
+    axes.update_datalim([(0, 0)], updatex=False)  # leaves room above a loss that hardly changes
     for group in _by_label(curves):
         for curve in group if len(group) > 1 else ():
             _draw_line(axes, curve, "loss", unit, alpha=FAINT)

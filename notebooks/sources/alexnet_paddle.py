@@ -1,0 +1,251 @@
+# %% [markdown]
+# opening
+
+# %%
+# extras: paddle
+
+# %%
+import os
+
+import alexnet
+from alexnet import backends
+from alexnet import paddle as d2l  # in the book: from d2l import paddle as d2l
+from alexnet.views.tables import summary_table
+
+FULL = bool(
+    backends.load("paddle").gpus()
+)  # a GPU follows the book's recipe; set True to do it on a CPU
+if not FULL:  # part of the sample that comes with the package: training and test images
+    os.environ.setdefault("ALEXNET_DATA", "sample")
+    os.environ.setdefault("ALEXNET_SUBSET", "1280:512")
+
+# %% [markdown]
+# what-was-new
+
+# %% [markdown]
+# drawing
+
+# %%
+alexnet.draw("lenet", "alexnet")
+
+# %% [markdown]
+# drawing-seen
+
+# %% [markdown]
+# table
+
+# %%
+table = alexnet.ZOO["alexnet"].resolve()
+summary_table(table)
+
+# %% [markdown]
+# parts
+
+# %% [markdown]
+# size
+
+# %%
+size, window, stride, padding = 224, 11, 4, 1
+by_hand = (size + 2 * padding - window) // stride + 1
+print(by_hand, table.rows[0].output_shape)
+
+# %% [markdown]
+# net
+
+# %%
+import paddle
+from paddle import nn
+
+net = nn.Sequential(
+    # large images: a large window, and a stride that makes them small at once
+    nn.Conv2D(1, 96, kernel_size=11, stride=4, padding=1),
+    nn.ReLU(),
+    nn.MaxPool2D(kernel_size=3, stride=2),
+    # smaller windows, more channels; the padding keeps height and width
+    nn.Conv2D(96, 256, kernel_size=5, padding=2),
+    nn.ReLU(),
+    nn.MaxPool2D(kernel_size=3, stride=2),
+    # three convolutions without pooling between them
+    nn.Conv2D(256, 384, kernel_size=3, padding=1),
+    nn.ReLU(),
+    nn.Conv2D(384, 384, kernel_size=3, padding=1),
+    nn.ReLU(),
+    nn.Conv2D(384, 256, kernel_size=3, padding=1),
+    nn.ReLU(),
+    nn.MaxPool2D(kernel_size=3, stride=2),
+    nn.Flatten(),
+    # two wide dense layers, with dropout against overfitting
+    nn.Linear(6400, 4096),
+    nn.ReLU(),
+    nn.Dropout(0.5),
+    nn.Linear(4096, 4096),
+    nn.ReLU(),
+    nn.Dropout(0.5),
+    # one output for each of the ten classes
+    nn.Linear(4096, 10),
+)
+
+# %% [markdown]
+# twin
+
+# %%
+twin = alexnet.build("alexnet", backend="paddle", seed=0)
+alexnet.set_weights(net, alexnet.get_weights(twin))
+
+
+@paddle.no_grad()
+def difference(one, other, X):
+    """Return the largest difference of an output, relative to the largest output."""
+    one.eval(), other.eval()  # without dropout
+    return float((one(X) - other(X)).abs().max() / one(X).abs().max())
+
+
+X = paddle.rand((8, 1, 224, 224))
+found = difference(net, twin, X)
+print(f"{found:.1e}")
+
+# %% [markdown]
+# twin-seen
+
+# %% [markdown]
+# shapes
+
+# %%
+X = paddle.rand((1, 1, 224, 224))
+for layer in net:
+    X = layer(X)
+    print(f"{type(layer).__name__:10} output shape: {tuple(X.shape)}")
+
+# %% [markdown]
+# shapes-seen
+
+# %% [markdown]
+# images
+
+# %%
+_, small = d2l.load_data_fashion_mnist(8)
+X, y = next(iter(small))
+print(X.shape)
+alexnet.show_images(X, d2l.get_fashion_mnist_labels(y), scale=1)
+
+# %% [markdown]
+# too-small
+
+# %%
+try:
+    alexnet.ZOO["alexnet"].resolve((1, 28, 28))
+except alexnet.SpecError as error:
+    print(error)
+
+# %% [markdown]
+# enlarged
+
+# %%
+batch_size = 128
+train_iter, test_iter = d2l.load_data_fashion_mnist(batch_size, resize=224)
+X, y = next(iter(test_iter))
+print(X.shape)
+alexnet.show_images(X[:8], d2l.get_fashion_mnist_labels(y[:8]), scale=1)
+
+# %% [markdown]
+# train-book
+
+# %%
+lr, num_epochs = 0.01, 10 if FULL else 1
+d2l.train_ch6(net, train_iter, test_iter, num_epochs, lr, d2l.try_gpu())
+
+# %% [markdown]
+# train-short
+
+# %%
+if not FULL:
+    train_iter, test_iter = alexnet.load_fashion_mnist(
+        batch_size=16, resize=224, normalize=True, backend="paddle"
+    )
+    alexnet.train_ch6(
+        net, train_iter, test_iter, 1, 0.01, momentum=0.9, nesterov=True, schedule="one-cycle"
+    )
+
+# %% [markdown]
+# train-short-seen
+
+# %% [markdown]
+# answers
+
+# %%
+device = d2l.try_gpu()
+X, y = next(iter(test_iter))
+net.eval()
+with paddle.no_grad():
+    predicted = net(X.to(device)).argmax(axis=1)
+
+pairs = zip(d2l.get_fashion_mnist_labels(y), d2l.get_fashion_mnist_labels(predicted), strict=True)
+titles = [f"{true}\n{answer}" for true, answer in pairs]
+alexnet.show_images(X[:8], titles[:8], scale=1)
+
+# %% [markdown]
+# confusion
+
+# %%
+confusion = alexnet.confusion(net, test_iter)
+print(confusion)
+confusion.plot()
+
+# %% [markdown]
+# confusion-seen
+
+# %% [markdown]
+# padding
+
+# %%
+for name in ("alexnet", "alexnet-unpadded"):
+    for size in (224, 225):
+        rows = alexnet.ZOO[name].resolve((1, size, size)).rows
+        print(f"{name:17}{size}: {rows[0].output_shape}, after Flatten {rows[13].output_shape}")
+
+# %% [markdown]
+# other-padding
+
+# %%
+other = alexnet.build("alexnet-unpadded", backend="paddle")
+alexnet.set_weights(other, alexnet.get_weights(net))
+moved = difference(net, other, X.to(device))
+print(f"{moved:.1e}")
+
+# %% [markdown]
+# own-way
+
+# %%
+conv, dense = nn.Conv2D(1, 96, kernel_size=11), nn.Linear(4096, 10)
+for new, built in ((conv, twin[0]), (dense, twin[20])):
+    own, xavier = float(new.weight.std()), float(built.weight.std())
+    print(f"{type(new).__name__}: Paddle {own:.4f}, Xavier {xavier:.4f}")
+
+# %% [markdown]
+# layout
+
+# %%
+print(net[20].weight.shape, alexnet.get_weights(net)["20.weight"].shape)
+
+# %% [markdown]
+# column
+
+# %% [markdown]
+# save
+
+# %%
+alexnet.save(net, "alexnet-paddle.safetensors", model="alexnet")
+
+# %% [markdown]
+# load
+
+# %%
+copy = alexnet.load("alexnet-paddle.safetensors", backend="numpy")
+answers = copy(X.numpy()).argmax(axis=1)
+print((answers == predicted.numpy()).sum(), "of", len(answers), "answers are the same")
+
+# %% [markdown]
+# summary
+
+# %% [markdown]
+# more
