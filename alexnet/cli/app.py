@@ -16,6 +16,7 @@ app = typer.Typer(
     help="Build, train and compare AlexNet in NumPy, PyTorch, MXNet, TensorFlow and Paddle.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
