@@ -216,6 +216,7 @@ def write(name: str, run: Run) -> None:
             cell.outputs = [_stored(output, count) for output in outputs]
         nbformat.validate(notebook)
         text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        path_of(name, language).parent.mkdir(exist_ok=True)
         path_of(name, language).write_text(text, encoding="utf-8")
 
 
