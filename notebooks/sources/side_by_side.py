@@ -6,6 +6,7 @@
 
 # %%
 import inspect
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,10 +59,8 @@ alexnet.show_images(X, alexnet.label_names(y))
 nets["numpy"] = alexnet.build("alexnet", backend="numpy", seed=0)
 logits = {name: alexnet.predict(net, images) for name, net in nets.items()}  # (16, 10) each
 largest = np.abs(logits["numpy"]).max()
-print(f"{'':10}" + "".join(f"{name:>12}" for name in logits))
-for name in logits:
-    differences = [np.abs(logits[name] - other).max() / largest for other in logits.values()]
-    print(f"{name:10}" + "".join(f"{d:12.1e}" for d in differences))
+for a, b in combinations(logits, 2):
+    print(f"{a:10} {b:10} {np.abs(logits[a] - logits[b]).max() / largest:.1e}")
 
 # %% [markdown]
 # compare
@@ -91,10 +90,8 @@ plt.show()
 
 # %%
 answers = {row.backend: np.array(row.answers.classes) for row in comparison.rows}
-print(f"{'':10}" + "".join(f"{name:>12}" for name in answers))
-for name in answers:
-    same = [np.mean(answers[name] == other) for other in answers.values()]
-    print(f"{name:10}" + "".join(f"{share:12.1%}" for share in same))
+for a, b in combinations(answers, 2):
+    print(f"{a:10} {b:10} {np.mean(answers[a] == answers[b]):.1%}")
 
 # %% [markdown]
 # speed
