@@ -253,9 +253,8 @@ class Trainer:
 
     def step(self, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
         logits, losses = _backward(self.net, X, y)
-        rescale = (
-            -self.lr / self.velocity_scale
-        )  # the buffer holds the learning rate of the last step
+        # The buffer holds the learning rate of the last step.
+        rescale = -self.lr / self.velocity_scale
         if not self.nesterov:
             self.optimizer.optimizer.momentum = self.momentum * rescale
         elif rescale != 1:  # Nesterov's step also has the momentum outside the buffer

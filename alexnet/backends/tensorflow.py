@@ -364,9 +364,8 @@ class Trainer:
         self._compiled: Any = None
 
     def step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rescale = (
-            -self.lr / self.velocity_scale
-        )  # the buffer holds the learning rate of the last step
+        # The buffer holds the learning rate of the last step.
+        rescale = -self.lr / self.velocity_scale
         self.optimizer.decay.assign(self.momentum * rescale)
         self.velocity_scale = -self.lr
         if self._compiled is None:  # compile once, for all batch sizes
