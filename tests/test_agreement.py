@@ -138,6 +138,12 @@ def test_agreement_is_told_for_every_seed():
     ]
 
 
+def test_the_least_agreement_is_rounded_down():
+    """14 of 16 images are 87.5%, which is not "at least 88%"."""
+    (text,) = sentences([row("torch", [0] * 16), row("mxnet", [0] * 14 + [1] * 2)], True)
+    assert "Each pair agrees on at least 87%." in text
+
+
 def test_the_picture_shows_the_mean_over_the_seeds():
     """One labelled line for each framework, with a bar for the standard deviation."""
     rows = seeds()

@@ -97,12 +97,12 @@ def sentences(rows: Sequence[Row], plan: Plan) -> list[str]:
 
 def _sentences(agreed: Sequence[Agreement]) -> str:
     first = agreed[0]
-    least = min(a.least / a.images for a in agreed)
+    least = min(100 * a.least // a.images for a in agreed)  # rounded down: "at least"
     gap = np.mean([a.loss_gap for a in agreed])
     return (
         f"{_and([framework(row.backend).title for row in first.rows])} give the same answer for "
         f"{_and([f'{a.same:,}' for a in agreed])} of {first.images:,} test images"
-        f"{_seeds([a.rows[0] for a in agreed])}. Each pair agrees on at least {least:.0%}. "
+        f"{_seeds([a.rows[0] for a in agreed])}. Each pair agrees on at least {least}%. "
         f"Their losses in a step differ by {gap:.2g} on average."
     )
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 LAYOUT: dict[str, Any] = {"box": rich.box.SIMPLE, "padding": 0, "show_edge": False}
 
 GAP = 2  # characters between programs side by side
-PRE = '<pre style="line-height:1.2;font-family:monospace;overflow-x:auto">{code}</pre>'
+PRE = (  # on a phone, a table scrolls and keeps its lines
+    '<pre style="white-space:pre;line-height:1.2;font-family:monospace;overflow-x:auto">{code}</pre>'
+)
 
 
 def summary_table(net: ResolvedNet) -> Table:
@@ -75,13 +77,20 @@ def as_html(
     """Return lines and tables, then figures, as HTML for a notebook. Closes the figures.
 
     ``alt`` says in words what the figures show.
+
+    >>> as_html(["2 < 3"])
+    '<p>2 &lt; 3</p>'
     """
+    texts = [
+        f"<p>{escape(part)}</p>" if isinstance(part, str) else _table_html(part) for part in parts
+    ]
+    return "".join([*texts, *(_figure_html(figure, alt) for figure in figures)])
+
+
+def _table_html(table: object) -> str:
     console = _console(width=110, record=True)
-    for part in parts:
-        console.print(part)
-    return console.export_html(code_format=PRE, inline_styles=True) + "".join(
-        _figure_html(figure, alt) for figure in figures
-    )
+    console.print(table)
+    return console.export_html(code_format=PRE, inline_styles=True)
 
 
 def _console(**options: Any) -> Console:

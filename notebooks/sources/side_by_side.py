@@ -6,6 +6,7 @@
 
 # %%
 import inspect
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,8 @@ from alexnet import backends
 from alexnet.views.code import Code
 
 FRAMEWORKS = ["torch", "mxnet", "paddle", "tensorflow"]  # Paddle comes before TensorFlow
-FULL = bool(backends.load("torch").gpus())  # a GPU follows the book's recipe; True: also a CPU
+# With a GPU in every framework, the book's recipe. Set True to do it on a CPU.
+FULL = all(backends.load(name).gpus() for name in FRAMEWORKS)
 
 # %% [markdown]
 # table
@@ -57,10 +59,8 @@ alexnet.show_images(X, alexnet.label_names(y))
 nets["numpy"] = alexnet.build("alexnet", backend="numpy", seed=0)
 logits = {name: alexnet.predict(net, images) for name, net in nets.items()}  # (16, 10) each
 largest = np.abs(logits["numpy"]).max()
-print(f"{'':10}" + "".join(f"{name:>12}" for name in logits))
-for name in logits:
-    differences = [np.abs(logits[name] - other).max() / largest for other in logits.values()]
-    print(f"{name:10}" + "".join(f"{d:12.1e}" for d in differences))
+for a, b in combinations(logits, 2):
+    print(f"{a:10} {b:10} {np.abs(logits[a] - logits[b]).max() / largest:.1e}")
 
 # %% [markdown]
 # compare
@@ -76,10 +76,11 @@ comparison
 histories = {history.backend: history for history in comparison.histories}
 losses = {name: np.array([s["loss"] for s in h.steps]) for name, h in histories.items()}
 gaps = {name: np.abs(losses[name] - losses["torch"]) for name in FRAMEWORKS[1:]}
+colours = {name: backends.framework(name).style["color"] for name in FRAMEWORKS}
 
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for name, gap in gaps.items():
-    ax.semilogy(range(1, len(gap) + 1), gap, color=backends.framework(name).style["color"], label=name)
+    ax.semilogy(range(1, len(gap) + 1), gap, color=colours[name], label=name)
 ax.set(xlabel="step", title="difference of the loss from PyTorch's")
 ax.legend()
 plt.show()
@@ -89,10 +90,8 @@ plt.show()
 
 # %%
 answers = {row.backend: np.array(row.answers.classes) for row in comparison.rows}
-print(f"{'':10}" + "".join(f"{name:>12}" for name in answers))
-for name in answers:
-    same = [np.mean(answers[name] == other) for other in answers.values()]
-    print(f"{name:10}" + "".join(f"{share:12.1%}" for share in same))
+for a, b in combinations(answers, 2):
+    print(f"{a:10} {b:10} {np.mean(answers[a] == answers[b]):.1%}")
 
 # %% [markdown]
 # speed
@@ -103,10 +102,9 @@ figures = {
     "first step, seconds": [history.warmup_seconds for history in histories.values()],
     "peak memory, MB": [row.peak_memory / 1e6 for row in comparison.rows],
 }
-colours = [backends.framework(name).style["color"] for name in histories]
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.2), sharey=True, layout="constrained")
 for ax, (title, numbers) in zip(axes, figures.items(), strict=True):
-    ax.barh(list(histories), numbers, color=colours)
+    ax.barh(list(histories), numbers, color=[colours[name] for name in histories])
     ax.set_title(title)
 plt.show()
 

@@ -50,11 +50,11 @@ nets = {name: alexnet.load(run, backend=name) for name in FRAMEWORKS}
 logits = {name: alexnet.predict(net, test_iter) for name, net in nets.items()}  # (images, 10) each
 
 expected, labels = logits["torch"], test_iter.labels
-print(f"{'':12}{'accuracy':>10}{'same answers':>15}{'largest difference of logits':>31}")
+print("           accuracy  same answers   Δ logits")
 for name, found in logits.items():
     right = (found.argmax(axis=1) == labels).mean()
     same = (found.argmax(axis=1) == expected.argmax(axis=1)).sum()
-    print(f"{name:12}{right:10.3f}{same:15,}{np.abs(found - expected).max():31.1e}")
+    print(f"{name:11}{right:8.3f}{same:14,}{np.abs(found - expected).max():11.1e}")
 
 # %% [markdown]
 # file
@@ -68,7 +68,8 @@ with safe_open(run, framework="numpy") as file:
 # %%
 description = json.loads(text)
 print(*description["net"]["layers"][:2], sep="\n")
-print(description["training"]["history"]["settings"])
+settings = description["training"]["history"]["settings"]
+print({name: settings[name] for name in ("num_epochs", "batch_size", "lr", "momentum", "seed")})
 
 # %% [markdown]
 # convolution
@@ -76,8 +77,8 @@ print(description["training"]["history"]["settings"])
 # %%
 weights = alexnet.get_weights(nets["torch"])  # in the neutral layout
 conv, dense = nets["tensorflow"].layers[1], nets["tensorflow"].layers[-1]
-print("neutral (out, in, height, width):", weights["0.weight"].shape)
-print("Keras   (height, width, in, out):", conv.kernel.shape)
+print("(out, in, height, width)", weights["0.weight"].shape)
+print("(height, width, in, out)", conv.kernel.shape)
 np.array_equal(conv.kernel, weights["0.weight"].transpose(2, 3, 1, 0))
 
 # %% [markdown]
@@ -100,48 +101,48 @@ accuracy = {}
 for name, kernel in {"naive": naive, "channels last": rows}.items():
     dense.kernel.assign(kernel)
     accuracy[name] = alexnet.evaluate(nets["tensorflow"], test_iter)
-    print(f"{name:15}{kernel.shape}  test accuracy {accuracy[name]:.3f}")
+    print(f"{name:14}{kernel.shape} accuracy {accuracy[name]:.3f}")
 
 # %% [markdown]
 # resume
 
 # %%
-copies = {name: folder / f"{name}.safetensors" for name in ("tensorflow", "torch", "lost")}
+copies = {name: folder / f"{name}.safetensors" for name in (*FRAMEWORKS[1:], "without")}
 for copy in copies.values():
     shutil.copy(run, copy)
 
+recipe |= {"num_epochs": 4, "resume": True}
 data = train_iter, test_iter
-recipe["resume"] = True
-copy = copies["tensorflow"]
-resumed = alexnet.train_ch6("alexnet-28", *data, 4, **recipe, backend="tensorflow", checkpoint=copy)
+resumed = alexnet.train_ch6(
+    "alexnet-28", *data, **recipe, backend="tensorflow", checkpoint=copies["tensorflow"]
+)
 
 # %% [markdown]
 # buffers
 
 # %%
-lost = Checkpoint.read(copies["lost"])
-lost.velocity = {}  # the file now has the weights, but no momentum buffers
-lost.write(copies["lost"])
+without = Checkpoint.read(copies["without"])
+without.velocity = {}  # this file has the weights, but no momentum
+without.write(copies["without"])
 
-recipe |= {"backend": "torch", "callback": Silent()}  # without the plots
-others = {
-    name: alexnet.train_ch6("alexnet-28", *data, 4, **recipe, checkpoint=copies[name])
-    for name in ("torch", "lost")
-}
+histories = {"tensorflow": resumed}
+for name in ("torch", "mxnet", "paddle", "without"):
+    backend = "torch" if name == "without" else name
+    histories[name] = alexnet.train_ch6(
+        "alexnet-28", *data, **recipe, backend=backend, checkpoint=copies[name], callback=Silent()
+    )
 
 
 def losses(history):  # of the steps after the file
     return np.array([step["loss"] for step in history.steps[len(first.steps) :]])
 
 
-wanted = losses(others["torch"])
-gaps = {
-    "PyTorch without its momentum buffers": np.abs(losses(others["lost"]) - wanted),
-    "TensorFlow": np.abs(losses(resumed) - wanted),
-}
+gaps = {name: abs(losses(h) - losses(histories["torch"])) for name, h in histories.items()}
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
-for name, gap in gaps.items():
-    ax.semilogy(gap, label=name)
+for name in ("without", "mxnet", "paddle", "tensorflow"):
+    label = "torch, without its momentum" if name == "without" else name
+    colour = "black" if name == "without" else backends.framework(name).style["color"]
+    ax.semilogy(range(1, len(gaps[name]) + 1), gaps[name], color=colour, label=label)
 ax.set(xlabel="step after the file", title="difference of the loss from PyTorch's")
 ax.legend()
 plt.show()
