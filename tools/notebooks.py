@@ -195,9 +195,10 @@ def last_run(name: str) -> Run:
 def write(name: str, run: Run) -> None:
     """Write the notebooks of a run, one for each language.
 
-    Raises NotebookError for a figure that the run does not have.
+    Raises NotebookError for a figure that the run does not have, such as one of a text that changed during
+    the run. The notebooks are written all the same, so that the run is not lost.
     """
-    keys = {cell.id: cell.content for cell in cells_of(name)}
+    keys, missing = {cell.id: cell.content for cell in cells_of(name)}, []
     for language in FOLDERS:
         notebook = compose(name, language)
         notebook.metadata["run"] = {"figures": run.figures, "seconds": run.seconds}
@@ -205,11 +206,10 @@ def write(name: str, run: Run) -> None:
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 known = {RUN_TIME: run_time, **run.figures.get(keys[cell.id], {})}
-                if missing := [f for f in FIGURE.findall(cell.source) if f not in known]:
-                    raise NotebookError(
-                        f"{name}: the last run has no {', '.join(missing)}; run it again"
-                    )
-                cell.source = FIGURE.sub(lambda found, known=known: known[found[1]], cell.source)
+                missing += [f for f in FIGURE.findall(cell.source) if f not in known]
+                cell.source = FIGURE.sub(
+                    lambda found, known=known: known.get(found[1], found[0]), cell.source
+                )
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for count, (cell, outputs) in enumerate(zip(code, run.outputs, strict=True), 1):
             cell.execution_count = count
@@ -218,6 +218,8 @@ def write(name: str, run: Run) -> None:
         text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         path_of(name, language).parent.mkdir(exist_ok=True)
         path_of(name, language).write_text(text, encoding="utf-8")
+    if missing:
+        raise NotebookError(f"{name}: the last run has no {', '.join(missing)}; run it again")
 
 
 def _stored(output: NotebookNode, count: int) -> NotebookNode:
