@@ -140,7 +140,7 @@ def test_agreement_is_told_for_every_seed():
 
 def test_the_least_agreement_is_rounded_down():
     """14 of 16 images are 87.5%, which is not "at least 88%"."""
-    (text,) = sentences([row("torch", [0] * 16), row("mxnet", [0] * 14 + [1] * 2)], True)
+    (text,) = sentences([row("torch", [0] * 16), row("mxnet", [0] * 14 + [1] * 2)], plan())
     assert "Each pair agrees on at least 87%." in text
 
 
