@@ -15,7 +15,8 @@ import alexnet
 from alexnet import backends
 from alexnet.spec import ReLU
 
-FULL = bool(backends.load("torch").gpus())  # a GPU follows the book's recipe; set True to do it on a CPU
+# A GPU follows the book's recipe; set True to do it on a CPU.
+FULL = bool(backends.load("torch").gpus())
 SOURCE = None if FULL else "sample"
 
 # %% [markdown]
@@ -44,6 +45,7 @@ after
 # %% [markdown]
 # activations
 
+
 # %%
 def one_of_each(data_iter, batches=8):
     """Return the first image of each class in the first batches, and the labels."""
@@ -57,6 +59,7 @@ alexnet.activations(net, images[-1])
 
 # %% [markdown]
 # sparsity
+
 
 # %%
 def sparsity(net, images):
@@ -86,6 +89,7 @@ wrong
 
 # %% [markdown]
 # occlusion
+
 
 # %%
 def probabilities(net, images):
@@ -122,11 +126,12 @@ def occlusion(net, image, label, places=11):
 # %% [markdown]
 # occlusion-map
 
+
 # %%
 def plot_occlusion(net, images, labels, classes, columns=5):
     """Plot the occlusion map of each image, and below it the image with the square in the worst place."""
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(2 * rows, columns, figsize=(7, 3.6 * rows), layout="constrained")
+    _, axes = plt.subplots(2 * rows, columns, figsize=(7, 3.6 * rows), layout="constrained")
     for ax in axes.flat:
         ax.set_axis_off()
     for n, (image, label) in enumerate(zip(images, labels, strict=True)):

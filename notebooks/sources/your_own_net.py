@@ -9,8 +9,11 @@ import alexnet
 from alexnet import backends
 from alexnet.spec import Conv, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool, ReLU
 
-FRAMEWORKS = [name for name in ("torch", "mxnet", "tensorflow", "paddle") if backends.installed(name)]
-FULL = bool(backends.load("torch").gpus())  # a GPU uses all images; set True to do it on a CPU
+FRAMEWORKS = [
+    name for name in ("torch", "mxnet", "tensorflow", "paddle") if backends.installed(name)
+]
+# A GPU uses all images; set True to do it on a CPU.
+FULL = bool(backends.load(FRAMEWORKS[0]).gpus())
 DATA = {"full": True} if FULL else {"full": False, "data": "sample"}
 
 # %% [markdown]
@@ -42,7 +45,8 @@ net
 # costs
 
 # %%
-alexnet.cost(net, batch_size=64).plot()
+costs = alexnet.cost(net, batch_size=64)
+costs.plot()
 
 # %% [markdown]
 # errors
@@ -77,7 +81,7 @@ recipe = {"momentum": 0.9, "nesterov": True, "schedule": "one-cycle"}
 train_iter, test_iter = alexnet.load_fashion_mnist(
     64, resize=None, source=None if FULL else "sample", normalize=True
 )
-history = alexnet.train_ch6(net, train_iter, test_iter, 4, 0.05, backend="torch", **recipe)
+history = alexnet.train_ch6(net, train_iter, test_iter, 4, 0.05, backend=FRAMEWORKS[0], **recipe)
 
 # %% [markdown]
 # every
@@ -87,6 +91,9 @@ same = {"batch_size": 64, "lr": 0.05, "num_epochs": 4, "normalize": True, **reci
 size = {"train_examples": train_iter.num_examples, "test_examples": test_iter.num_examples}
 found = alexnet.compare(net, FRAMEWORKS, **same, **size)
 found
+
+# %% [markdown]
+# compared
 
 # %% [markdown]
 # parity
@@ -110,11 +117,17 @@ print(wide.layers[:4])
 # sweep
 
 # %%
-swept = alexnet.sweep(net, norm=["none", "batch"], width=[0.5, 1, 2], **same, **size)
+swept = alexnet.sweep(
+    net, FRAMEWORKS[:1], norm=["none", "batch"], width=[0.5, 1, 2], **same, **size
+)
 swept
 
 # %% [markdown]
+# swept
+
+# %% [markdown]
 # compose
+
 
 # %%
 def nin_block(channels, window, **options):
