@@ -23,7 +23,7 @@ SOURCE = None if FULL else "sample"
 # before
 
 # %%
-net = alexnet.build("alexnet-28", backend="torch", seed=0)
+net, fresh = (alexnet.build("alexnet-28", backend="torch", seed=0) for _ in range(2))
 before = alexnet.filters(net)
 before
 
@@ -55,23 +55,30 @@ def one_of_each(data_iter, batches=8):
 
 
 images, labels = one_of_each(test_iter)
-alexnet.activations(net, images[-1])
+alexnet.activations(net, images[-1]).plot()
 
 # %% [markdown]
-# sparsity
+# zeros
 
 
 # %%
-def sparsity(net, images):
-    """Print the share of zeros after each ReLU, as a mean over images."""
+def zeros(net, images):
+    """Return the share of zeros after each ReLU, as a mean over images, by the name of the layer."""
     found = [alexnet.activations(net, image) for image in images]
-    for number, layer in enumerate(found[0].layers):
-        if isinstance(layer.layer, ReLU):
-            zeros = np.mean([outputs[number] == 0 for outputs in found])
-            print(f"{layer.name:22}{layer.values.size:10,} values, {zeros:6.1%} zeros")
+    after = [n for n, layer in enumerate(found[0].layers) if isinstance(layer.layer, ReLU)]
+    return {found[0].layers[n].name: np.mean([one[n] == 0 for one in found]) for n in after}
 
 
-sparsity(net, images)
+def compare_zeros(fresh, net, images):
+    """Print the shares of zeros of an untrained and a trained net. Return those of the trained net."""
+    found = zeros(net, images)
+    print(f"{'zeros after':24}{'untrained':>11}{'trained':>9}")
+    for name, untrained in zeros(fresh, images).items():
+        print(f"{name:24}{untrained:11.1%}{found[name]:9.1%}")
+    return found
+
+
+small_zeros = compare_zeros(fresh, net, images)
 
 # %% [markdown]
 # confusion
@@ -107,7 +114,7 @@ def occlusion(net, image, label, places=11):
     all squares that hide it), (S, S), and the image in which the probability is smallest.
     """
     side = image.shape[-1]
-    square = side // 4
+    square = side // 3
     corners = np.linspace(0, side - square, places).round().astype(int)
     edges = [slice(corner, corner + square) for corner in corners]
     parts = list(itertools.product(edges, edges))
@@ -131,18 +138,21 @@ def occlusion(net, image, label, places=11):
 def plot_occlusion(net, images, labels, classes, columns=5):
     """Plot the occlusion map of each image, and below it the image with the square in the worst place."""
     rows = -(-len(images) // columns)
-    _, axes = plt.subplots(2 * rows, columns, figsize=(7, 3.6 * rows), layout="constrained")
+    _, axes = plt.subplots(2 * rows, columns, figsize=(7, 3.7 * rows), layout="constrained")
     for ax in axes.flat:
         ax.set_axis_off()
     for n, (image, label) in enumerate(zip(images, labels, strict=True)):
         falls, worst = occlusion(net, image, label)
         row, column = 2 * (n // columns), n % columns
-        for ax, picture in ((axes[row, column], image), (axes[row + 1, column], worst)):
+        above, below = axes[row, column], axes[row + 1, column]
+        above.imshow(falls, "RdBu_r", vmin=-0.5, vmax=0.5)
+        above.contour(image[0], [image.mean()], colors="black", linewidths=0.7, linestyles="solid")
+        below.imshow(worst[0], cmap="gray")
+        for ax, picture in ((above, image), (below, worst)):
             probability = probabilities(net, picture[None])[0]
             guess = probability.argmax()
-            ax.imshow(picture[0], cmap="gray")
-            ax.set_title(f"{classes[guess]}, {probability[guess]:.0%}", fontsize="small")
-        axes[row, column].imshow(falls, "RdBu_r", vmin=-1, vmax=1, alpha=0.6)
+            ax.set_title(f"{classes[guess]} {probability[guess]:.0%}", fontsize="small")
+        above.set_title(f"{classes[label]}\n{above.get_title()}", fontsize="small")
 
 
 plot_occlusion(net, images, labels, test_iter.classes)
@@ -151,8 +161,7 @@ plot_occlusion(net, images, labels, test_iter.classes)
 # real
 
 # %%
-big = alexnet.build("alexnet", backend="torch", seed=0)
-untrained = alexnet.filters(big)
+big, fresh_big = (alexnet.build("alexnet", backend="torch", seed=0) for _ in range(2))
 if FULL:
     big_train, big_test = alexnet.load_fashion_mnist(128)
     alexnet.train_ch6(big, big_train, big_test, num_epochs=10, lr=0.01)
@@ -166,27 +175,22 @@ else:
 # real-filters
 
 # %%
-trained = alexnet.filters(big)
-trained
+first, last = alexnet.filters(fresh_big), alexnet.filters(big)
+change = np.abs(last.weights - first.weights).mean() / np.abs(first.weights).mean()
+last.plot()
 
 # %% [markdown]
-# real-activations
+# real-zeros
 
 # %%
 big_images, big_labels = one_of_each(big_test)
-alexnet.activations(big, big_images[-1])
-
-# %% [markdown]
-# real-sparsity
-
-# %%
-sparsity(big, big_images)
+big_zeros = compare_zeros(fresh_big, big, big_images)
 
 # %% [markdown]
 # real-occlusion
 
 # %%
-plot_occlusion(big, big_images, big_labels, big_test.classes)
+plot_occlusion(big, big_images[1::2], big_labels[1::2], big_test.classes)
 
 # %% [markdown]
 # closing

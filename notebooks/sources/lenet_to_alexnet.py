@@ -14,7 +14,7 @@ import alexnet
 from alexnet import backends
 from alexnet.datasets.resize import resize_matrix
 from alexnet.spec import Dropout
-from alexnet.training.callbacks import Callback
+from alexnet.training.callbacks import Silent
 
 # A GPU uses all images; set True to do it on a CPU.
 FULL = bool(backends.load("torch").gpus())
@@ -56,9 +56,7 @@ alexnet.cost(big, batch_size=128).plot()
 
 # %%
 schedule = {"batch_size": 32, "num_epochs": 5, "schedule": "one-cycle", "normalize": True}
-found = alexnet.sweep(
-    lenet, activation=["sigmoid", "relu"], lr=[0.03, 0.1, 0.3, 1.0], **schedule, **RUNS
-)
+found = alexnet.sweep(lenet, activation=["sigmoid", "relu"], lr=[0.1, 0.3, 1.0], **schedule, **RUNS)
 found
 
 # %% [markdown]
@@ -74,18 +72,15 @@ steps["twice as wide"] = wide = steps["batch normalisation"].replace(width=2)
 steps["dropout"] = replace(wide, layers=(*wide.layers[:-1], Dropout(0.5), wide.layers[-1]))
 
 
-class Quiet(Callback):
-    """A training run that draws nothing."""
-
-
-def train(net, lr, images=60_000, seeds=2, size=None, **options):
+def train(net, lr, images=60_000, seeds=2, num_epochs=5, **options):
     """Train a net on the first images, with several seeds, and return the histories."""
+    size = net.input_shape[-1]
     data = alexnet.load_fashion_mnist(
         32, resize=size, source=SOURCE, normalize=True, subset=(images, 10_000)
     )
-    options = {"num_epochs": 5, "schedule": "one-cycle", "backend": "torch", **options}
+    options = {"num_epochs": num_epochs, "schedule": "one-cycle", "backend": "torch", **options}
     return [
-        alexnet.train_ch6(net, *data, lr=lr, seed=seed, callback=Quiet(), **options)
+        alexnet.train_ch6(net, *data, lr=lr, seed=seed, callback=Silent(), **options)
         for seed in range(seeds)
     ]
 
@@ -98,7 +93,7 @@ def tested(histories):
 print(f"{'step':22}{'test accuracy':>15}{'images/s':>10}{'parameters':>12}{'multiply-adds':>15}")
 accuracy = {}
 for name, net in steps.items():
-    histories, row = train(net, lr=1.0 if net is lenet else 0.1, seeds=3), net.resolve()
+    histories, row = train(net, lr=1.0 if net is lenet else 0.1), net.resolve()
     accuracy[name] = tested(histories)
     speed = np.mean([history.examples_per_sec for history in histories])
     print(
@@ -111,6 +106,7 @@ for name, net in steps.items():
 
 # %%
 modern = steps["batch normalisation"]
+
 for name in ("alexnet", "alexnet-mnist"):
     try:
         alexnet.ZOO[name].resolve((1, 28, 28))
@@ -120,16 +116,25 @@ for name in ("alexnet", "alexnet-mnist"):
 # %% [markdown]
 # same-work
 
+
 # %%
+def resized(net, size):
+    """Return a net for images of size×size pixels."""
+    return replace(net, input_shape=(1, size, size))
+
+
 small, deep = alexnet.ZOO["alexnet-28"], alexnet.ZOO["alexnet-28-wide"]
-widths = np.arange(1, 3, 0.1).round(1)
 same_work = min(
-    (modern.replace(width=width) for width in widths),
+    (modern.replace(width=width) for width in np.arange(1, 3, 0.1).round(1)),
     key=lambda net: abs(net.resolve().macs - small.resolve().macs),
 )
-relatives = {f"LeNet, width {same_work.name.rpartition('=')[2]}": same_work}
-relatives |= {"alexnet-28": small, "alexnet-28-wide": deep}
-print_sizes(*(replace(net, name=name) for name, net in relatives.items()))
+relatives = [
+    replace(same_work, name=f"lenet, width {same_work.name.rpartition('=')[2]}"),
+    small,
+    resized(alexnet.ZOO["alexnet-mnist"], 32),
+    deep,
+]
+print_sizes(*relatives)
 
 # %% [markdown]
 # data
@@ -139,28 +144,29 @@ momentum = {"momentum": 0.9, "nesterov": True}
 amounts = [500, 5000, 60_000] if FULL else [500, 1500, 5000]
 _, axes = plt.subplots(figsize=(6, 4), layout="constrained")
 reached = {}
-for name, net in relatives.items():
-    runs = [train(net, lr=0.02, images=images, **momentum) for images in amounts]
-    reached[name] = np.array([tested(histories) for histories in runs])  # (amounts, seeds)
-    line = axes.plot(amounts, reached[name].mean(axis=1), "o-", label=name)
-    axes.plot(amounts, reached[name], ".", color=line[0].get_color(), alpha=0.5)
-axes.set(xscale="log", xlabel="training images", ylabel="test accuracy after 5 epochs")
+for net in relatives:
+    runs = [train(net, 0.02, images, num_epochs=4, **momentum) for images in amounts]
+    accuracies = np.array([tested(histories) for histories in runs])  # (amounts, seeds)
+    reached[net.name] = accuracies.mean(axis=1)
+    line = axes.plot(amounts, reached[net.name], "o-", label=net.name)
+    axes.plot(amounts, accuracies, ".", color=line[0].get_color(), alpha=0.5)
+axes.set(xscale="log", xlabel="training images", ylabel="test accuracy after 4 epochs")
 axes.set_xticks(amounts, [f"{images:,}" for images in amounts])
-axes.minorticks_off()
 axes.legend()
+axes.minorticks_off()
 
 # %% [markdown]
 # enlarge
 
 # %%
-print_sizes(*(replace(small, input_shape=(1, size, size)) for size in (28, 56, 112, 224)))
+print_sizes(*(resized(small, size) for size in (28, 56, 112, 224)))
 
 # %% [markdown]
 # nothing-new
 
 # %%
 image = alexnet.load_fashion_mnist(1, resize=None, source="sample")[1].pixels[0] / 255
-R = resize_matrix(28, 224)  # (224, 28)
+R = resize_matrix(224, 28)  # (224, 28)
 enlarged = R @ image @ R.T  # (224, 224)
 back = np.linalg.pinv(R)  # (28, 224)
 print(f"largest difference of a pixel: {abs(back @ enlarged @ back.T - image).max():.1e}")
@@ -170,15 +176,12 @@ print(f"largest difference of a pixel: {abs(back @ enlarged @ back.T - image).ma
 
 # %%
 print(f"{'size':>7}{'test accuracy':>15}{'images/s':>10}{'seconds':>10}")
-enlarged_runs = {}
+by_size = {}
 for size in (28, 56, 112):
-    (history,) = train(small, lr=0.02, size=size, seeds=1, num_epochs=3, **momentum)
-    enlarged_runs[size] = history
-    seconds = sum(epoch.seconds for epoch in history.epochs)
-    print(
-        f"{size:3}×{size:3}{history.last.test_accuracy:15.3f}{history.examples_per_sec:10,.0f}"
-        f"{seconds:10.1f}"
-    )
+    (by_size[size],) = train(resized(small, size), 0.02, seeds=1, num_epochs=2, **momentum)
+    last, speed = by_size[size].last, by_size[size].examples_per_sec
+    seconds = sum(epoch.seconds for epoch in by_size[size].epochs)
+    print(f"{size:3}×{size:3}{last.test_accuracy:15.3f}{speed:10,.0f}{seconds:10.1f}")
 
 # %% [markdown]
 # alexnet
