@@ -6,6 +6,7 @@
 
 # %%
 import itertools
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -91,7 +92,7 @@ matrix
 # mistakes
 
 # %%
-wrong = alexnet.mistakes(net, test_iter)
+wrong = alexnet.mistakes(net, test_iter, k=8)
 wrong
 
 # %% [markdown]
@@ -177,7 +178,7 @@ else:
 # %%
 first, last = alexnet.filters(fresh_big), alexnet.filters(big)
 change = np.abs(last.weights - first.weights).mean() / np.abs(first.weights).mean()
-last.plot()
+replace(last, weights=last.weights - first.weights).plot()
 
 # %% [markdown]
 # real-zeros

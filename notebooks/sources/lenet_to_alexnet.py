@@ -105,8 +105,6 @@ for name, net in steps.items():
 # relatives
 
 # %%
-modern = steps["batch normalisation"]
-
 for name in ("alexnet", "alexnet-mnist"):
     try:
         alexnet.ZOO[name].resolve((1, 28, 28))
@@ -123,6 +121,7 @@ def resized(net, size):
     return replace(net, input_shape=(1, size, size))
 
 
+modern = steps["batch normalisation"]
 small, deep = alexnet.ZOO["alexnet-28"], alexnet.ZOO["alexnet-28-wide"]
 same_work = min(
     (modern.replace(width=width) for width in np.arange(1, 3, 0.1).round(1)),

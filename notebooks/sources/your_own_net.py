@@ -117,9 +117,7 @@ print(wide.layers[:4])
 # sweep
 
 # %%
-swept = alexnet.sweep(
-    net, FRAMEWORKS[:1], norm=["none", "batch"], width=[0.5, 1, 2], **same, **size
-)
+swept = alexnet.sweep(net, FRAMEWORKS[:1], norm=["none", "batch"], width=[1, 2], **same, **size)
 swept
 
 # %% [markdown]
