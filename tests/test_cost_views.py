@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 from cost_results import measured
+from matplotlib import rcParams
 from rich.console import Console
 
 import alexnet
@@ -17,6 +18,7 @@ from alexnet.costs.layers import PASSES, Pass
 from alexnet.costs.measure import Measurement
 from alexnet.errors import RunError
 from alexnet.spec import BatchNorm, Dense, Flatten, Net, ReLU, zoo
+from alexnet.views.svg import drawing_style
 
 # --- words ------------------------------------------------------------------------------------------
 
@@ -193,6 +195,14 @@ def test_a_notebook_shows_tables_and_pictures():
     assert html.count("<img alt=") == 2
     assert "The dense layers hold 96 %" in html
     assert alexnet.cost("lenet")._repr_html_().count("<img alt=") == 1
+
+
+def test_after_a_picture_a_notebook_still_shows_the_readers_own_figures(monkeypatch):
+    monkeypatch.setitem(rcParams, "interactive", False)
+    before = rcParams.copy()
+    with drawing_style():
+        rcParams["interactive"] = True  # a notebook's backend does this when it loads
+    assert rcParams == before | {"interactive": True}
 
 
 def test_the_folder_has_the_numbers_the_table_and_the_pictures(tmp_path):

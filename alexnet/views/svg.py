@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def drawing_style() -> AbstractContextManager[None]:
-    """Return a context in which figures get these colours, not the user's own settings of matplotlib."""
+@contextmanager
+def drawing_style() -> Iterator[None]:
+    """Return a context in which figures get these colours, not the user's own settings of matplotlib.
+
+    The first figure of a notebook loads its backend, which makes matplotlib interactive. This stays, because
+    otherwise the notebook would not show the user's own figures.
+    """
+    from matplotlib import interactive, is_interactive
     from matplotlib.style import context
 
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
@@ -29,7 +35,10 @@ def drawing_style() -> AbstractContextManager[None]:
         "svg.fonttype": "none",  # text as text
         "svg.hashsalt": "alexnet",  # the same ids every time
     }
-    return context(["default", settings])
+    with context(["default", settings]):
+        yield
+        shows_figures = is_interactive()
+    interactive(shows_figures)
 
 
 def svg(figure: Figure, description: str, dark: Mapping[str, str]) -> str:
