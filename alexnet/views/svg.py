@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def drawing_style() -> Iterator[None]:
     """Return a context in which figures get these colours, not the user's own settings of matplotlib.
 
-    The first figure of a notebook loads its backend, which makes matplotlib interactive. This stays, because
+    The first figure of a notebook loads its backend, which makes matplotlib interactive. This stays:
     otherwise the notebook would not show the user's own figures.
     """
     from matplotlib import interactive, is_interactive
