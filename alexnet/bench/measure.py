@@ -21,6 +21,7 @@ from alexnet.bench.job import Job
 from alexnet.data import ImageLoader, load_fashion_mnist
 from alexnet.datasets.resize import ImageTransform, resize_matrix
 from alexnet.train import epochs_on, train_ch6
+from alexnet.training.callbacks import Silent
 from alexnet.training.history import History
 from alexnet.training.recipes import recipe_for
 from alexnet.workers.worker import EventCallback, peak_host_memory
@@ -155,25 +156,13 @@ class Bench:
         return {"recipe seconds": seconds, "recipe accuracy": history.last.test_accuracy}
 
 
-class _LastStep:
-    """A callback that shows nothing and keeps the time of the last step."""
+class _LastStep(Silent):
+    """Shows nothing, and keeps the time of the last step."""
 
     at = math.nan
 
-    def begin(self, history: History, steps: int | None) -> None:
-        pass
-
     def step(self, history: History) -> None:
         self.at = time.perf_counter()
-
-    def test(self, history: History, logits: Any) -> None:
-        pass
-
-    def epoch(self, history: History) -> None:
-        pass
-
-    def end(self, history: History) -> None:
-        pass
 
 
 def load_data(job: Job) -> Iterator[tuple[ImageLoader, ImageLoader]]:

@@ -2,7 +2,7 @@
 
 Nothing is written twice: the front page is README.md, a notebook's page comes from the notebook, and so on.
 Before each build, all pages are written to `build/pages` as Markdown, with links that work on the site. A
-link to a file that is no page, such as a file of code, leads to a page that shows this file.
+link to another file, such as a file of code, leads to a page that shows this file.
 
 MkDocs and its plugins make the site from that folder, once for each language.
 """
