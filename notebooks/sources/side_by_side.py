@@ -23,7 +23,7 @@ FULL = all(backends.load(name).gpus() for name in FRAMEWORKS)
 # table
 
 # %%
-table = alexnet.ZOO["alexnet"].resolve()
+table = alexnet.ZOO["alexnet"]
 table
 
 # %% [markdown]
@@ -40,14 +40,14 @@ nets = {name: alexnet.build("alexnet", backend=name, seed=0) for name in FRAMEWO
 weights = {name: alexnet.get_weights(net) for name, net in nets.items()}
 for name, net in nets.items():
     equal = all(np.array_equal(w, weights["torch"][key]) for key, w in weights[name].items())
-    print(f"{type(net).__module__}.{type(net).__name__}: {equal = }")
+    print(f"{name:12}{type(net).__name__:18}{equal = }")
 
 # %% [markdown]
 # images
 
 # %%
 _, images = alexnet.load_fashion_mnist(
-    batch_size=16, resize=224, source="sample", normalize=True, subset=(16, 16)
+    batch_size=8, resize=224, source="sample", normalize=True, subset=(8, 8)
 )
 X, y = next(iter(images))
 alexnet.show_images(X, alexnet.label_names(y))
@@ -57,7 +57,7 @@ alexnet.show_images(X, alexnet.label_names(y))
 
 # %%
 nets["numpy"] = alexnet.build("alexnet", backend="numpy", seed=0)
-logits = {name: alexnet.predict(net, images) for name, net in nets.items()}  # (16, 10) each
+logits = {name: alexnet.predict(net, images) for name, net in nets.items()}  # (8, 10) each
 largest = np.abs(logits["numpy"]).max()
 for a, b in combinations(logits, 2):
     print(f"{a:10} {b:10} {np.abs(logits[a] - logits[b]).max() / largest:.1e}")
