@@ -167,7 +167,7 @@ class _Worker:
                 stderr=log,
                 text=True,
                 errors="replace",
-                env={**dict.fromkeys(THREADS, str(threads)), **_users_environment(), **of_task},
+                env={**dict.fromkeys(THREADS, str(threads)), **users_environment(), **of_task},
                 start_new_session=True,
             )
         with suppress(BrokenPipeError):  # the worker has exited; `end` reports its status
@@ -225,7 +225,7 @@ def _kill_tree(process: subprocess.Popen[str]) -> None:
                 target.terminate()  # on Windows a process cannot ignore this
 
 
-def _users_environment() -> dict[str, str]:
+def users_environment() -> dict[str, str]:
     """Return the environment without the thread variables that alexnet set for this process."""
     return {k: v for k, v in os.environ.items() if k not in THREADS or k not in backends.SET_HERE}
 
