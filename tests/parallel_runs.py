@@ -128,7 +128,7 @@ def launch(backend, processes, folder):
         "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, *started.command, "parallel_runs", backend]
+    command = [sys.executable, *started.command, __file__, backend]
     done = subprocess.run(command, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 

@@ -60,7 +60,7 @@ class Launch:
 
     command: Sequence[
         str
-    ]  # arguments of Python; the module that every process runs comes after them
+    ]  # arguments of Python; the script that every process runs comes after them
     environment: Mapping[str, str] = field(default_factory=dict)  # the launcher's own
 
 

@@ -87,7 +87,3 @@ def main() -> int:
         new.write_text(json.dumps(outcome), encoding="utf-8")
         new.replace(outcome_of(folder, place.rank))
     return 0 if "done" in outcome else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -26,10 +26,10 @@ from alexnet.errors import BackendError, RunError
 from alexnet.training.history import History
 from alexnet.workers.job import Job
 from alexnet.workers.member import FOLDER, HISTORY, JOB, OUTPUTS, outcome_of, output_of
-from alexnet.workers.processes import THREADS, users_environment
+from alexnet.workers.processes import THREADS, describe_exit, users_environment
 
 LOOK_EVERY = 0.1  # seconds
-GRACE = 10.0  # seconds that the launcher has to end after a process has failed
+GRACE = 5.0  # seconds that the launcher has to end after a process has failed
 
 
 def train_in_processes(job: Job, processes: int) -> History:
@@ -49,13 +49,15 @@ def train_in_processes(job: Job, processes: int) -> History:
     with TemporaryDirectory(prefix="alexnet-") as name:
         folder = Path(name)
         given = {"backend": job.backend, "job": json.loads(job.to_json()), "shown": _in_terminal()}
+        script = folder / "member.py"
+        script.write_text("import sys\nfrom alexnet.workers.member import main\nsys.exit(main())\n")
         (folder / JOB).write_text(json.dumps(given), encoding="utf-8")
         launch = entry.launch(processes, folder)
-        command = [sys.executable, *launch.command, "alexnet.workers.member"]
+        command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
             _show_until_the_end(launcher, processes, folder)
         if launcher.returncode or not (folder / HISTORY).exists():
-            raise RunError(_problem(processes, folder))
+            raise RunError(_problem(launcher.returncode, processes, folder))
         return History.load(folder / HISTORY)
 
 
@@ -147,18 +149,21 @@ def _outcomes(processes: int, folder: Path) -> dict[int, dict[str, Any]]:
     }
 
 
-def _problem(processes: int, folder: Path) -> str:
-    """Return one sentence: which process failed, and why."""
+def _problem(status: int, processes: int, folder: Path) -> str:
+    """Return one sentence: which process failed, and why. ``status``: exit status of the launcher."""
     outcomes = _outcomes(processes, folder)
     errors = {rank: o["error"] for rank, o in outcomes.items() if "error" in o and not o["lost"]}
     if errors:
         rank, message = min(errors.items())
         alike = list(errors.values()).count(message) == processes
-        return message if alike else f"process {rank} of {processes}: {message}"
+        names_one = message.startswith("process ")
+        return message if alike or names_one else f"process {rank} of {processes}: {message}"
     silent = [rank for rank in range(processes) if rank not in outcomes]
     if silent and len(silent) < processes:
         who = " and ".join(map(str, silent))
         return f"process {who} of {processes} was killed or did not answer{_last_words(folder, silent[0])}"
+    if silent and status < 0:
+        return f"the launcher of the processes was {describe_exit(status)}"
     if silent:
         log = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace")
         last = next((x for x in reversed(log.splitlines()) if x.strip()), "no message")

@@ -195,7 +195,7 @@ class _Worker:
         with suppress(BrokenPipeError):
             assert self.process.stdin is not None
             self.process.stdin.close()
-        return _describe_exit(status) if problem is None else problem
+        return describe_exit(status) if problem is None else problem
 
     def last_log_lines(self) -> list[str]:
         """Return the last lines of the worker's log, shortened to fit in a table."""
@@ -233,7 +233,7 @@ def users_environment() -> dict[str, str]:
 EXIT_SECONDS = 10  # time to exit after a worker closed its output; frameworks clean up
 
 
-def _describe_exit(status: int) -> str:
+def describe_exit(status: int) -> str:
     """Return why a worker with this exit status failed, or an empty text for status 0."""
     if status == 0:
         return ""

@@ -106,12 +106,11 @@ def launch(processes: int, folder: Path) -> Launch:
     command = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     command += ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
     command += ["--rdzv-endpoint", str(folder / "rendezvous"), "--rdzv-id", folder.name]
-    command += ["--local-addr", "127.0.0.1", "--module"]
+    command += ["--local-addr", "127.0.0.1"]
     loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
     names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if loopback else ()
-    return Launch(
-        command, {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"} | dict.fromkeys(names, loopback or "")
-    )
+    variables = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    return Launch(command, variables | dict.fromkeys(names, loopback or ""))
 
 
 ENTRY = Framework(
