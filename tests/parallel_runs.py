@@ -119,7 +119,7 @@ def main():
 
 def launch(backend, processes, folder):
     """Run `main` in several processes, with the framework's own launcher."""
-    started = backends.framework(backend).launch(processes, folder)
+    started = backends.framework(backend).launch(processes, folder, False)
     here = Path(__file__).parent
     variables = {
         **os.environ,

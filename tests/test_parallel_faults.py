@@ -89,6 +89,12 @@ PLACES = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     },
+    "paddle": lambda port, rank: {
+        "PADDLE_TRAINER_ID": str(rank),
+        "PADDLE_TRAINERS_NUM": "2",
+        "PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{port},127.0.0.1:9",
+        "PADDLE_CURRENT_ENDPOINT": f"127.0.0.1:{port}",
+    },
 }
 
 

@@ -98,9 +98,9 @@ class Framework:
     place: Callable[[], Place | None] = _nowhere
     """Returns the place that the framework's engine for data-parallel training gave this process, from the
     environment; None if no engine started it. `alexnet.backends.engines` has the engine."""
-    launch: Callable[[int, Path], Launch] | None = None
-    """Returns how to start so many processes on this machine. They listen on this machine alone. The
-    launcher may write into the given folder. None: alexnet cannot start the engine."""
+    launch: Callable[[int, Path, bool], Launch] | None = None
+    """Returns how to start so many processes on this machine, on its GPUs if the last argument is true.
+    The launcher may write into the given folder. None: alexnet cannot start the engine."""
     caveat: str = ""  # why a net whose arrays all match may still compute something else
 
     def owns(self, cls: type) -> bool:

@@ -52,7 +52,9 @@ def train_in_processes(job: Job, processes: int) -> History:
         script = folder / "member.py"
         script.write_text("import sys\nfrom alexnet.workers.member import main\nsys.exit(main())\n")
         (folder / JOB).write_text(json.dumps(given), encoding="utf-8")
-        launch = entry.launch(processes, folder)
+        module = backends.load(job.backend)
+        on_gpu = backends.is_gpu(module, backends.resolve_device(module, job.device))
+        launch = entry.launch(processes, folder, on_gpu)
         command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
             _show_until_the_end(launcher, processes, folder)

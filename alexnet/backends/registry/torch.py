@@ -100,7 +100,7 @@ def place() -> Place | None:
     return place_from(*names, "MASTER_ADDR", "MASTER_PORT")
 
 
-def launch(processes: int, folder: Path) -> Launch:
+def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
     """Return how ``torchrun`` starts processes on this machine."""
     # They meet in a file, because torchrun's own store would listen on every address of the machine.
     command = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
