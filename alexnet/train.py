@@ -95,14 +95,14 @@ def train_ch6(
 
     Several processes
     -----------------
-    A framework's own engine (``torchrun`` for PyTorch) can start a script in several processes, which train
-    one net together. Each process computes its rows of every batch, and the gradients are averaged over the
-    examples of the whole batch. So the net is the same as after a run of one process, up to rounding, if it
-    has no dropout or shared dropout. The framework's own dropout draws other masks in each process. Batch
-    normalisation uses the rows of its process; its running statistics are averaged over the processes
-    before each evaluation. Each process takes its own GPU. Process 0 alone calls ``callback`` and writes
-    ``checkpoint``, which every process must be able to read. A run may resume with another number of
-    processes.
+    The engines of PyTorch (``torchrun``) and Paddle (``paddle.distributed.launch``) can start a script in
+    several processes, which train one net together. Each process computes its rows of every batch. The
+    gradients are averaged over the examples of the whole batch. So the net is the same as after a run of
+    one process, up to rounding, if it has no dropout or shared dropout. The framework's own dropout draws
+    other masks in each process. Batch normalisation uses the rows of its process; its running statistics
+    are averaged over the processes before each evaluation. Each process takes its own GPU. Process 0 alone
+    calls ``callback`` and writes ``checkpoint``, which every process must be able to read. A run may resume
+    with another number of processes.
 
     Returns
     -------

@@ -54,7 +54,7 @@ def load(name: str) -> Backend:
         )
     muted_stderr = _MutedStderr(sys.stderr)
     try:
-        with _import_lock, contextlib.redirect_stderr(muted_stderr), _muted_descriptor():
+        with _import_lock, contextlib.redirect_stderr(muted_stderr), muted_descriptor():
             prepare(name)
             module = importlib.import_module(module_name)
             return module
@@ -117,7 +117,7 @@ class _MutedStderr(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def _muted_descriptor() -> Iterator[None]:
+def muted_descriptor() -> Iterator[None]:
     """Hide what compiled code writes to file descriptor 2. Show it if the ``with`` block raises."""
     try:
         captured, real = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  (closed below)

@@ -10,6 +10,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,17 @@ def output_of(folder: Path, rank: int, name: str) -> Path:
 def outcome_of(folder: Path, rank: int) -> Path:
     """Return the file that says how a process ended. A process that was killed has none."""
     return folder / f"{rank}.json"
+
+
+def pulse_of(folder: Path, rank: int) -> Path:
+    """Return the file whose time of change says when a process last gave a sign of life."""
+    return folder / f"{rank}.pulse"
+
+
+def _beat(file: Path) -> None:
+    while True:
+        file.touch()
+        time.sleep(1.0)
 
 
 def train(job: Job, shown: bool, history_file: Path) -> None:
@@ -76,6 +89,7 @@ def main() -> int:
     for number, name in enumerate(OUTPUTS, 1):
         with output_of(folder, place.rank, name).open("ab") as file:
             os.dup2(file.fileno(), number)
+    threading.Thread(target=_beat, args=(pulse_of(folder, place.rank),), daemon=True).start()
     outcome: dict[str, Any] = {"stopped": True}
     try:
         train(Job.from_json(json.dumps(given["job"])), given["shown"], folder / HISTORY)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,13 +23,17 @@ import psutil
 
 from alexnet import backends
 from alexnet.backends import usable_cores
+from alexnet.backends.world import timeout
 from alexnet.errors import BackendError, RunError
 from alexnet.training.history import History
 from alexnet.workers.job import Job
-from alexnet.workers.member import FOLDER, HISTORY, JOB, OUTPUTS, outcome_of, output_of
+from alexnet.workers.member import FOLDER, HISTORY, JOB, OUTPUTS, outcome_of, output_of, pulse_of
 from alexnet.workers.processes import THREADS, describe_exit, users_environment
 
 LOOK_EVERY = 0.1  # seconds
+LOST = re.compile(
+    "connection|peer|socket", re.IGNORECASE
+)  # in what an engine says of another process
 GRACE = 5.0  # seconds that the launcher has to end after a process has failed
 
 
@@ -57,7 +62,10 @@ def train_in_processes(job: Job, processes: int) -> History:
         launch = entry.launch(processes, folder, on_gpu)
         command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
-            _show_until_the_end(launcher, processes, folder)
+            silent = _show_until_the_end(launcher, processes, folder)
+        if silent:
+            who = " and ".join(map(str, silent))
+            raise RunError(f"process {who} of {processes} did not answer for {timeout():g} s")
         if launcher.returncode or not (folder / HISTORY).exists():
             raise RunError(_problem(launcher.returncode, processes, folder))
         return History.load(folder / HISTORY)
@@ -93,8 +101,14 @@ def _running(
         _end(launcher)
 
 
-def _show_until_the_end(launcher: subprocess.Popen[bytes], processes: int, folder: Path) -> None:
-    """Copy the output of process 0 to this process's, until the launcher ends or a process fails."""
+def _show_until_the_end(
+    launcher: subprocess.Popen[bytes], processes: int, folder: Path
+) -> list[int]:
+    """Copy the output of process 0 to this process's, until the launcher ends or a process fails.
+
+    Return the ranks of processes that hang.
+    """
+    pulses = [_Pulse(pulse_of(folder, rank)) for rank in range(processes)]
     shown = [output_of(folder, 0, name) for name in OUTPUTS]
     for file in shown:
         file.touch()
@@ -109,9 +123,31 @@ def _show_until_the_end(launcher: subprocess.Popen[bytes], processes: int, folde
             ):
                 failed_at = time.monotonic()
             if failed_at is not None and time.monotonic() - failed_at > GRACE:
-                return
+                break
+            silent = [rank for rank, pulse in enumerate(pulses) if pulse.has_stopped()]
+            if silent and failed_at is None:
+                return silent
             if ended is None:
                 time.sleep(LOOK_EVERY)
+    return []
+
+
+class _Pulse:
+    """The signs of life that a process writes."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.last, self.silent = file, 0, 0.0  # silent: seconds
+        self.looked, self.limit = time.monotonic(), timeout()
+
+    def has_stopped(self) -> bool:
+        """Return whether the process has been silent too long since its first sign of life."""
+        now, last = time.monotonic(), self.file.stat().st_mtime_ns if self.file.exists() else 0
+        # If this process was suspended, so were perhaps the others: count a long pause as one second.
+        self.silent += min(now - self.looked, 1.0)
+        if last != self.last or not last:
+            self.silent = 0.0
+        self.looked, self.last = now, last
+        return self.silent > self.limit
 
 
 def _copy(source: BinaryIO, to: Any) -> None:
@@ -161,11 +197,14 @@ def _problem(status: int, processes: int, folder: Path) -> str:
         names_one = message.startswith("process ")
         return message if alike or names_one else f"process {rank} of {processes}: {message}"
     silent = [rank for rank in range(processes) if rank not in outcomes]
-    if silent and len(silent) < processes:
-        who = " and ".join(map(str, silent))
-        return f"process {who} of {processes} was killed or did not answer{_last_words(folder, silent[0])}"
-    if silent and status < 0:
+    if len(silent) == processes and status < 0:
         return f"the launcher of the processes was {describe_exit(status)}"
+    if silent and pulse_of(folder, silent[0]).exists():
+        words = {rank: _last_words(folder, rank) for rank in silent}
+        # Some engines end a process that has lost the connection to another one.
+        first = [rank for rank in silent if not LOST.search(words[rank])] or silent
+        who, said = " and ".join(map(str, first)), words[first[0]]
+        return f"process {who} of {processes} was killed or did not answer{f' ({said})' if said else ''}"
     if silent:
         log = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace")
         last = next((x for x in reversed(log.splitlines()) if x.strip()), "no message")
@@ -175,11 +214,11 @@ def _problem(status: int, processes: int, folder: Path) -> str:
 
 
 def _last_words(folder: Path, rank: int) -> str:
-    """Return the last line that a process printed, in brackets."""
+    """Return the last line that a process printed on standard error, or ""."""
     with suppress(OSError):
         text = output_of(folder, rank, "stderr").read_text(encoding="utf-8", errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return f" ({lines[-1][:200]})" if lines else ""
+        lines = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
+        return lines[-1][:200] if lines else ""
     return ""
 
 

@@ -17,6 +17,7 @@ from paddle import nn
 from alexnet.backends import paddle as backend
 from alexnet.backends.engines.meeting import meet
 from alexnet.backends.entry import Place
+from alexnet.backends.loading import muted_descriptor
 
 
 def join(place: Place, device: Any, seconds: float) -> None:
@@ -25,7 +26,8 @@ def join(place: Place, device: Any, seconds: float) -> None:
     meet(os.environ["PADDLE_TRAINER_ENDPOINTS"].split(","), place.rank, seconds)
     os.environ.setdefault("PADDLE_DISTRI_BACKEND", "auto" if backend.gpus() else "gloo")
     os.environ.setdefault("PADDLE_PG_TIMEOUT", str(int(seconds * 1000)))  # of NCCL
-    dist.init_parallel_env()
+    with muted_descriptor():  # Paddle reports its own flags
+        dist.init_parallel_env()
 
 
 def total(values: np.ndarray) -> np.ndarray:
