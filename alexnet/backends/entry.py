@@ -40,11 +40,12 @@ def place_from(
     if not all(os.environ.get(name) for name in (rank, size, *needed)):
         return None
     defaults = {local_rank: os.environ[rank], local_size: os.environ[size]}
-    values = {n: os.environ.get(n) or defaults[n] for n in (rank, size, local_rank, local_size)}
-    for name, value in values.items():
+    names = (rank, size, local_rank, local_size)
+    values = [os.environ.get(name) or defaults[name] for name in names]
+    for name, value in zip(names, values, strict=True):
         if not value.isdigit():
             raise BackendError(f"the environment variable {name} must be a number, got {value!r}")
-    place = Place(*(int(value) for value in values.values()))
+    place = Place(*map(int, values))
     if place.rank >= place.size:
         raise BackendError(f"{rank}={place.rank} must be smaller than {size}={place.size}")
     return place if place.size > 1 else None

@@ -23,7 +23,7 @@ import psutil
 
 from alexnet import backends
 from alexnet.backends import usable_cores
-from alexnet.backends.world import timeout
+from alexnet.backends.timeout import timeout
 from alexnet.errors import BackendError, RunError
 from alexnet.training.history import History
 from alexnet.workers.job import Job
