@@ -41,7 +41,7 @@ class _Store:
 
     def __init__(self, place: Place, seconds: float) -> None:
         ends = time.monotonic() + seconds
-        self.seconds, self.keys = seconds, set[str]()
+        self.place, self.seconds, self.keys = place, seconds, set[str]()
         self.report = _report(place, seconds)
         missing = self.report.wait_for(place.size, ends - time.monotonic())
         if missing:
@@ -86,12 +86,12 @@ class _Store:
                 raise NoAnswerError(why)
 
     def sum(self, arrays: Sequence[mx.nd.NDArray]) -> None:
-        """Replace arrays by their sums over all processes, which all give arrays of the same shapes."""
+        """Replace float32 arrays by their sums over all processes, which give arrays of the same shapes."""
         self.wait_for(partial(self._sum, arrays))
 
     def _sum(self, arrays: Sequence[mx.nd.NDArray]) -> None:
         # A key keeps its shape. So the same arrays of a later run can use the same keys.
-        keys = [f"{i} {a.shape} {numpy.dtype(a.dtype)}" for i, a in enumerate(arrays)]
+        keys = [f"{i} {array.shape}" for i, array in enumerate(arrays)]
         new = {k: a for k, a in zip(keys, arrays, strict=True) if k not in self.keys}
         if new:
             self.store.init(list(new), list(new.values()))
@@ -134,11 +134,16 @@ def _joined() -> _Store:
 
 
 def total(values: numpy.ndarray) -> numpy.ndarray:
-    padded = numpy.zeros(1 << max(0, len(values) - 1).bit_length())  # few lengths, so few keys
-    padded[: len(values)] = values
-    sums = mx.nd.array(padded, dtype="float64")
-    _joined().sum([sums])
-    return sums.asnumpy()[: len(values)]
+    # MXNet's server may sum float64 in float32. So each process sends the bits of its values, as float32 of
+    # 16 bits each, in a row of its own. Sums with zeros are exact.
+    store, length = _joined(), 1 << max(0, len(values) - 1).bit_length()  # few lengths, so few keys
+    bits = numpy.zeros((store.place.size, 4 * length), numpy.float32)
+    bits[store.place.rank, : 4 * len(values)] = values.view(numpy.uint16)
+    everyone = mx.nd.array(bits)
+    store.sum([everyone])
+    rows = everyone.asnumpy().astype(numpy.uint16).view(numpy.float64)  # (processes, length)
+    sums: numpy.ndarray = rows[:, : len(values)].sum(axis=0)
+    return sums
 
 
 def is_fault(error: Exception) -> bool:
@@ -163,6 +168,14 @@ class Trainer(backend.Trainer):
         self, X: mnp.ndarray, y: mnp.ndarray, share: float
     ) -> tuple[mnp.ndarray, mnp.ndarray]:
         logits, losses = backend.backward(self.net, X, y, float(share > 0))
-        _joined().sum(self.gradients)
+        self._sum_gradients()
         self.update(round(len(y) / share) if share else len(y))  # divides by the whole batch
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
+
+    def _sum_gradients(self) -> None:
+        if all(gradient.dtype == numpy.float32 for gradient in self.gradients):
+            _joined().sum(self.gradients)
+            return
+        for gradient in self.gradients:  # float64
+            sums = total(gradient.asnumpy().ravel()).reshape(gradient.shape)
+            gradient[:] = mnp.array(sums, dtype=gradient.dtype, ctx=gradient.ctx)
