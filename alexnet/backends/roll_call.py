@@ -122,12 +122,13 @@ class Report:
             return [rank for rank in range(size) if str(rank) not in self.silent]
 
         with self.changed:
-            self.changed.wait_for(lambda: not missing() or self.someone_ended(), seconds)
+            self.changed.wait_for(lambda: not missing() or bool(self.ended()), seconds)
             return missing()
 
-    def someone_ended(self) -> bool:
-        """Return whether another process has ended, or the host."""
-        return not self.has_host or None in self.silent.values()
+    def ended(self) -> list[str]:
+        """Return the names of the processes that have ended. The host is ``host``."""
+        ended = [name for name, silent in self.silent.items() if silent is None]
+        return ended if self.has_host else [*ended, "host"]
 
     def lost(self) -> list[int]:
         """Return the ranks that have ended; without one, the ranks that are silent."""

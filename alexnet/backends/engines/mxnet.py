@@ -78,10 +78,11 @@ class _Store:
                 return self.result.result(EVERY)
             except TimeoutError:
                 pass
-            if self.report.someone_ended() and "ended" not in why:
-                # Its last values may still be on their way.
+            ended = self.report.ended()
+            if ended and "ended" not in why:
+                # The last values may still be on their way.
                 ends = min(ends, time.monotonic() + SILENCE)
-                why = "a process ended" if self.report.has_host else "MXNet's scheduler ended"
+                why = f"{_role(ended[-1])} of MXNet ended"
             if time.monotonic() > ends:
                 raise NoAnswerError(why)
 
@@ -108,6 +109,11 @@ class _Store:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)  # the KVStore still waits, and MXNet would wait for it
+
+
+def _role(name: str) -> str:
+    """Return the role of a process, from its name in the roll call."""
+    return "a worker" if name.isdigit() else "the scheduler" if name == "host" else "a server"
 
 
 def _report(place: Place, seconds: float) -> Report:
