@@ -54,6 +54,9 @@ class _Store:
         try:
             self.store = self.wait_for(partial(mx.kv.create, "dist_sync"))
         except NoAnswerError as error:
+            lost = self.report.lost()
+            if lost:
+                raise did_not_join(lost, place.size, seconds) from None
             raise RunError(
                 f"MXNet's scheduler and server did not join the processes within {seconds:g} s ({error})"
             ) from None
