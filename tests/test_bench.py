@@ -30,6 +30,12 @@ def test_the_default_is_alexnet_and_lenet_at_their_sizes():
     assert found.seconds is None
 
 
+def test_a_whole_bench_measures_the_loops_of_a_light_net_several_times_in_a_round():
+    alexnet, lenet = plan(names=["numpy"]).cases
+    assert (alexnet.turns, lenet.turns) == (1, 3)
+    assert {case.turns for case in plan(names=["numpy"], quick=True).cases} == {1}
+
+
 def test_a_quick_bench_has_smaller_batches_and_a_time_limit():
     found = plan(names=["numpy"], precisions=["float32", "auto"], quick=True)
     assert [c.batch_size for c in found.cases] == [32, 256, 32, 256]

@@ -14,8 +14,8 @@ from helpers import alexnet
 from runs import worker_that
 
 from alexnet import backends
-from alexnet.bench import hand, measure, run
-from alexnet.bench.cases import FIGURES, PARTS
+from alexnet.bench import hand, measure, run, worker
+from alexnet.bench.cases import FIGURES, LOOPS, PARTS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.bench.limits import Limits
@@ -30,6 +30,18 @@ from alexnet.workers.folders import LOCK
 @pytest.fixture
 def without_peaks(monkeypatch):
     monkeypatch.setattr(run, "_peaks", lambda bench: iter(()))
+
+
+def test_the_loops_take_turns_and_each_measurement_counts(monkeypatch):
+    done, sent = [], []
+    for part in ("loader", *LOOPS):
+        monkeypatch.setattr(measure.Bench, part, lambda self, p=part: done.append(p) or {"step": 1})
+    planned = small("numpy", parts=("loader", *LOOPS))
+    (case,) = planned.cases
+    job = Job("numpy", (replace(case, turns=2),), planned.parts, planned.root)
+    worker.run(job, lambda event, **values: sent.append(event))
+    assert done == ["loader", "train", "hand", "hand", "train"]
+    assert sent.count("measured") == len(done)
 
 
 @pytest.mark.slow
