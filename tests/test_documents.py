@@ -64,7 +64,7 @@ NOT_RUN = {
     "alexnet sweep * --scheduler *": "needs other machines",
 }
 SLOW = {
-    "README.md": "ten epochs at 224×224",
+    "README.md": "trains in every framework",
     "docs/comparing.md": "eight worker processes",
     "docs/cost.md": "measures the limits of this machine",
     "docs/sweeps.md": "ten worker processes",
