@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import getitem
 from typing import Any, TypedDict, Unpack
@@ -82,8 +82,14 @@ class ImageLoader:
         self.epochs_begun += 1
         return self.epoch(self.epochs_begun - 1)
 
-    def epoch(self, number: int) -> Iterator[tuple[Any, Any]]:
-        """Yield the batches of epoch ``number``, counted from zero."""
+    def epoch(
+        self, number: int, rows: Callable[[int], slice] | None = None
+    ) -> Iterator[tuple[Any, Any]]:
+        """Yield the batches of epoch ``number``, counted from zero.
+
+        ``rows(n)`` returns the rows that one process of a data-parallel run computes in a batch of n
+        examples. The loader then yields the images of these rows with the labels of the whole batch.
+        """
         backend = backends.load(self.backend or backends.REFERENCE)
         device = backends.resolve_device(backend, self.device)
         order: Any = self.order(number)
@@ -96,10 +102,14 @@ class ImageLoader:
             (pixels, labels), take = self.on_device, backend.take
             order = backend.to_tensor(order, device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            part = slice(start, start + self.batch_size)
+            whole = slice(start, min(start + self.batch_size, self.num_examples))
+            part = whole
+            if rows is not None:
+                own = rows(whole.stop - start)
+                part = slice(start + own.start, start + own.stop)
             batch = augment.apply(take(pixels, order[part]), part)  # uint8 (B, 28, 28)
             images = backend.images(batch, self.transform, device)
-            yield images, backend.to_tensor(take(labels, order[part]), device)
+            yield images, backend.to_tensor(take(labels, order[whole]), device)
 
     def order(self, number: int) -> np.ndarray:
         """Return the indices of the examples in the order of epoch ``number``: int64 (N,)."""

@@ -33,6 +33,10 @@ class RunError(AlexNetError, RuntimeError):
     """A run (of ``compare`` or ``train``) that has wrong arguments or failed."""
 
 
+class LostProcessError(RunError):
+    """Another process of a data-parallel run ended, or does not answer."""
+
+
 def last_line(error: BaseException) -> str:
     """Return the last line of another library's error message, which usually gives the cause.
 

@@ -20,14 +20,16 @@ from alexnet.backends.nets import bind, check_seed
 from alexnet.backends.precision import check_precision, choose_precision
 from alexnet.backends.schedules import Schedule
 from alexnet.backends.steps import Steps, check_momentum
+from alexnet.backends.world import ALONE, World
 from alexnet.data import ImageLoader
 from alexnet.errors import DataError, RunError
 from alexnet.spec import Net, Shape
 from alexnet.spec.weights import reinitialize
-from alexnet.training.callbacks import Callback, default_callback
+from alexnet.training.callbacks import Callback, Silent, default_callback
 from alexnet.training.history import History
 from alexnet.training.loop import NO_BATCHES, Batches, Run, fraction_right, num_batches
-from alexnet.training.resume import RunFile, restore
+from alexnet.training.processes import average_statistics, facts_of, require_same_start
+from alexnet.training.resume import RunFile, restore_velocity
 
 
 def train_ch6(
@@ -91,6 +93,17 @@ def train_ch6(
         same images and the same dropout, the result is the same as without the interruption. Another
         framework may resume the run.
 
+    Several processes
+    -----------------
+    The engines of PyTorch (``torchrun``) and Paddle (``paddle.distributed.launch``) can start a script in
+    several processes, which train one net together. Each process computes its rows of every batch. The
+    gradients are averaged over the examples of the whole batch. So the net is the same as after a run of
+    one process, up to rounding, if it has no dropout or shared dropout. The framework's own dropout draws
+    other masks in each process. Batch normalisation uses the rows of its process; its running statistics
+    are averaged over the processes before each evaluation. Each process takes its own GPU. Process 0 alone
+    calls ``callback`` and writes ``checkpoint``, which every process must be able to read. A run may resume
+    with another number of processes.
+
     Returns
     -------
     History : settings, steps, epochs and speed. Its ``net`` is the trained net.
@@ -98,12 +111,16 @@ def train_ch6(
     Examples/sec is the number of training examples per second of wall time in the training loop. The time
     includes data loading and the device's work. It excludes evaluation, callbacks and the first step,
     because frameworks compile in that step. ``warmup_seconds`` is the time of the first step. After
-    ``resume``, the speed is the speed of the new steps.
+    ``resume``, the speed is the speed of the new steps. In several processes, the times are those of
+    process 0, and all histories have the same numbers.
 
     Raises
     ------
     RunError : a setting is invalid, the output is not (B, classes), or a weight is not finite when a
-        checkpoint is written.
+        checkpoint is written; or the processes of a run have different settings or images, or a batch has
+        fewer examples than there are processes.
+    LostProcessError : another process of the run ended, or did not answer for 300 seconds. The environment
+        variable ALEXNET_TIMEOUT sets another time.
     CheckpointError : a checkpoint is damaged or belongs to another run.
     DataError : there are no batches, or a label is not a class of the net.
     BackendError, SpecError : the backend, the device or the net is unknown, or the backend cannot train in
@@ -123,6 +140,7 @@ def train_ch6(
         raise RunError("resume=True needs checkpoint=, the file to resume from")
     image_shape = train_iter.image_shape if isinstance(train_iter, ImageLoader) else None
     bound = bind(net, backend, device, image_shape)
+    world = World.of(bound)
     native, precision = bound.native, choose_precision(bound.backend, bound.device, precision)
     if shared_dropout and bound.table is None:
         raise RunError(
@@ -142,12 +160,15 @@ def train_ch6(
         precision=precision,
         reinit=reinit,
     )
+    if world.size > 1:
+        history.settings["processes"] = world.size
+        world.agree(facts_of(history, bound))
     file = RunFile(checkpoint, bound) if checkpoint is not None else None
     if file is not None and not isinstance(net, str | Net):  # a net that the user may have changed
         file.require_unchanged(bound)
     past = file.read_run(history) if file is not None and resume else None
     first = len(history.epochs)
-    train_epoch, test_epoch = (epochs_on(it, bound) for it in (train_iter, test_iter))
+    train_epoch, test_epoch = (epochs_on(it, bound, world) for it in (train_iter, test_iter))
     # Seed before the first batch: the user's loader may shuffle with the framework's random generator.
     bound.backend.seed(native, _epoch_seed(seed, first))
     first_epoch = train_epoch(first)
@@ -157,6 +178,11 @@ def train_ch6(
     # Predict one example, (1, classes): checks the output, and lazy layers create their weights.
     logits = bound.backend.predict(native, first_batch[0][:1])
     labels = bound.backend.to_numpy(first_batch[1])
+    if len(labels) < world.size:
+        raise RunError(
+            f"a batch must have at least one example for each process; the first batch has {len(labels)}, "
+            f"and there are {world.size} processes"
+        )
     check_classes(
         history.model,
         tuple(logits.shape),
@@ -167,30 +193,50 @@ def train_ch6(
     if past is None and reinit:
         bound.backend.set_weights(native, reinitialize(bound.backend.get_weights(native), seed))
     mask_seed = seed if shared_dropout else None
-    steps = Steps(bound, rates, momentum, mask_seed, first, nesterov, precision)
     if past is not None:
-        restore(past, bound, steps.trainer)
-    write = partial(file.write, bound, steps.trainer) if file is not None else None
+        bound.backend.set_weights(native, past.weights)
+    has_statistics = world.size > 1 and require_same_start(world, bound, first, labels)
+    steps = Steps(bound, rates, momentum, mask_seed, first, nesterov, precision, world)
+    if past is not None:
+        restore_velocity(past, steps.trainer)
+    write = None
+    if file is not None and not world.rank:
+        write = partial(file.write, bound, steps.trainer)
     if write is not None and past is None:
         write(history)
 
     def batches(number: int) -> Iterator[tuple[Any, Any]]:
         steps.start_epoch(number)
         if number == first:
-            return chain([first_batch], first_epoch)
+            return with_own_dropout(chain([first_batch], first_epoch), number)
         bound.backend.seed(native, _epoch_seed(seed, number))
-        return train_epoch(number)
+        return with_own_dropout(train_epoch(number), number)
 
-    callback = callback or default_callback()
+    def with_own_dropout(
+        epoch: Iterator[tuple[Any, Any]], number: int
+    ) -> Iterator[tuple[Any, Any]]:
+        # The seed of the epoch has decided the order of the user's loader, the same in every process.
+        for index, batch in enumerate(epoch):
+            if world.rank and not index:
+                bound.backend.seed(native, _epoch_seed(seed, number, world.rank))
+            yield batch
+
+    def test(number: int) -> float:
+        if has_statistics:
+            average_statistics(world, bound)
+        return fraction_right(predict, test_epoch(number), seen, world)
+
+    callback = Silent() if world.rank else callback or default_callback()
     predict, seen = partial(bound.backend.predict, native), partial(callback.test, history)
-    Run(bound, steps, history).epochs(
+    Run(bound, steps, history, world).epochs(
         num_epochs,
         num_batches(train_iter),
         batches,
-        lambda n: fraction_right(predict, test_epoch(n), seen),
+        test,
         callback,
         write,
     )
+    world.wait()  # until process 0 has written the last checkpoint
     return history
 
 
@@ -217,15 +263,17 @@ def check_classes(model: str, output: Shape, labels: np.ndarray, part: str) -> N
         )
 
 
-def _epoch_seed(seed: int, number: int) -> int:
+def _epoch_seed(seed: int, number: int, rank: int = 0) -> int:
     """Return the seed of an epoch. Each epoch has its own seed, so training can resume at any epoch.
 
     The first epoch uses the seed of the run. So its dropout is the same as in a hand-written loop that
-    starts with ``torch.manual_seed(seed)``. Other seeds have 31 bits, which every framework accepts.
+    starts with ``torch.manual_seed(seed)``. Other seeds have 31 bits, which every framework accepts. Each
+    process of a data-parallel run has its own seed.
     """
-    if number == 0 and seed < 2**31:
+    if number == 0 and rank == 0 and seed < 2**31:
         return seed
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
+    entropy = [seed, number, rank] if rank else [seed, number]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
 def evaluate(net: Any, data_iter: Batches, device: Any = None) -> float:
@@ -261,19 +309,27 @@ def new_history(net: BoundNet, loaders: tuple[Batches, Batches], **settings: Any
     return History(net.name, name, version, str(net.device), settings, versions, net=net.native)
 
 
-def epochs_on(batches: Batches, net: BoundNet) -> Callable[[int], Iterator[tuple[Any, Any]]]:
+def epochs_on(
+    batches: Batches, net: BoundNet, world: World = ALONE
+) -> Callable[[int], Iterator[tuple[Any, Any]]]:
     """Return a function that takes an epoch number and returns the batches of that epoch.
 
     The batches are on the net's device. Labels become int64 (B,), because some loaders give a column (B, 1)
-    or smaller integers.
+    or smaller integers. In a data-parallel run, X has only the rows of this process (`World.rows`).
     """
+
+    def rows(examples: int) -> slice:
+        return world.rows(examples)[0]
+
     backend, device = net.backend, net.device
     if isinstance(batches, ImageLoader):
         labels = batches.labels.reshape(-1).astype(np.int64)
-        return replace(batches.on(backend.ENTRY.name, device), labels=labels).epoch
+        loader = replace(batches.on(backend.ENTRY.name, device), labels=labels)
+        return partial(loader.epoch, rows=rows)
 
     def epoch(number: int) -> Iterator[tuple[Any, Any]]:
         for X, y in batches:
+            X = X[rows(len(y))] if world.size > 1 else X
             images = X.astype(np.float32) if isinstance(X, np.ndarray) else X
             labels = backend.to_numpy(backend.to_tensor(y, device)).reshape(-1).astype(np.int64)
             yield backend.to_tensor(images, device), backend.to_tensor(labels, device)

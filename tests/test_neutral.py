@@ -15,6 +15,7 @@ PACKAGE = Path(alexnet.__file__).parent
 OF_FRAMEWORKS = {
     *(PACKAGE / f"{name}.py" for name in FRAMEWORKS),
     *(PACKAGE / "backends" / f"{name}.py" for name in FRAMEWORKS),
+    *(PACKAGE / "backends" / "engines" / f"{name}.py" for name in FRAMEWORKS),
     *(PACKAGE / "backends" / "registry").glob("*.py"),
     *(PACKAGE / "bench" / "peaks").glob("*.py"),
     PACKAGE / "backends" / "conformance.py",

@@ -1,4 +1,7 @@
-"""A static check that mypy reads and nothing runs: every backend file matches the `Backend` protocol."""
+"""A static check that mypy reads and nothing runs: every backend file matches the `Backend` protocol.
+
+Every engine's file matches the `Engine` protocol.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alexnet.backends import mxnet, numpy, paddle, tensorflow, torch
+    from alexnet.backends.engines import Engine
+    from alexnet.backends.engines import paddle as paddle_engine
+    from alexnet.backends.engines import torch as torch_engine
     from alexnet.backends.interface import Backend
 
     BACKENDS: tuple[Backend, ...] = (numpy, torch, mxnet, tensorflow, paddle)
+    ENGINES: tuple[Engine, ...] = (torch_engine, paddle_engine)

@@ -30,15 +30,18 @@ def resolve_device(backend: Backend, device: Any) -> Any:
 
     None means the first GPU, or the CPU if there is no GPU. The result of `try_gpu` means its GPU, or
     the CPU if that GPU is missing. ``"cpu"``, ``"gpu"``, ``"gpu:1"``, ``"cuda:1"`` and ``"mps"`` mean
-    exactly that device. Any other object is returned as it is, as a device of the framework.
+    exactly that device. Any other object is returned as it is, as a device of the framework. In a
+    data-parallel run, process n on a machine takes GPU n where None, ``try_gpu()`` or ``"gpu"`` is given.
 
     Raises BackendError for an unknown name, for an int, and for a GPU that the framework cannot use.
 
     >>> resolve_device(load("numpy"), None)
     'cpu'
     """
-    if device is None:
-        device = TRY_GPU.format(0)
+    place = backend.ENTRY.place()
+    first = place.local_rank if place is not None else 0
+    if device is None or (isinstance(device, str) and device == TRY_GPU.format(0)):
+        device = TRY_GPU.format(first)
     if isinstance(device, int):
         raise BackendError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
     if not isinstance(device, str) or device.startswith("/"):
@@ -56,7 +59,7 @@ def resolve_device(backend: Backend, device: Any) -> Any:
         if device in gpus:
             return device
         raise BackendError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
-    index = int(number or 0)
+    index = int(number or first)
     if index < len(gpus):
         return gpus[index]
     if fallback:

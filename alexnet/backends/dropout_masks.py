@@ -25,11 +25,11 @@ class MaskedNet:
         self.native = net.backend.with_masks(net.native)
         self.dropouts = list(_dropouts(net.table))
 
-    def draw_masks(self, epoch: int, step: int, batch_size: int) -> None:
-        """Draw the masks of one step, and set them in the dropout layers."""
+    def draw_masks(self, epoch: int, step: int, batch_size: int, rows: slice) -> None:
+        """Draw the masks of a whole batch, and set these rows of them in the dropout layers."""
         for index, rate, input_shape, image in self.dropouts:
             shape = (batch_size, *input_shape)  # (B, C, H, W) or (B, features)
-            mask = draw_mask(self.seed, epoch, step, index, rate, shape)
+            mask = draw_mask(self.seed, epoch, step, index, rate, shape)[rows]
             self.net.backend.set_mask(self.native, index, self.net.to_own_layout(mask, image))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from alexnet.backends.calls import Call
@@ -15,6 +17,51 @@ from alexnet.spec.layers import LAYERS
 
 def _no_op() -> None:
     pass
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of this process among the processes of a data-parallel run."""
+
+    rank: int  # from 0 to size - 1
+    size: int  # number of processes, at least 2
+    local_rank: int  # the same on this machine
+    local_size: int
+
+
+def place_from(
+    rank: str, size: str, local_rank: str, local_size: str, *needed: str
+) -> Place | None:
+    """Return the place that these environment variables give.
+
+    Return None if the size is 1, or if ``rank``, ``size`` or a variable in ``needed`` is not set: then no
+    engine started this process. Raises BackendError for a value that is not a number.
+    """
+    if not all(os.environ.get(name) for name in (rank, size, *needed)):
+        return None
+    defaults = {local_rank: os.environ[rank], local_size: os.environ[size]}
+    values = {n: os.environ.get(n) or defaults[n] for n in (rank, size, local_rank, local_size)}
+    for name, value in values.items():
+        if not value.isdigit():
+            raise BackendError(f"the environment variable {name} must be a number, got {value!r}")
+    place = Place(*(int(value) for value in values.values()))
+    if place.rank >= place.size:
+        raise BackendError(f"{rank}={place.rank} must be smaller than {size}={place.size}")
+    return place if place.size > 1 else None
+
+
+def _nowhere() -> Place | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a framework's own launcher starts the processes of a run on this machine."""
+
+    command: Sequence[
+        str
+    ]  # arguments of Python; the script that every process runs comes after them
+    environment: Mapping[str, str] = field(default_factory=dict)  # the launcher's own
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +95,12 @@ class Framework:
     """Prepares the process. Raises BackendError if the import would crash Python."""
     traps: Callable[[], list[str]] = list
     """Returns the known problems on this machine, one sentence each, with what is done about them."""
+    place: Callable[[], Place | None] = _nowhere
+    """Returns the place that the framework's engine for data-parallel training gave this process, from the
+    environment; None if no engine started it. `alexnet.backends.engines` has the engine."""
+    launch: Callable[[int, Path, bool], Launch] | None = None
+    """Returns how to start so many processes on this machine, on its GPUs if the last argument is true.
+    The launcher may write into the given folder. None: alexnet cannot start the engine."""
     caveat: str = ""  # why a net whose arrays all match may still compute something else
 
     def owns(self, cls: type) -> bool:

@@ -54,7 +54,7 @@ def load(name: str) -> Backend:
         )
     muted_stderr = _MutedStderr(sys.stderr)
     try:
-        with _import_lock, contextlib.redirect_stderr(muted_stderr), _muted_descriptor():
+        with _import_lock, contextlib.redirect_stderr(muted_stderr), muted_descriptor():
             prepare(name)
             module = importlib.import_module(module_name)
             return module
@@ -82,11 +82,14 @@ def _set_defaults(entry: Framework) -> None:
     """Set the environment variables that a framework reads on import, unless the user has set them.
 
     OMP_NUM_THREADS becomes the number of cores that this process may use. Without it, MXNet and Paddle
-    use only half the cores or a single core, and run at half their speed.
+    use only half the cores or a single core, and run at half their speed. The processes of a data-parallel
+    run share the cores of their machine.
     """
     if entry.module not in sys.modules:
         if "OMP_NUM_THREADS" not in os.environ:
-            os.environ["OMP_NUM_THREADS"] = str(usable_cores())
+            place = entry.place()
+            processes = place.local_size if place is not None else 1
+            os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // processes))
             SET_HERE.add("OMP_NUM_THREADS")
         for variable, value in entry.environment.items():
             os.environ.setdefault(variable, value)
@@ -114,7 +117,7 @@ class _MutedStderr(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def _muted_descriptor() -> Iterator[None]:
+def muted_descriptor() -> Iterator[None]:
     """Hide what compiled code writes to file descriptor 2. Show it if the ``with`` block raises."""
     try:
         captured, real = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  (closed below)

@@ -242,7 +242,7 @@ class Trainer:
             self.optimizer = paddle.optimizer.SGD(lr, parameters)
 
     def step(self, X: paddle.Tensor, y: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        logits, loss = _backward(self.net, X, y)
+        logits, loss = backward(self.net, X, y)
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(axis=1) == y).sum()
 
@@ -271,18 +271,18 @@ class Trainer:
         return {key: (states[v.name], transposed) for key, (v, transposed) in learned.items()}
 
 
-def _backward(
-    net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor
+def backward(
+    net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor, scale: float = 1.0
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
     """Run a mini-batch forward and backward in training mode; fill every ``grad``.
 
-    Return the logits (B, classes) and the mean loss.
+    Return the logits (B, classes) and the mean loss. ``scale`` multiplies the gradients.
     """
     net.train()
     net.clear_gradients()  # Paddle adds to existing gradients, and earlier code may have left some
     logits = net(X)  # (B, classes)
     loss = F.cross_entropy(logits, y)
-    loss.backward()
+    (loss if scale == 1 else loss * scale).backward()
     return logits, loss
 
 
@@ -306,7 +306,7 @@ class Passes:
 
 
 def gradients(net: nn.Layer, X: paddle.Tensor, y: paddle.Tensor) -> tuple[float, Weights]:
-    _, loss = _backward(net, X, y)
+    _, loss = backward(net, X, y)
     learned = {k: v for k, v in _variables(net).items() if not v[0].stop_gradient}
     return float(loss), {
         k: _to_neutral(v.grad, transposed) for k, (v, transposed) in learned.items()

@@ -9,6 +9,7 @@ from typing import Any
 from alexnet.backends.dropout_masks import MaskedNet, has_dropout
 from alexnet.backends.nets import BoundNet
 from alexnet.backends.schedules import Schedule
+from alexnet.backends.world import ALONE, World
 from alexnet.errors import RunError
 
 
@@ -27,7 +28,8 @@ class Steps:
 
     ``mask_seed``: the seed of shared dropout masks; None: the framework draws its own masks. ``epoch``: the
     number of the first epoch, which is above 0 for a resumed run. ``precision``: as
-    `alexnet.backends.precision.choose_precision` returns it.
+    `alexnet.backends.precision.choose_precision` returns it. ``world``: the processes of the run; all of
+    them take the same steps.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class Steps:
         epoch: int = 0,
         nesterov: bool = False,
         precision: str = "float32",
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.net, self.native, self.masked = net, net.native, None
         if mask_seed is not None and has_dropout(net):
             self.masked = MaskedNet(net, mask_seed)
@@ -54,7 +58,8 @@ class Steps:
         with net.backend.computing_in(
             self.native, precision
         ):  # may change the layout of the weights
-            self.trainer = net.backend.Trainer(self.native, lr, momentum, nesterov=nesterov)
+            kind: Any = world.engine.Trainer if world.engine else net.backend.Trainer
+            self.trainer = kind(self.native, lr, momentum, nesterov=nesterov)
         self.lr = lr
         self.start_epoch(epoch)
 
@@ -65,10 +70,15 @@ class Steps:
     def draw_masks(self, batch_size: int) -> None:
         """Draw the masks of the next step, if the run uses shared masks."""
         if self.masked is not None:
-            self.masked.draw_masks(self.epoch, self.number, batch_size)
+            rows, _ = self.world.rows(batch_size)
+            self.masked.draw_masks(self.epoch, self.number, batch_size, rows)
 
     def step(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Take one step (see `alexnet.backends.interface.Trainer`)."""
+        """Take one step (see `alexnet.backends.interface.Trainer`).
+
+        ``X``: the rows of this process (`World.rows`). ``y``: the labels of the whole batch. The results
+        are those of the rows.
+        """
         lr = self.schedule.at(self.epoch, self.number)
         if lr != self.lr:
             self.trainer.set_lr(lr)
@@ -76,7 +86,12 @@ class Steps:
         self.draw_masks(len(y))
         self.number += 1
         with self.net.backend.computing_in(self.native, self.precision):
-            return self.trainer.step(X, y)
+            if self.world.engine is None:
+                return self.trainer.step(X, y)
+            rows, share = self.world.rows(len(y))
+            with self.world.reporting_faults():
+                loss, hits = self.trainer.step(X, y[rows], share)
+            return (loss, hits) if share else (loss * 0, hits * 0)
 
     def read(self, scalars: Sequence[Any]) -> list[float]:
         """Return the values of scalars from `step`, in one transfer from the device."""

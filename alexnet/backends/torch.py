@@ -257,7 +257,7 @@ class Trainer:
         self.optimizer = torch.optim.SGD(net.parameters(), lr, momentum, nesterov=nesterov)
 
     def step(self, X: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits, loss = _backward(self.net, X, y)
+        logits, loss = backward(self.net, X, y)
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(dim=1) == y).sum()
 
@@ -278,19 +278,19 @@ class Trainer:
             )
 
 
-def _backward(
-    net: nn.Module, X: torch.Tensor, y: torch.Tensor
+def backward(
+    net: nn.Module, X: torch.Tensor, y: torch.Tensor, scale: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run a mini-batch forward and backward in training mode; fill every ``grad``.
 
-    Return the logits (B, classes) and the mean loss.
+    Return the logits (B, classes) and the mean loss. ``scale`` multiplies the gradients.
     """
     net.train()
     net.zero_grad()
     logits = net(X)  # (B, classes)
     exact = logits.float() if logits.dtype == torch.bfloat16 else logits
     loss = F.cross_entropy(exact, y)
-    loss.backward()
+    (loss if scale == 1 else loss * scale).backward()
     return logits, loss
 
 
@@ -313,7 +313,7 @@ class Passes:
 
 
 def gradients(net: nn.Module, X: torch.Tensor, y: torch.Tensor) -> tuple[float, Weights]:
-    _, loss = _backward(net, X, y)
+    _, loss = backward(net, X, y)
     return loss.item(), {key: to_numpy(p.grad).copy() for key, p in net.named_parameters()}
 
 

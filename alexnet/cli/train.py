@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,14 @@ def train(
             help="File for the weights and the training state (.safetensors), written after every epoch."
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Processes on this machine that train the net together, each on its rows of every batch "
+            "(PyTorch, Paddle).",
+            min=1,
+        ),
+    ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from --checkpoint, with the same settings.")
     ] = False,
@@ -66,6 +75,7 @@ def train(
     from alexnet.comparison.plan import describe_data, plan
     from alexnet.train import train_ch6
     from alexnet.workers.job import Job
+    from alexnet.workers.parallel import train_in_processes
 
     backends.load(backend)
     if save:
@@ -88,23 +98,28 @@ def train(
     )
     out.print(f"Images: {describe_data(planned.root)}")
     (recipe,) = planned.recipes.values()
-    train_iter, test_iter = Job(model, backend, recipe, seed, planned.root).load_data()
-    history = train_ch6(
-        model,
-        train_iter,
-        test_iter,
-        recipe.num_epochs,
-        recipe.lr,
-        device,
-        backend=backend,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        schedule=recipe.schedule,
-        precision=recipe.precision,
-        seed=seed,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
+    job = Job(model, backend, recipe, seed, planned.root, device, shared_dropout=False)
+    job = replace(job, checkpoint=str(checkpoint) if checkpoint else None, resume=resume)
+    if workers > 1:
+        history = train_in_processes(job, workers)
+    else:
+        train_iter, test_iter = job.load_data()
+        history = train_ch6(
+            model,
+            train_iter,
+            test_iter,
+            recipe.num_epochs,
+            recipe.lr,
+            device,
+            backend=backend,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            schedule=recipe.schedule,
+            precision=recipe.precision,
+            seed=seed,
+            checkpoint=checkpoint,
+            resume=resume,
+        )
     if save:
         history.save(save)
 

@@ -31,7 +31,14 @@ class Callback(Protocol):
 
 
 class ProgressBar:
-    """A tqdm progress bar on stderr, only in a terminal. At the end it prints the summary to stdout."""
+    """A tqdm progress bar on stderr, only in a terminal. At the end it prints the summary to stdout.
+
+    ``shown``: whether stderr is a terminal in the end; None: look. The output of a process may reach its
+    terminal through a file.
+    """
+
+    def __init__(self, shown: bool | None = None) -> None:
+        self.shown = shown
 
     def begin(self, history: History, steps: int | None) -> None:
         from tqdm import tqdm
@@ -42,7 +49,7 @@ class ProgressBar:
             initial=len(history.steps),
             desc=label,
             unit="batch",
-            disable=None,
+            disable=None if self.shown is None else not self.shown,
             dynamic_ncols=True,
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from alexnet import backends
 from alexnet.backends import BoundNet
+from alexnet.backends.world import ALONE, World
 from alexnet.errors import DataError
 from alexnet.training.callbacks import Callback
 from alexnet.training.history import Epoch, History
@@ -35,13 +36,20 @@ class Run:
     A read of a loss waits until the device has computed it, and meanwhile a GPU gets no new work. So losses
     and hits stay on the device. The loop reads them after the first step, then at most every
     ``READ_EVERY`` seconds, and at the end of the epoch. Steps that are read together share their time.
+
+    In a data-parallel run, the read adds up the losses and hits of all processes. So all of them must read
+    after the same step: the time since the last read decides how many steps come before the next one. The
+    times are those of process 0.
     """
 
     READ_EVERY = 0.25  # seconds
 
-    def __init__(self, net: BoundNet, trainer: Stepper, history: History) -> None:
-        self.net, self.trainer, self.history = net, trainer, history
+    def __init__(
+        self, net: BoundNet, trainer: Stepper, history: History, world: World = ALONE
+    ) -> None:
+        self.net, self.trainer, self.history, self.world = net, trainer, history, world
         self.seconds = 0.0  # training time in total
+        self.pace = 1.0  # steps before the next read, in a data-parallel run
 
     def epochs(
         self,
@@ -84,8 +92,7 @@ class Run:
         started = time.perf_counter()
         for X, y in batches:
             unread.append((len(y), *self.trainer.step(X, y)))
-            seconds = time.perf_counter() - started
-            if not self.seconds or seconds >= self.READ_EVERY:  # always after the warm-up
+            if not self.seconds or self._is_due(len(unread), started):  # always after the warm-up
                 self._read(unread, started, callback)
                 started = time.perf_counter()
         if unread:
@@ -97,6 +104,11 @@ class Run:
         loss, accuracy = (sum(s[k] * s["examples"] for s in steps) for k in ("loss", "accuracy"))
         return loss / examples, accuracy / examples
 
+    def _is_due(self, steps: int, started: float) -> bool:
+        if self.world.size > 1:
+            return steps >= self.pace
+        return time.perf_counter() - started >= self.READ_EVERY
+
     def _read(
         self, unread: list[tuple[int, Any, Any]], started: float, callback: Callback | None
     ) -> None:
@@ -105,9 +117,12 @@ class Run:
         examples, losses, hits = zip(*unread, strict=True)
         unread.clear()
         self.net.backend.synchronize(self.net.device)
-        values = zip(examples, self.trainer.read(losses), self.trainer.read(hits), strict=True)
+        own = [*self.trainer.read(losses), *self.trainer.read(hits)]
         seconds = time.perf_counter() - started
-        for n, loss_sum, correct in values:
+        *sums, seconds = self.world.total([*own, 0.0 if self.world.rank else seconds])
+        self.pace = self.READ_EVERY * len(examples) / seconds
+        steps = zip(examples, sums[: len(examples)], sums[len(examples) :], strict=True)
+        for n, loss_sum, correct in steps:
             history.record_step(n, loss_sum, int(correct), seconds * n / sum(examples))
         if not self.seconds:  # first step since start or resume: warm-up
             history.warmup_seconds = seconds
@@ -132,17 +147,22 @@ def fraction_right(
     predict: Callable[[Any], Any],
     batches: Batches,
     seen: Callable[[np.ndarray], None] | None = None,
+    world: World = ALONE,
 ) -> float:
     """Return the fraction of correct predictions, in [0, 1]. Raises DataError if there are no batches.
 
-    ``seen`` gets the logits (B, classes) of each batch.
+    ``seen`` gets the logits (B, classes) of each batch. In a data-parallel run, each process predicts its
+    rows of each batch, and ``seen`` gets the logits of these rows. The fraction is that of all rows.
     """
     correct = total = 0
-    for _, logits, labels in predictions(predict, batches):
+    for _, logits, labels in _predicted(predict, world.share_of(batches)):
         correct += int((logits.argmax(axis=1) == labels).sum())
         total += len(labels)
         if seen is not None:
             seen(logits)
+    correct, total = map(int, world.total([correct, total]))
+    if not total:
+        raise DataError(NO_BATCHES.format("test"))
     return correct / total
 
 
@@ -154,6 +174,17 @@ def predictions(
     A batch is read after the next one was given to the device, so a GPU has work during the read. Raises
     DataError if there are no batches.
     """
+    found = None
+    for found in _predicted(predict, batches):
+        yield found
+    if found is None:
+        raise DataError(NO_BATCHES.format("test"))
+
+
+def _predicted(
+    predict: Callable[[Any], Any], batches: Batches
+) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+    """Yield what `predictions` yields, also if there are no batches."""
 
     def read(X: Any, logits: Any, labels: Any) -> tuple[Any, np.ndarray, np.ndarray]:
         return X, backends.to_numpy(logits), backends.to_numpy(labels).reshape(-1)
@@ -164,9 +195,8 @@ def predictions(
         if unread is not None:
             yield read(*unread)
         unread = predicted
-    if unread is None:
-        raise DataError(NO_BATCHES.format("test"))
-    yield read(*unread)
+    if unread is not None:
+        yield read(*unread)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

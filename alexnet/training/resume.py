@@ -14,7 +14,7 @@ from alexnet.training.checkpoint import check_predictions
 from alexnet.training.checkpoint_file import Checkpoint
 from alexnet.training.history import History
 
-MAY_DIFFER = ("num_epochs", "reinit")  # settings that may change when a run resumes
+MAY_DIFFER = ("num_epochs", "reinit", "processes")  # settings that may change when a run resumes
 DEFAULTS = {
     "schedule": "constant",
     "shared_dropout": False,
@@ -84,7 +84,7 @@ class RunFile:
                     f"and {own or 'missing'} in this run"
                 )
         constant = history.settings["schedule"] == "constant"
-        may_differ = MAY_DIFFER if constant else ("reinit",)  # one-cycle depends on num_epochs
+        may_differ = MAY_DIFFER if constant else MAY_DIFFER[1:]  # one-cycle depends on num_epochs
         settings = [DEFAULTS | h.settings for h in (past, history)]
         keys = [k for k in dict.fromkeys(chain(*settings)) if k not in may_differ]
         saved, own = ({k: s.get(k) for k in keys} for s in settings)
@@ -122,9 +122,8 @@ class RunFile:
         Checkpoint(self.table, weights, history, velocity, scale).write(self.path)
 
 
-def restore(found: Checkpoint, net: BoundNet, trainer: Trainer) -> None:
-    """Restore weights and momentum buffers from a checkpoint."""
-    net.backend.set_weights(net.native, found.weights)
+def restore_velocity(found: Checkpoint, trainer: Trainer) -> None:
+    """Restore the momentum buffers from a checkpoint."""
     if found.velocity:
         # Within one framework the ratio is exactly 1, so nothing is rounded.
         scale = trainer.velocity_scale / found.velocity_scale

@@ -167,7 +167,7 @@ class _Worker:
                 stderr=log,
                 text=True,
                 errors="replace",
-                env={**dict.fromkeys(THREADS, str(threads)), **_users_environment(), **of_task},
+                env={**dict.fromkeys(THREADS, str(threads)), **users_environment(), **of_task},
                 start_new_session=True,
             )
         with suppress(BrokenPipeError):  # the worker has exited; `end` reports its status
@@ -195,7 +195,7 @@ class _Worker:
         with suppress(BrokenPipeError):
             assert self.process.stdin is not None
             self.process.stdin.close()
-        return _describe_exit(status) if problem is None else problem
+        return describe_exit(status) if problem is None else problem
 
     def last_log_lines(self) -> list[str]:
         """Return the last lines of the worker's log, shortened to fit in a table."""
@@ -225,7 +225,7 @@ def _kill_tree(process: subprocess.Popen[str]) -> None:
                 target.terminate()  # on Windows a process cannot ignore this
 
 
-def _users_environment() -> dict[str, str]:
+def users_environment() -> dict[str, str]:
     """Return the environment without the thread variables that alexnet set for this process."""
     return {k: v for k, v in os.environ.items() if k not in THREADS or k not in backends.SET_HERE}
 
@@ -233,7 +233,7 @@ def _users_environment() -> dict[str, str]:
 EXIT_SECONDS = 10  # time to exit after a worker closed its output; frameworks clean up
 
 
-def _describe_exit(status: int) -> str:
+def describe_exit(status: int) -> str:
     """Return why a worker with this exit status failed, or an empty text for status 0."""
     if status == 0:
         return ""

@@ -193,11 +193,15 @@ def keep_freed_memory() -> None:
             mallopt(parameter, value)
 
 
-def _exit_when_input_closes() -> None:
-    """Wait until standard input is closed, then exit. It is closed when the parent process ends."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
+def exit_when_input_closes() -> None:
+    """Exit as soon as standard input is closed. It is closed when the parent process ends."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> int:
@@ -211,7 +215,7 @@ def serve(work: Callable[[str, Any], None]) -> int:
     ``work(text, send)`` does the job in the line ``text``. ``send(kind, **fields)`` sends one event.
     """
     job = sys.stdin.readline()
-    threading.Thread(target=_exit_when_input_closes, daemon=True).start()
+    exit_when_input_closes()
     if sys.platform == "linux":  # exit with the parent even while Python cannot run the thread
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
     keep_freed_memory()

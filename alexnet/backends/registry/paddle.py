@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, omit_default, tidy_float
-from alexnet.backends.entry import Framework, has_module
+from alexnet.backends.entry import Framework, Launch, Place, has_module, place_from
 from alexnet.errors import BackendError
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
@@ -119,6 +120,26 @@ def traps() -> list[str]:
     return found
 
 
+def place() -> Place | None:
+    """Return the place that ``paddle.distributed.launch`` gave this process."""
+    own, everyone = "PADDLE_CURRENT_ENDPOINT", "PADDLE_TRAINER_ENDPOINTS"
+    names = "PADDLE_TRAINER_ID", "PADDLE_TRAINERS_NUM", "PADDLE_RANK_IN_NODE", "PADDLE_LOCAL_SIZE"
+    found = place_from(*names, own, everyone)
+    if found is None:
+        return None
+    hosts = [address.rpartition(":")[0] for address in os.environ[everyone].split(",")]
+    return replace(found, local_size=hosts.count(hosts[found.rank]))
+
+
+def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
+    """Return how ``paddle.distributed.launch`` starts processes on this machine."""
+    command = ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes)]
+    command += ["--log_dir", str(folder / "logs")]
+    if not on_gpu:
+        command += ["--backend", "gloo"]
+    return Launch(command)
+
+
 ENTRY = Framework(
     name="paddle",
     title="Paddle",
@@ -132,4 +153,6 @@ ENTRY = Framework(
     environment={"GLOG_minloglevel": "2"},
     before_import=before_import,
     traps=traps,
+    place=place,
+    launch=launch,
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.entry import Framework, has_module
+from alexnet.backends.entry import Framework, Launch, Place, has_module, place_from
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
 
@@ -93,6 +94,25 @@ def triton_trap() -> list[str]:
     ]
 
 
+def place() -> Place | None:
+    """Return the place that ``torchrun`` gave this process."""
+    names = "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"
+    return place_from(*names, "MASTER_ADDR", "MASTER_PORT")
+
+
+def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
+    """Return how ``torchrun`` starts processes on this machine."""
+    # They meet in a file, because torchrun's own store would listen on every address of the machine.
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    command += ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
+    command += ["--rdzv-endpoint", str(folder / "rendezvous"), "--rdzv-id", folder.name]
+    command += ["--local-addr", "127.0.0.1"]
+    loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
+    names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if loopback else ()
+    variables = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    return Launch(command, variables | dict.fromkeys(names, loopback or ""))
+
+
 ENTRY = Framework(
     name="torch",
     title="PyTorch",
@@ -106,4 +126,6 @@ ENTRY = Framework(
     own_layers=("BiasedVariance", "BatchNorm1d", "BatchNorm2d"),
     before_import=guard_triton,
     traps=triton_trap,
+    place=place,
+    launch=launch,
 )

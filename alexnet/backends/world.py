@@ -1,0 +1,144 @@
+"""The processes of a data-parallel run: which rows of a batch each has, and sums over all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from alexnet.backends import engines
+from alexnet.backends.engines import Engine
+from alexnet.backends.nets import BoundNet
+from alexnet.errors import LostProcessError, RunError
+
+TIMEOUT = "ALEXNET_TIMEOUT"
+"""Environment variable: how many seconds a process waits for the other processes of its run."""
+SECONDS = 300.0  # its default: a slow start or a long evaluation is not an error
+
+
+class World:
+    """All processes of a run, as one of them sees them. `ALONE` is the world of one process.
+
+    >>> World(rank=1, size=3).rows(8)
+    (slice(3, 6, None), 0.375)
+    """
+
+    def __init__(self, rank: int, size: int, engine: Engine | None = None) -> None:
+        self.rank, self.size, self.engine = rank, size, engine
+
+    @classmethod
+    def of(cls, net: BoundNet) -> World:
+        """Join the processes that an engine of the net's framework started. Returns `ALONE` without one.
+
+        Raises RunError if other processes do not come in time.
+        """
+        place = net.backend.ENTRY.place()
+        if place is None:
+            return ALONE
+        engine = engines.load(net.backend.ENTRY.name)
+        engine.join(place, net.device, timeout())
+        return cls(place.rank, place.size, engine)
+
+    def rows(self, examples: int) -> tuple[slice, float]:
+        """Return the rows of this process in a batch of ``examples``, and their part of the batch.
+
+        The rows follow each other. The first processes have one row more if the rows do not divide evenly.
+        A process without a row (a small last batch) gets the whole batch and the part 0: it must compute
+        something to take part in the step.
+
+        >>> [World(rank, 2).rows(1) for rank in (0, 1)]
+        [(slice(0, 1, None), 1.0), (slice(0, 1, None), 0.0)]
+        """
+        each, more = divmod(examples, self.size)
+        start = self.rank * each + min(self.rank, more)
+        count = each + (self.rank < more)
+        if not count:
+            return slice(0, examples), 0.0
+        return slice(start, start + count), count / examples
+
+    def share_of(self, batches: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        """Yield this process's rows, images and labels, of batches that have whole labels."""
+        for X, y in batches:
+            rows, share = self.rows(len(y))
+            if share == 1:
+                yield X, y
+            elif share:
+                yield X, y[rows]
+
+    def total(self, values: Sequence[float]) -> list[float]:
+        """Return the sums of ``values`` over all processes. Every process must call it at the same time.
+
+        Raises LostProcessError if another process ended or does not answer.
+        """
+        if self.engine is None:
+            return list(values)
+        with self.reporting_faults():
+            return self.engine.total(np.asarray(values, np.float64)).tolist()
+
+    @contextmanager
+    def reporting_faults(self) -> Iterator[None]:
+        """Turn an engine's error about another process into LostProcessError, which names the process."""
+        try:
+            yield
+        except Exception as error:
+            if self.engine is None or not self.engine.is_fault(error):
+                raise
+            ranks = self.engine.lost()
+            who = f"process {' and '.join(map(str, ranks))}" if ranks else "another process"
+            raise LostProcessError(
+                f"{who} of the {self.size} of this run ended, or did not answer for {timeout():g} s"
+            ) from error
+
+    def texts(self, text: str) -> list[str]:
+        """Return the text that each process gives, in the order of the ranks."""
+        data = text.encode()
+        lengths = [0.0] * self.size
+        lengths[self.rank] = len(data)
+        lengths = self.total(lengths)
+        values = np.zeros((self.size, int(max(lengths))))  # one row for each process
+        values[self.rank, : len(data)] = list(data)
+        found = np.reshape(self.total(values.ravel().tolist()), values.shape).astype(np.uint8)
+        return [row[: int(n)].tobytes().decode() for row, n in zip(found, lengths, strict=True)]
+
+    def agree(self, facts: Mapping[str, Any]) -> None:
+        """Raise RunError unless all processes give the same facts: settings, checksums, versions.
+
+        Every process raises the same error, which names the first rank and fact that differ.
+        """
+        if self.size == 1:
+            return
+        expected, *others = map(json.loads, self.texts(json.dumps(facts, default=str)))
+        for rank, found in enumerate(others, 1):
+            for name in {**expected, **found}:
+                mine, theirs = expected.get(name), found.get(name)
+                if mine != theirs:
+                    raise RunError(
+                        f"process {rank} has {name} {theirs}, but process 0 has {name} {mine}; all "
+                        "processes of a run need the same settings, images, weights and versions"
+                    )
+
+    def wait(self) -> None:
+        """Wait until every process has come here."""
+        self.total([0.0])
+
+
+ALONE = World(0, 1)
+
+
+def timeout() -> float:
+    """Return how many seconds a process waits for others: ALEXNET_TIMEOUT, or 300.
+
+    Raises RunError if ALEXNET_TIMEOUT is not a number above 0.
+    """
+    text = os.environ.get(TIMEOUT) or str(SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise RunError(f"{TIMEOUT} must be a number of seconds above 0, got {text!r}")
+    return seconds

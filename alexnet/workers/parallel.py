@@ -1,0 +1,226 @@
+"""Starts a data-parallel run on this machine, with the launcher of its framework.
+
+The launcher starts `alexnet.workers.member` in every process. This process shows what process 0 prints. It
+ends all of them if one fails, or if it is interrupted. The processes exit by themselves if this one is
+killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+import psutil
+
+from alexnet import backends
+from alexnet.backends import usable_cores
+from alexnet.backends.world import timeout
+from alexnet.errors import BackendError, RunError
+from alexnet.training.history import History
+from alexnet.workers.job import Job
+from alexnet.workers.member import FOLDER, HISTORY, JOB, OUTPUTS, outcome_of, output_of, pulse_of
+from alexnet.workers.processes import THREADS, describe_exit, users_environment
+
+LOOK_EVERY = 0.1  # seconds
+LOST = re.compile(
+    "connection|peer|socket", re.IGNORECASE
+)  # in what an engine says of another process
+GRACE = 5.0  # seconds that the launcher has to end after a process has failed
+
+
+def train_in_processes(job: Job, processes: int) -> History:
+    """Train on several processes of this machine, and return the history, without a net.
+
+    Raises RunError, with the rank of the process, if one of them fails; BackendError if the framework has
+    no launcher that alexnet can start.
+    """
+    entry = backends.framework(job.backend)
+    if entry.launch is None:
+        able = ", ".join(f.name for f in backends.FRAMEWORKS.values() if f.launch is not None)
+        raise BackendError(
+            f"alexnet cannot start several processes of {entry.title}; it can with {able}"
+        )
+    if processes < 2:
+        raise RunError(f"a run on several processes needs at least 2, got {processes}")
+    with TemporaryDirectory(prefix="alexnet-") as name:
+        folder = Path(name)
+        given = {"backend": job.backend, "job": json.loads(job.to_json()), "shown": _in_terminal()}
+        script = folder / "member.py"
+        script.write_text("import sys\nfrom alexnet.workers.member import main\nsys.exit(main())\n")
+        (folder / JOB).write_text(json.dumps(given), encoding="utf-8")
+        module = backends.load(job.backend)
+        on_gpu = backends.is_gpu(module, backends.resolve_device(module, job.device))
+        launch = entry.launch(processes, folder, on_gpu)
+        command = [sys.executable, *launch.command, str(script)]
+        with _running(command, launch.environment, processes, folder) as launcher:
+            silent = _show_until_the_end(launcher, processes, folder)
+        if silent:
+            who = " and ".join(map(str, silent))
+            raise RunError(f"process {who} of {processes} did not answer for {timeout():g} s")
+        if launcher.returncode or not (folder / HISTORY).exists():
+            raise RunError(_problem(launcher.returncode, processes, folder))
+        return History.load(folder / HISTORY)
+
+
+@contextmanager
+def _running(
+    command: list[str], environment: Any, processes: int, folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the launcher. Afterwards nothing that it has started is running."""
+    threads = str(max(1, usable_cores() // processes))
+    search = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    variables = {
+        **dict.fromkeys(THREADS, threads),
+        **users_environment(),
+        **environment,
+        "PYTHONPATH": os.pathsep.join(filter(None, search)),
+        "COLUMNS": str(os.get_terminal_size(2).columns if _in_terminal() else 80),
+        FOLDER: str(folder),
+    }
+    with (folder / "launcher.log").open("wb") as log:
+        launcher = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,  # stays open: the processes exit when it closes
+            stdout=log,
+            stderr=log,
+            env=variables,
+            start_new_session=True,  # Ctrl-C reaches only this process
+        )
+    try:
+        yield launcher
+    finally:
+        _end(launcher)
+
+
+def _show_until_the_end(
+    launcher: subprocess.Popen[bytes], processes: int, folder: Path
+) -> list[int]:
+    """Copy the output of process 0 to this process's, until the launcher ends or a process fails.
+
+    Return the ranks of processes that hang.
+    """
+    pulses = [_Pulse(pulse_of(folder, rank)) for rank in range(processes)]
+    shown = [output_of(folder, 0, name) for name in OUTPUTS]
+    for file in shown:
+        file.touch()
+    with shown[0].open("rb") as out, shown[1].open("rb") as err:
+        ended = failed_at = None
+        while ended is None:
+            ended = launcher.poll()
+            _copy(out, sys.stdout)
+            _copy(err, sys.stderr)
+            if failed_at is None and any(
+                "error" in o for o in _outcomes(processes, folder).values()
+            ):
+                failed_at = time.monotonic()
+            if failed_at is not None and time.monotonic() - failed_at > GRACE:
+                break
+            silent = [rank for rank, pulse in enumerate(pulses) if pulse.has_stopped()]
+            if silent and failed_at is None:
+                return silent
+            if ended is None:
+                time.sleep(LOOK_EVERY)
+    return []
+
+
+class _Pulse:
+    """The signs of life that a process writes."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.last, self.silent = file, 0, 0.0  # silent: seconds
+        self.looked, self.limit = time.monotonic(), timeout()
+
+    def has_stopped(self) -> bool:
+        """Return whether the process has been silent too long since its first sign of life."""
+        now, last = time.monotonic(), self.file.stat().st_mtime_ns if self.file.exists() else 0
+        # If this process was suspended, so were perhaps the others: count a long pause as one second.
+        self.silent += min(now - self.looked, 1.0)
+        if last != self.last or not last:
+            self.silent = 0.0
+        self.looked, self.last = now, last
+        return self.silent > self.limit
+
+
+def _copy(source: BinaryIO, to: Any) -> None:
+    text = source.read().decode(errors="replace")
+    if text:
+        to.write(text)
+        to.flush()
+
+
+def _end(launcher: subprocess.Popen[bytes]) -> None:
+    """End the launcher and all its processes."""
+    tree = []
+    with suppress(psutil.NoSuchProcess):
+        tree = psutil.Process(launcher.pid).children(recursive=True)
+    assert launcher.stdin is not None
+    with suppress(BrokenPipeError):
+        launcher.stdin.close()
+    launcher.terminate()
+    _, alive = psutil.wait_procs(tree, timeout=1)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    try:
+        launcher.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        launcher.kill()
+        launcher.wait()
+
+
+def _outcomes(processes: int, folder: Path) -> dict[int, dict[str, Any]]:
+    """Return how each process ended that has said it."""
+    files = {rank: outcome_of(folder, rank) for rank in range(processes)}
+    return {
+        rank: json.loads(file.read_text(encoding="utf-8"))
+        for rank, file in files.items()
+        if file.exists()
+    }
+
+
+def _problem(status: int, processes: int, folder: Path) -> str:
+    """Return one sentence: which process failed, and why. ``status``: exit status of the launcher."""
+    outcomes = _outcomes(processes, folder)
+    errors = {rank: o["error"] for rank, o in outcomes.items() if "error" in o and not o["lost"]}
+    if errors:
+        rank, message = min(errors.items())
+        alike = list(errors.values()).count(message) == processes
+        names_one = message.startswith("process ")
+        return message if alike or names_one else f"process {rank} of {processes}: {message}"
+    silent = [rank for rank in range(processes) if rank not in outcomes]
+    if len(silent) == processes and status < 0:
+        return f"the launcher of the processes was {describe_exit(status)}"
+    if silent and pulse_of(folder, silent[0]).exists():
+        words = {rank: _last_words(folder, rank) for rank in silent}
+        # Some engines end a process that has lost the connection to another one.
+        first = [rank for rank in silent if not LOST.search(words[rank])] or silent
+        who, said = " and ".join(map(str, first)), words[first[0]]
+        return f"process {who} of {processes} was killed or did not answer{f' ({said})' if said else ''}"
+    if silent:
+        log = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace")
+        last = next((x for x in reversed(log.splitlines()) if x.strip()), "no message")
+        return f"the processes did not start: {last.strip()}"
+    lost = (o["error"] for o in outcomes.values() if "error" in o)
+    return next(lost, "the processes were stopped")
+
+
+def _last_words(folder: Path, rank: int) -> str:
+    """Return the last line that a process printed on standard error, or ""."""
+    with suppress(OSError):
+        text = output_of(folder, rank, "stderr").read_text(encoding="utf-8", errors="replace")
+        lines = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
+        return lines[-1][:200] if lines else ""
+    return ""
+
+
+def _in_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -1,0 +1,122 @@
+"""Several processes, started by the framework's own launcher, train the same net as one process."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+import pytest
+from parallel_runs import DROPPING, RUNS, images, in_double_precision, launch, train
+
+import alexnet
+from alexnet import backends
+from alexnet.backends.world import World
+from alexnet.train import _epoch_seed
+
+ROUNDING = 4e-6  # relative to an array's largest weight, after 20 steps; 1.5e-6 was measured
+ENGINES = [name for name, f in backends.FRAMEWORKS.items() if f.launch is not None]
+CASES = [
+    pytest.param((name, n), marks=[pytest.mark.slow, pytest.mark.needs(name)], id=f"{name}-{n}")
+    for name in ENGINES
+    for n in (2, 3)
+]
+
+
+@pytest.fixture(scope="module", params=CASES)
+def world(request, tmp_path_factory):
+    """The backend, the number of processes, and the folder with what they wrote."""
+    name, processes = request.param
+    folder = tmp_path_factory.mktemp(f"{name}-{processes}")
+    launch(name, processes, folder)
+    return name, processes, folder
+
+
+def weights_of(world, run):
+    """The weights of each process after a run."""
+    _, processes, folder = world
+    return [dict(np.load(folder / f"{run}.{rank}.npz")) for rank in range(processes)]
+
+
+def histories_of(world, run):
+    _, processes, folder = world
+    return [alexnet.History.load(folder / f"{run}.{rank}.json") for rank in range(processes)]
+
+
+def assert_close(found, expected, tolerance):
+    """The largest difference, relative to the largest weight of the array."""
+    assert found.keys() == expected.keys()
+    for key, w in expected.items():
+        assert np.abs(found[key] - w).max() <= tolerance * np.abs(w).max(), key
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("examples", [0, 1, 2, 6, 11])
+def test_every_row_belongs_to_one_process(size, examples):
+    shares = [World(rank, size).rows(examples) for rank in range(size)]
+    own = [range(examples)[rows] for rows, share in shares if share]
+    assert [row for rows in own for row in rows] == list(range(examples))
+    counts = [len(range(examples)[rows]) if share else 0 for rows, share in shares]
+    assert counts == sorted(counts, reverse=True)
+    assert max(counts) - min(counts) <= 1
+    if examples:
+        assert [share * examples for _, share in shares] == pytest.approx(counts)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_processes_train_the_net_of_one_process(world, run):
+    history = RUNS[run](world[0])
+    expected = alexnet.get_weights(history.net)
+    assert len(history.steps) == 20
+    for weights, found in zip(weights_of(world, run), histories_of(world, run), strict=True):
+        assert_close(weights, expected, ROUNDING)
+        for name in ("examples", "loss", "accuracy"):
+            column = [step[name] for step in history.steps]
+            assert [step[name] for step in found.steps] == pytest.approx(column, rel=1e-5)
+        assert found.epochs[-1].test_accuracy == history.epochs[-1].test_accuracy
+        assert found.settings["processes"] == world[1]
+
+
+def test_in_double_precision_nothing_but_the_last_bits_differs(world):
+    expected = in_double_precision(world[0])
+    for weights in weights_of(world, "double"):
+        assert_close(weights, expected, 1e-12)
+
+
+@pytest.mark.parametrize("run", [*RUNS, "normed", "own dropout"])
+def test_all_processes_end_with_the_same_net_and_history(world, run):
+    first, *others = weights_of(world, run)
+    for weights in others:
+        for key, w in first.items():
+            np.testing.assert_array_equal(weights[key], w, err_msg=key)
+    first, *others = histories_of(world, run)
+    for history in others:
+        assert history == first
+
+
+def test_each_process_has_its_own_seed_for_dropout():
+    seeds = [_epoch_seed(5, epoch, rank) for epoch in range(3) for rank in range(3)]
+    assert len(set(seeds)) == 9
+    assert seeds[0] == 5  # as with one process
+
+
+def test_one_process_resumes_the_run_of_several(world, tmp_path):
+    name, _, folder = world
+    settings = {"momentum": 0.9}
+    whole = train(name, DROPPING, images(11, 60), 3, **settings)
+    path = tmp_path / "run.safetensors"
+    path.write_bytes((folder / "run.safetensors").read_bytes())
+    resumed = train(name, DROPPING, images(11, 60), 3, checkpoint=path, resume=True, **settings)
+    assert [len(h.steps) for h in (resumed, whole)] == [18, 18]
+    assert_close(alexnet.get_weights(resumed.net), alexnet.get_weights(whole.net), ROUNDING)
+
+
+def test_processes_that_differ_are_refused_by_all(world):
+    _, processes, folder = world
+    found = [ast.literal_eval((folder / f"refused.{r}.txt").read_text()) for r in range(processes)]
+    assert all(f == found[0] for f in found)
+    refused = found[0]
+    assert refused["seed"].startswith("process 1 has seed 1, but process 0 has seed 0; all")
+    assert refused["images"].startswith("process 1 has train_examples 65, but process 0 has")
+    assert refused["weights"].startswith("process 1 has initial weights ")
+    few = processes - 1
+    assert f"the first batch has {few}, and there are {processes} processes" in refused["batch"]

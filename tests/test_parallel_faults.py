@@ -1,0 +1,130 @@
+"""Real processes of a run are killed, or never come: one sentence names the process, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+from test_parallel import ENGINES
+
+from alexnet import backends
+
+pytestmark = pytest.mark.slow
+
+LONG = ["--examples", "2000", "--epochs", "1000", "--data", "sample"]
+EVERY_ENGINE = pytest.mark.parametrize(
+    "engine", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ENGINES]
+)
+
+
+def start(engine, *options):
+    command = [sys.executable, "-m", "alexnet", "train", "lenet", "--backend", engine]
+    return subprocess.Popen(
+        [*command, "--workers", "2", *LONG, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def family_in_training(run, checkpoint):
+    """Wait for the checkpoint of the first steps; return the processes by rank, and all descendants."""
+    while not checkpoint.exists():
+        assert run.poll() is None, run.communicate()
+    everyone = psutil.Process(run.pid).children(recursive=True)
+    members = [p for p in everyone if p.cmdline()[-1].endswith("member.py")]
+    members = [p for p in members if not p.children()]  # without the launcher
+    return everyone, sorted(members, key=lambda p: p.pid)
+
+
+@EVERY_ENGINE
+def test_a_killed_process_ends_the_run_and_is_named(engine, tmp_path):
+    file = tmp_path / "run.safetensors"
+    with start(engine, "--checkpoint", str(file)) as run:
+        everyone, members = family_in_training(run, file)
+        assert len(members) == 2
+        members[1].kill()
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 1
+    last = said.splitlines()[-1]
+    assert re.fullmatch(r"error: process 1 of 2 was killed or did not answer.*", last)
+    assert psutil.wait_procs(everyone, timeout=20)[1] == []
+
+
+@EVERY_ENGINE
+def test_nothing_is_left_of_a_run_whose_command_is_killed(engine, tmp_path):
+    file = tmp_path / "run.safetensors"
+    with start(engine, "--checkpoint", str(file)) as run:
+        everyone, _ = family_in_training(run, file)
+        run.kill()
+    assert psutil.wait_procs(everyone, timeout=30)[1] == []
+
+
+def alone(engine, port, rank):
+    """One process of two that should meet at a port; the other one never comes."""
+    code = (
+        "import alexnet; from loops import Silent; data = alexnet.load_fashion_mnist("
+        "16, None, source='sample', subset=(64, 16)); alexnet.train_ch6("
+        f"'lenet', *data, 1, 0.1, 'cpu', backend={engine!r}, callback=Silent())"
+    )
+    variables = {"ALEXNET_TIMEOUT": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables, **PLACES[engine](port, rank)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    return done.stderr.strip().splitlines()[-1]
+
+
+PLACES = {
+    "torch": lambda port, rank: {
+        "RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    },
+    "paddle": lambda port, rank: {
+        "PADDLE_TRAINER_ID": str(rank),
+        "PADDLE_TRAINERS_NUM": "2",
+        "PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{port},127.0.0.1:9",
+        "PADDLE_CURRENT_ENDPOINT": f"127.0.0.1:{port}",
+    },
+}
+
+
+@EVERY_ENGINE
+def test_a_process_that_never_comes_is_named(engine):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    message = alone(engine, port, 0)
+    assert message.endswith("RunError: process 1 of the 2 of this run did not join within 2 s")
+
+
+@EVERY_ENGINE
+def test_a_port_that_is_taken_is_named(engine):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port} is taken" in alone(engine, port, 0)
+
+
+def test_a_backend_without_an_engine_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-m", "alexnet", "train", "lenet", "--backend", "numpy", "--workers", "2"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    able = ", ".join(n for n, f in backends.FRAMEWORKS.items() if f.launch is not None)
+    assert done.stderr == (
+        f"error: alexnet cannot start several processes of NumPy; it can with {able}\n"
+    )
