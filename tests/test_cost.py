@@ -201,7 +201,7 @@ class Swish(ReLU):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("vgg",), SpecError, "unknown model 'vgg'; known models: alexnet, "),
+        (("vgg",), SpecError, "unknown net 'vgg'; known nets: alexnet, "),
         ((3,), SpecError, r"a Net, or a net that alexnet.build returned; got int"),
         (("lenet", 0), RunError, "batch_size must be a whole number of at least 1, got 0"),
         (("lenet", 2.5), RunError, "batch_size must be a whole number of at least 1, got 2.5"),

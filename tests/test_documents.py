@@ -230,7 +230,7 @@ def test_no_entry_of_the_tables_is_left_over():
         ("alexnet compare --epoch 3", "No such option"),
         ("alexnet train … --checkpoints x", "No such option"),
         ("alexnet bench --sweep batches", "unknown sweep 'batches'"),
-        ("alexnet summary vgg", "unknown model 'vgg'"),
+        ("alexnet summary vgg", "unknown net 'vgg'"),
         ("alexnet plot", "there is no command plot"),
         ("alexnet report --seed", "alexnet report has no option --seed"),
         ("python benchmarks/dropout.py --round 6", "no option --round"),

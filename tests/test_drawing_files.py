@@ -65,7 +65,7 @@ def test_a_drawing_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_drawing_needs_a_net():
     with pytest.raises(DataError, match="a drawing needs at least one net"):
         alexnet.draw()
-    with pytest.raises(SpecError, match="unknown model 'vgg'; known models: "):
+    with pytest.raises(SpecError, match="unknown net 'vgg'; known nets: "):
         alexnet.draw("lenet", "vgg")
     built = alexnet.build("lenet", backend="numpy")
     with pytest.raises(SpecError, match=rf"^a model is a Net or .*; got {type(built).__name__}$"):
@@ -98,7 +98,7 @@ def test_the_command_names_its_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["vgg"], "unknown model 'vgg'; known models: alexnet, "),
+        (["vgg"], "unknown net 'vgg'; known nets: alexnet, "),
         (
             ["lenet", "--out", "lenet.pdf"],
             "lenet.pdf: a drawing's file name must end in .svg or .png",

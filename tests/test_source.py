@@ -151,7 +151,7 @@ def test_the_command_prints_the_programs_of_all_backends():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lennet"], "unknown model 'lennet'"),
+        (["lennet"], "unknown net 'lennet'"),
         (["lenet", "--backend", "jax"], "unknown backend 'jax'"),
         (["alexnet", "--size", "32"], "alexnet, layer 5 MaxPool"),
     ],
@@ -175,7 +175,7 @@ def test_show_has_the_program_of_each_framework():
 
 
 def test_show_refuses_wrong_names():
-    with pytest.raises(SpecError, match="unknown model 'lennet'"):
+    with pytest.raises(SpecError, match="unknown net 'lennet'"):
         show("lennet")
     with pytest.raises(BackendError, match="unknown backend 'jax'"):
         show("lenet", "jax")

@@ -157,7 +157,7 @@ def test_layers_that_do_not_fit_each_other_are_refused(layers, message):
 
 def test_the_error_for_an_unknown_model_lists_the_known_ones():
     with pytest.raises(
-        SpecError, match=r"unknown model 'alexnt' \(did you mean alexnet\?\); .*lenet"
+        SpecError, match=r"unknown net 'alexnt' \(did you mean alexnet\?\); .*lenet"
     ):
         zoo.get("alexnt")
 

@@ -97,7 +97,7 @@ def test_evaluate_is_the_share_of_right_answers(name):
         ({"momentum": 1.0}, RunError, "momentum must be a number of at least 0 and below 1"),
         ({"seed": -1}, RunError, "seed must be a whole number of at least 0, got -1"),
         ({"seed": 2**63}, RunError, "seed must be below 2\\*\\*63, got 9223372036854775808"),
-        ({"net": "lennet"}, SpecError, "unknown model 'lennet'"),
+        ({"net": "lennet"}, SpecError, "unknown net 'lennet'"),
         ({"backend": None}, BackendError, "backend must name the framework that trains it"),
         ({"backend": "jax"}, BackendError, "unknown backend 'jax'"),
         ({"net": 42}, BackendError, "int is not a net of NumPy, PyTorch"),
