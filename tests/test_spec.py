@@ -179,3 +179,9 @@ def test_every_layer_is_tested_in_every_backend():
     used = {type(layer) for net in EVERY_LAYER for layer in net.layers}
     assert used == kinds - {spec.Layer}
     assert {cls.__name__ for cls in used} == set(LAYERS) <= set(spec.__all__)
+
+
+@pytest.mark.parametrize("net", [*zoo.ZOO.values(), *EVERY_LAYER], ids=lambda net: net.name)
+def test_a_net_is_printed_as_the_code_that_makes_it(net):
+    assert eval(repr(net), vars(spec)) == net
+    assert repr(net).count("\n") == len(net.layers) + 1
