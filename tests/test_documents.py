@@ -286,6 +286,20 @@ def test_the_page_on_nets_has_the_zoo_and_the_code_of_its_nets():
     assert printed <= {block.text for block in blocks(page)}
 
 
+@pytest.mark.parametrize("page", ["backend.md", "backend.zh.md"])
+def test_the_page_on_backends_lists_the_tests_with_a_frameworks_own_code(page):
+    """They call `by_backend`, or use the loops of loops.py, which test_train.py does."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `tests/(\w+\.py)` \|", text, re.MULTILINE))
+    users = {
+        p.name
+        for p in (ROOT / "tests").glob("*.py")
+        if "by_backend(" in p.read_text(encoding="utf-8")
+    }
+    users -= {"helpers.py", "test_documents.py"}
+    assert listed == users - {"test_train.py"} | {"loops.py"}
+
+
 @pytest.mark.parametrize("page", ALL, ids=name_of)
 def test_every_link_within_the_project_leads_somewhere(page):
     broken = []
