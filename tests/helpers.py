@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -34,8 +35,14 @@ def by_backend(name: str, values: Mapping[str, Any]) -> Any:
     A test that has nothing for a new backend is skipped, with its place (docs/backend.md, the last step).
     """
     if name not in values and name not in COVERED:
-        pytest.skip(f"nothing is written here for {name}")
+        place = Path(sys._getframe(1).f_code.co_filename).name
+        pytest.skip(f"tests/{place} has no code for {name}")
     return values[name]
+
+
+def is_numpy(name: str) -> bool:
+    """Whether a backend's tensors are NumPy's arrays, as in a copy of the reference."""
+    return isinstance(native(name, np.zeros((1, 1, 2, 2))), np.ndarray)
 
 
 def layers_of(net: Any) -> list[Any]:

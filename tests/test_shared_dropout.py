@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fits import fit, load
-from helpers import by_backend, layers_of
+from helpers import by_backend, is_numpy, layers_of
 from nets import DROPOUT_EVERYWHERE
 
 from alexnet import backends, build, get_weights
@@ -70,6 +70,8 @@ def test_a_net_object_keeps_its_own_layers(name):
 
 def test_without_shared_dropout_the_framework_draws(framework):
     """As in the book; so its losses are not the reference's."""
+    if is_numpy(framework):
+        pytest.skip("NumPy may draw its masks as the reference does")
     losses = [
         [s["loss"] for s in fit(DROPOUT_EVERYWHERE, data(), backend=b).steps]
         for b in (framework, "numpy")
