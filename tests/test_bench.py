@@ -87,7 +87,7 @@ def test_a_sweep_of_the_number_of_images_takes_whole_epochs():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["vgg"], "unknown model 'vgg'; known models: alexnet, .*, lenet"),
+        (["vgg"], "unknown net 'vgg'; known nets: alexnet, .*, lenet"),
         (["--backends", "jax"], "unknown backend 'jax'; known backends: numpy, "),
         (["--backends", "numpy,numpy"], "backends must be distinct, got numpy more than once"),
         (["lenet", "lenet"], "models must be distinct, got lenet more than once"),

@@ -21,7 +21,7 @@ from alexnet.bench.job import Job
 from alexnet.bench.limits import Limits
 from alexnet.bench.plan import plan
 from alexnet.bench.results import TORCHVISION, Bench, empty_rows
-from alexnet.errors import RunError
+from alexnet.errors import MissingBackendError, RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
 from alexnet.workers.folders import LOCK
@@ -208,9 +208,17 @@ def test_a_missing_framework_has_its_install_command(tmp_path, monkeypatch, with
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
     planned = small("paddle", "numpy", parts=("step",))
     missing, here = run.run_plan(planned, tmp_path / "run").rows
-    assert missing.problem == "not installed; pip install -e '.[paddle]'"
+    assert missing.problem == backends.framework("paddle").missing
     assert missing.missing
     assert here.figures
+
+
+def test_a_bench_without_any_framework_ends_before_it_measures(tmp_path, monkeypatch):
+    monkeypatch.setattr(backends, "installed", lambda name: False)
+    said = []
+    with pytest.raises(MissingBackendError, match=r"MXNet is not installed; run pip .*; Paddle is"):
+        run.run_plan(small("mxnet", "paddle"), tmp_path / "run", said.append)
+    assert (said, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_a_gpu_that_is_not_there_is_the_reason_of_a_row(tmp_path, without_peaks, covered):

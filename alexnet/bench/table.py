@@ -126,7 +126,8 @@ def _facts(bench: Bench) -> list[str]:
         lines.append(NO_LOOPS)
     if versions:
         lines.append(f"alexnet {bench.version}, {', '.join(versions)}")
-    lines.append(f"{bench.machine}; rounds: {bench.rounds}, {bench.seconds:,.0f} s")
+    time = f"rounds: {bench.rounds}, {bench.seconds:,.0f} s"
+    lines.append("; ".join(filter(None, [bench.machine, time])))  # no worker has sent the machine
     return lines
 
 

@@ -302,10 +302,10 @@ def get(model: str | Net) -> Net:
         return model
     if not isinstance(model, str):
         raise SpecError(
-            f"a model is a Net or one of these names: {', '.join(ZOO)}; got {type(model).__name__}"
+            f"a net is a Net or one of these names: {', '.join(ZOO)}; got {type(model).__name__}"
         )
     if model not in ZOO:
         close = difflib.get_close_matches(model, ZOO, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise SpecError(f"unknown model {model!r}{hint}; known models: {', '.join(ZOO)}")
+        raise SpecError(f"unknown net {model!r}{hint}; known nets: {', '.join(ZOO)}")
     return ZOO[model]
