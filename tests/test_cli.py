@@ -6,8 +6,10 @@ import json
 import shutil
 
 import pytest
+import typer
 from helpers import alexnet, alexnet_here
 
+from alexnet.cli.app import app
 from alexnet.datasets import files
 
 
@@ -22,6 +24,12 @@ def test_summary_prints_the_table_with_its_totals():
 
 def test_the_command_prints_its_version():
     assert alexnet("--version").stdout.startswith("alexnet 0.")
+
+
+def test_no_text_of_the_help_stands_in_angle_brackets_which_are_not_shown():
+    for name, command in typer.main.get_command(app).commands.items():
+        texts = [command.help, *(parameter.help for parameter in command.params)]
+        assert all("<" not in (text or "") for text in texts), name
 
 
 def test_train_prints_the_closing_lines_and_saves(tmp_path):

@@ -48,7 +48,7 @@ def bench(
     ] = "cpu",
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results. Default: runs/bench-<time>."),
+        typer.Option("--out", help="Folder for the results. Default: runs/bench-TIME."),
     ] = None,
     pythons: Pythons = None,
     timeout: Timeout = 600.0,

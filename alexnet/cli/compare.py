@@ -56,7 +56,7 @@ def compare(
     device: Device = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results. Default: runs/<models>-<time>."),
+        typer.Option("--out", help="Folder for the results. Default: runs/NETS-TIME."),
     ] = None,
     pythons: Pythons = None,
     parallel: Annotated[

@@ -68,7 +68,7 @@ def sweep(
     device: Device = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results. Default: runs/sweep-<time>."),
+        typer.Option("--out", help="Folder for the results. Default: runs/sweep-TIME."),
     ] = None,
     resumed: Annotated[
         Path | None,
