@@ -90,6 +90,8 @@ def problem_of_arguments(words):
         for name in WORK:
             stack.enter_context(mock.patch(name, side_effect=WorkBegins))
         stack.enter_context(mock.patch("alexnet.backends.load"))
+        stack.enter_context(mock.patch("alexnet.backends.installed", return_value=True))
+        stack.enter_context(mock.patch("alexnet.backends.require_installed"))
         stack.enter_context(mock.patch("shutil.which", str))  # other interpreters "exist"
         try:
             done = alexnet_here(*words)

@@ -33,6 +33,15 @@ def installed(name: str) -> bool:
     return has_module(framework(name).module)
 
 
+def require_installed(name: str) -> None:
+    """Raise MissingBackendError, with the command that installs it, unless a framework is installed."""
+    if not installed(name):
+        entry = framework(name)
+        raise MissingBackendError(
+            f"{entry.title} is not installed; run {entry.install_command} in the project's folder"
+        )
+
+
 def load(name: str) -> Backend:
     """Import a backend and its framework, and return the backend.
 
@@ -48,10 +57,7 @@ def load(name: str) -> Backend:
         module = importlib.import_module(module_name)
         return module
     entry = framework(name)
-    if not installed(name):
-        raise MissingBackendError(
-            f"{entry.title} is not installed; run {entry.install_command} in the project's folder"
-        )
+    require_installed(name)
     muted_stderr = _MutedStderr(sys.stderr)
     try:
         with _import_lock, contextlib.redirect_stderr(muted_stderr), _muted_descriptor():

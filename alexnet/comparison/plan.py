@@ -79,6 +79,8 @@ def plan(
     Otherwise it chooses the quick recipe. A full run leaves NumPy out unless ``names`` contains it:
     NumPy would take days. A full run downloads missing images; a quick run uses the sample instead.
     ``data`` is a folder or ``"sample"``. ``overrides`` are fields for the recipe of every net.
+
+    Raises MissingBackendError if a backend in ``names`` is not installed and has no other interpreter.
     """
     nets, pythons = [zoo.get(model) for model in models], dict(pythons or {})
     if not nets:
@@ -90,6 +92,9 @@ def plan(
     check_distinct("backends", names or ())
     for name in (*(names or ()), *pythons):
         backends.framework(name)
+    for name in names or ():
+        if name not in pythons:
+            backends.require_installed(name)
     check_workers(parallel, timeout, seeds)
     check_device(device)
     installed = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
