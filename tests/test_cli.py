@@ -56,6 +56,8 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
     where = ["--out", str(tmp_path / "run"), "--backends", "numpy"] if "compare" in command else []
     found = alexnet(*command, *where, "--data", "sample", "--epochs", "1", ALEXNET_SUBSET="20:10")
     assert found.returncode == 0, found.stderr
+    line = found.stdout.splitlines()[0]
+    assert line.endswith(", at most 20 training and 10 test images (ALEXNET_SUBSET)")
 
 
 @pytest.mark.parametrize(

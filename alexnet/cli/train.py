@@ -63,7 +63,7 @@ def train(
     ] = False,
 ) -> None:
     """Train one net in one framework."""
-    from alexnet.comparison.plan import describe_data, plan
+    from alexnet.comparison.plan import images_line, plan
     from alexnet.train import train_ch6
     from alexnet.workers.job import Job
 
@@ -86,7 +86,7 @@ def train(
         resize=resize,
         train_examples=examples,
     )
-    out.print(f"Images: {describe_data(planned.root)}")
+    out.print(images_line(planned.root))
     (recipe,) = planned.recipes.values()
     train_iter, test_iter = Job(model, backend, recipe, seed, planned.root).load_data()
     history = train_ch6(

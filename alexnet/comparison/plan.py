@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet import backends
-from alexnet.data import example_limits
+from alexnet.data import SUBSET, example_limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST, SAMPLE_EXAMPLES
 from alexnet.errors import RunError
@@ -242,6 +242,13 @@ def describe_data(root: str | None) -> str:
         train, test = SAMPLE_EXAMPLES
         return f"the Fashion-MNIST sample in this package ({train:,} training and {test:,} test images)"
     return f"Fashion-MNIST in {root}"
+
+
+def images_line(root: str | None) -> str:
+    """Return the first line of a command: the source of the images, and the limit of ALEXNET_SUBSET."""
+    train, test = example_limits(None)
+    limit = f", at most {train:,} training and {test:,} test images ({SUBSET})" if train else ""
+    return f"Images: {describe_data(root)}{limit}"
 
 
 def all_use_gpus(
