@@ -38,10 +38,13 @@ def test_train_prints_the_closing_lines_and_saves(tmp_path):
         "--examples", "64", "--save", str(tmp_path / "h.json"),
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
-    first, *_, loss, speed = found.stdout.splitlines()
+    first, second, *_, loss, speed = found.stdout.splitlines()
     assert (
         first
         == "Images: the Fashion-MNIST sample in this package (5,000 training and 1,000 test images)"
+    )
+    assert second == (
+        "lenet in NumPy at 28×28: 64 images, epochs: 1, batches of 16, lr 0.5, momentum 0, normalised, seed 0"
     )
     assert loss.startswith("loss ")
     assert speed.endswith(" examples/sec on cpu")

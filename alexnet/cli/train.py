@@ -64,6 +64,7 @@ def train(
 ) -> None:
     """Train one net in one framework."""
     from alexnet.comparison.plan import images_line, plan
+    from alexnet.comparison.table import recipe_line
     from alexnet.train import train_ch6
     from alexnet.workers.job import Job
 
@@ -88,6 +89,8 @@ def train(
     )
     out.print(images_line(planned.root))
     (recipe,) = planned.recipes.values()
+    title = backends.framework(backend).title
+    out.print(f"{recipe_line(f'{model} in {title}', recipe)}, seed {seed}")
     train_iter, test_iter = Job(model, backend, recipe, seed, planned.root).load_data()
     history = train_ch6(
         model,
