@@ -63,7 +63,7 @@ def test_only_the_backends_that_run_decide_the_recipe(monkeypatch):
 
 def test_a_named_backend_that_is_missing_is_refused_unless_another_python_has_it(monkeypatch):
     monkeypatch.setattr(loading, "has_module", lambda module: module != "paddle")
-    with pytest.raises(MissingBackendError, match=r"Paddle is not installed; run pip install -e"):
+    with pytest.raises(MissingBackendError, match="Paddle is not installed; run pip install"):
         plan(["lenet"], ["numpy", "paddle"], data="sample")
     pythons = {"paddle": sys.executable}
     assert "paddle" in plan(["lenet"], ["numpy", "paddle"], data="sample", pythons=pythons).names

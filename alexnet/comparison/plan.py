@@ -158,7 +158,7 @@ def images(data: str | None, full: bool) -> str | None:
     if data == "sample" or (data is None and sample_is_named()):
         return None
     if data is not None or full or os.environ.get(ENVIRONMENT):
-        return str(locate(FASHION_MNIST, data).absolute())
+        return str(locate(FASHION_MNIST, data, "--data or data=").absolute())
     found = find(FASHION_MNIST)
     return str(found.absolute()) if found else None
 
