@@ -60,7 +60,7 @@ def rows_table(rows: Sequence[Row]) -> Table:
             if group:
                 first = next((row for row in group if row.history), group[0])
                 names = [backend + first.precision_note]
-                names += [] if several_seeds else [first.version, first.device]
+                names += [] if several_seeds else [first.version, first.device_name]
                 table.add_row(*names, *cells(group))
     return table
 
