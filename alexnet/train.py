@@ -96,7 +96,7 @@ def train_ch6(
     Several processes
     -----------------
     The engines of PyTorch (``torchrun``), Paddle (``paddle.distributed.launch``) and MXNet
-    (``tools/launch.py``) can start a script in several processes, which train one net together. A script
+    (``launch.py``) can start a script in several processes, which train one net together. A script
     for MXNet imports ``alexnet`` before ``mxnet``. Each process computes its rows of every batch. The
     gradients are averaged over the examples of the whole batch. So the net is the same as after a run of
     one process, up to rounding, if it has no dropout or shared dropout. The framework's own dropout draws

@@ -5,6 +5,10 @@ does not return: it serves the workers. MXNet waits forever for a worker that is
 holds the roll call (`alexnet.backends.roll_call`), at the port after its own. The scheduler and the servers
 end when all workers have ended.
 
+On several machines, every process runs the same script, which imports alexnet before mxnet. Each has
+DMLC_ROLE, DMLC_PS_ROOT_URI and DMLC_PS_ROOT_PORT (of the scheduler), DMLC_NUM_WORKER, DMLC_NUM_SERVER and
+DMLC_NODE_HOST (its own address). A worker also has DMLC_TASK_ID, its number from 0.
+
 The processes listen at DMLC_PS_ROOT_URI (scheduler) and DMLC_NODE_HOST (the others). They have no password,
 and a server unpickles commands that it receives. So let them listen only in a network that you trust.
 https://mxnet.apache.org/versions/1.9.1/api/faq/distributed_training

@@ -47,7 +47,7 @@ class _Store:
         if missing:
             raise did_not_join(self.report.lost() or missing, place.size, seconds)
         self.work: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-        self.result: Future[Any] = Future()
+        self.result: Any = Future()
         self.store: Any = None
         threading.Thread(target=self._do_work, daemon=True).start()
         atexit.register(self._leave)
@@ -70,6 +70,7 @@ class _Store:
                 result.set_result(work())
             except Exception as error:
                 result.set_exception(error)
+            del work, result  # they may hold the KVStore
 
     def wait_for(self, work: Callable[[], Any]) -> Any:
         """Return the result of work that needs the other processes. Raises NoAnswerError."""
@@ -107,7 +108,7 @@ class _Store:
     def _leave(self) -> None:
         """Leave the run when Python exits."""
         if self.result.done():
-            self.store = None  # closes the connections
+            self.store = self.result = None  # frees the KVStore, which closes its connections
             return
         sys.stdout.flush()
         sys.stderr.flush()
