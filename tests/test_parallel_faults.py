@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -89,6 +90,14 @@ PLACES = {
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
+    },
+    "tensorflow": lambda port, rank: {
+        "TF_CONFIG": json.dumps(
+            {
+                "cluster": {"worker": [f"127.0.0.1:{port}", "127.0.0.1:9"]},
+                "task": {"type": "worker", "index": rank},
+            }
+        )
     },
     "paddle": lambda port, rank: {
         "PADDLE_TRAINER_ID": str(rank),

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.backends.calls import Call
-from alexnet.errors import BackendError
+from alexnet.errors import BackendError, RunError
 from alexnet.spec import ResolvedLayer, ResolvedNet
 from alexnet.spec.layers import LAYERS
+
+TIMEOUT = "ALEXNET_TIMEOUT"
+"""Environment variable: how many seconds a process waits for the other processes of its run."""
+SECONDS = 300.0  # its default: a slow start or a long evaluation is not an error
 
 
 def _no_op() -> None:
@@ -48,6 +52,21 @@ def place_from(
     if place.rank >= place.size:
         raise BackendError(f"{rank}={place.rank} must be smaller than {size}={place.size}")
     return place if place.size > 1 else None
+
+
+def timeout() -> float:
+    """Return how many seconds a process waits for others: ALEXNET_TIMEOUT, or 300.
+
+    Raises RunError if ALEXNET_TIMEOUT is not a number above 0.
+    """
+    text = os.environ.get(TIMEOUT) or str(SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise RunError(f"{TIMEOUT} must be a number of seconds above 0, got {text!r}")
+    return seconds
 
 
 def _nowhere() -> Place | None:
@@ -101,6 +120,9 @@ class Framework:
     launch: Callable[[int, Path, bool], Launch] | None = None
     """Returns how to start so many processes on this machine, on its GPUs if the last argument is true.
     The launcher may write into the given folder. None: alexnet cannot start the engine."""
+    joins_first: bool = False
+    """Whether the engine must join the other processes before the framework computes anything. Then `load`
+    joins them, and the framework shows each process only its own GPU."""
     caveat: str = ""  # why a net whose arrays all match may still compute something else
 
     def owns(self, cls: type) -> bool:

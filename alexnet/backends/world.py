@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +11,9 @@ import numpy as np
 
 from alexnet.backends import engines
 from alexnet.backends.engines import Engine
+from alexnet.backends.entry import timeout
 from alexnet.backends.nets import BoundNet
 from alexnet.errors import LostProcessError, RunError, last_line
-
-TIMEOUT = "ALEXNET_TIMEOUT"
-"""Environment variable: how many seconds a process waits for the other processes of its run."""
-SECONDS = 300.0  # its default: a slow start or a long evaluation is not an error
 
 
 class World:
@@ -128,18 +124,3 @@ class World:
 
 
 ALONE = World(0, 1)
-
-
-def timeout() -> float:
-    """Return how many seconds a process waits for others: ALEXNET_TIMEOUT, or 300.
-
-    Raises RunError if ALEXNET_TIMEOUT is not a number above 0.
-    """
-    text = os.environ.get(TIMEOUT) or str(SECONDS)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e6:
-        raise RunError(f"{TIMEOUT} must be a number of seconds above 0, got {text!r}")
-    return seconds

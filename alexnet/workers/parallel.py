@@ -23,7 +23,8 @@ import psutil
 
 from alexnet import backends
 from alexnet.backends import usable_cores
-from alexnet.backends.world import timeout
+from alexnet.backends.engines.start import ENDED_FIRST
+from alexnet.backends.entry import timeout
 from alexnet.errors import BackendError, RunError
 from alexnet.training.history import History
 from alexnet.workers.job import Job
@@ -200,6 +201,10 @@ def _problem(status: int, processes: int, folder: Path) -> str:
     if len(silent) == processes and status < 0:
         return f"the launcher of the processes was {describe_exit(status)}"
     if silent and pulse_of(folder, silent[0]).exists():
+        failed = folder / ENDED_FIRST
+        if failed.exists():
+            rank = json.loads(failed.read_text(encoding="utf-8"))
+            silent = [rank] if rank in silent else silent
         words = {rank: _last_words(folder, rank) for rank in silent}
         # Some engines end a process that has lost the connection to another one.
         first = [rank for rank in silent if not LOST.search(words[rank])] or silent
