@@ -32,6 +32,7 @@ WORK = (
     "alexnet.train.train_ch6",
     "alexnet.training.checkpoint.convert",
     "alexnet.workers.folders.new_folder",
+    "alexnet.workers.parallel.train_in_processes",
 )
 
 

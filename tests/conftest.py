@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 # The tests ignore the user's own data and subsets.
 os.environ.pop("ALEXNET_SUBSET", None)
@@ -23,6 +24,7 @@ from alexnet.datasets.known import FASHION_MNIST, SAMPLE
 from alexnet.errors import BackendError
 
 matplotlib.use("Agg")
+PACKAGE = Path(backends.__file__).parents[1]
 pytest.register_assert_rewrite("resumable")  # so that its assertions show values
 
 
@@ -32,6 +34,9 @@ def pytest_addoption(parser):
         default=",".join(backends.FRAMEWORKS),
         help="the backends that this run covers (default: all); one that is missing fails the run",
     )
+
+
+COLUMNS = [n for n in backends.FRAMEWORKS if (PACKAGE / f"{n}.py").exists()]  # of the book
 
 
 def chosen(config) -> list[str]:
@@ -73,8 +78,13 @@ def pytest_report_header(config):
 
 
 def pytest_generate_tests(metafunc):
-    """`name`: each backend of the run; `framework`: each but the NumPy reference."""
+    """`name`: each backend of the run; `framework`: each but the NumPy reference.
+
+    The tests of the book run for the backends that have a column.
+    """
     names = chosen(metafunc.config)
+    if metafunc.module.__name__.startswith("test_book_"):
+        names = [n for n in names if n in (*COLUMNS, "numpy")]
     if "name" in metafunc.fixturenames:
         metafunc.parametrize("name", names)
     if "framework" in metafunc.fixturenames:

@@ -6,16 +6,48 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from alexnet import backends, cli
 from alexnet.backends import BoundNet, nets
 from alexnet.spec import Net
+
+COVERED = (
+    "numpy",
+    "torch",
+    "mxnet",
+    "tensorflow",
+    "paddle",
+)  # all tests have what they need for these
+
+
+def by_backend(name: str, values: Mapping[str, Any]) -> Any:
+    """What a test has for a backend, such as the framework's own code.
+
+    A test that has nothing for a new backend is skipped, with its place (docs/backend.md, the last step).
+    """
+    if name not in values and name not in COVERED:
+        place = Path(sys._getframe(1).f_code.co_filename).name
+        pytest.skip(f"tests/{place} has no code for {name}")
+    return values[name]
+
+
+def is_numpy(name: str) -> bool:
+    """Whether a backend's tensors are NumPy's arrays, as in a copy of the reference."""
+    return isinstance(native(name, np.zeros((1, 1, 2, 2))), np.ndarray)
+
+
+def layers_of(net: Any) -> list[Any]:
+    """The layers of a framework's sequential net."""
+    return list(net.layers if hasattr(net, "layers") else net)
 
 
 def render(name: str, net: Net, dtype: str = "float32") -> Any:

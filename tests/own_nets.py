@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from helpers import by_backend
+
 
 def by_hand(name):
     """LeNet as the book's readers write it, in each framework."""
@@ -40,13 +42,15 @@ def by_hand(name):
             layers.Dense(84, activation="sigmoid"),
             layers.Dense(10),
         ])  # fmt: skip
-    from paddle import nn
+    if name == "paddle":
+        from paddle import nn
 
-    return nn.Sequential(
-        nn.Conv2D(1, 6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2D(2, stride=2),
-        nn.Conv2D(6, 16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2D(2, stride=2), nn.Flatten(),
-        nn.Linear(400, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10),
-    )  # fmt: skip
+        return nn.Sequential(
+            nn.Conv2D(1, 6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2D(2, stride=2),
+            nn.Conv2D(6, 16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2D(2, stride=2), nn.Flatten(),
+            nn.Linear(400, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10),
+        )  # fmt: skip
+    return by_backend(name, {})
 
 
 def classes(name):
@@ -85,7 +89,7 @@ def classes(name):
             def call(self, X):
                 X = self.flat(X)
                 return self.a(X) + tf.sigmoid(self.b(X))
-    else:
+    elif name == "paddle":
         from paddle import nn
 
         class Net(nn.Layer):
@@ -96,5 +100,7 @@ def classes(name):
             def forward(self, X):
                 X = X.flatten(1)
                 return self.a(X) + nn.functional.sigmoid(self.b(X))
+    else:
+        Net = by_backend(name, {})
 
     return Net()

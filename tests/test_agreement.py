@@ -52,6 +52,13 @@ def test_answers_and_losses_of_all_rows_are_compared():
     ]
 
 
+def test_equal_answers_need_no_word_about_pairs():
+    assert sentences([row("torch", labels()), row("mxnet", labels())], plan()) == [
+        "PyTorch and MXNet give the same answer for 16 of 16 test images. Their losses in a step differ by "
+        "0 on average."
+    ]
+
+
 @pytest.mark.parametrize(
     ("shared", "said"),
     [

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import logits, native, render
+from helpers import by_backend, layers_of, logits, native, render
 from nets import ALEXNET_SHAPES, EVERY_LAYER, LENET_SHAPES, example, rendered
 
 import alexnet
@@ -29,14 +29,13 @@ from alexnet.spec import (
 def layer_shapes(name, net, shape):
     """The shapes that the chapter's loop prints: ``for layer in net: X = layer(X)``, as (C, H, W)."""
     X = native(name, np.random.default_rng(0).random((1, *shape)))
-    layers = net.layers if name == "tensorflow" else net
     shapes = []
-    for layer in layers:
+    for layer in layers_of(net):
         X = layer(X)
         if "Padding" in type(layer).__name__:  # Keras pads in a layer of its own
             continue
         _, *sizes = X.shape
-        if name == "tensorflow" and len(sizes) == 3:
+        if backends.framework(name).channels_last and len(sizes) == 3:
             sizes = [sizes[2], *sizes[:2]]
         shapes.append(tuple(sizes))
     return shapes
@@ -59,7 +58,7 @@ def test_build_gives_the_frameworks_own_sequential(name):
         "tensorflow": "keras.src.models.sequential.Sequential",
         "paddle": "paddle.nn.layer.container.Sequential",
     }
-    assert f"{type(net).__module__}.{type(net).__name__}" == expected[name]
+    assert f"{type(net).__module__}.{type(net).__name__}" == by_backend(name, expected)
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -181,7 +180,8 @@ def test_images_are_the_same_tensor_in_every_backend(framework, real_images, siz
     for name in ("numpy", framework):
         backend = backends.load(name)
         tensor = backend.to_numpy(backend.images(real_images[:4], transform, backend.cpu()))
-        found.append(tensor.transpose(0, 3, 1, 2) if name == "tensorflow" else tensor)
+        last = backends.framework(name).channels_last
+        found.append(tensor.transpose(0, 3, 1, 2) if last else tensor)
     assert found[1].shape == (4, 1, size, size)
     assert found[1].dtype == np.float32
     assert np.abs(found[1] - found[0]).max() < 1e-6
@@ -281,13 +281,14 @@ CPU_NAMES = {
 
 
 def test_try_gpu_takes_the_gpu_asked_for(monkeypatch, framework):
+    expected = by_backend(framework, GPU_NAMES)
     fake_gpus(monkeypatch, framework, 2)
-    assert str(alexnet.try_gpu(1, backend=framework)) == GPU_NAMES[framework]
+    assert str(alexnet.try_gpu(1, backend=framework)) == expected
 
 
 def test_try_gpu_falls_back_to_the_cpu(monkeypatch, name):
     fake_gpus(monkeypatch, name, 0 if name == "numpy" else 1)
-    assert str(alexnet.try_gpu(3, backend=name)) == CPU_NAMES[name]
+    assert str(alexnet.try_gpu(3, backend=name)) == by_backend(name, CPU_NAMES)
 
 
 @pytest.mark.needs("torch")
@@ -332,7 +333,7 @@ def test_a_request_for_the_cpu_does_not_look_for_gpus(monkeypatch, name):
 def test_a_device_request_means_the_same_in_every_backend(name):
     backend = backends.load(name)
     for request in (None, "cpu", alexnet.try_gpu()):
-        assert str(backends.resolve_device(backend, request)) == CPU_NAMES[name]
+        assert str(backends.resolve_device(backend, request)) == by_backend(name, CPU_NAMES)
 
 
 # --- the registry ---------------------------------------------------------------------------------

@@ -30,6 +30,12 @@ def test_the_default_is_alexnet_and_lenet_at_their_sizes():
     assert found.seconds is None
 
 
+def test_a_whole_bench_measures_the_loops_of_a_light_net_several_times_in_a_round():
+    alexnet, lenet = plan(names=["numpy"]).cases
+    assert (alexnet.turns, lenet.turns) == (1, 3)
+    assert {case.turns for case in plan(names=["numpy"], quick=True).cases} == {1}
+
+
 def test_a_quick_bench_has_smaller_batches_and_a_time_limit():
     found = plan(names=["numpy"], precisions=["float32", "auto"], quick=True)
     assert [c.batch_size for c in found.cases] == [32, 256, 32, 256]
@@ -81,7 +87,7 @@ def test_a_sweep_of_the_number_of_images_takes_whole_epochs():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["vgg"], "unknown model 'vgg'; known models: alexnet, .*, lenet"),
+        (["vgg"], "unknown net 'vgg'; known nets: alexnet, .*, lenet"),
         (["--backends", "jax"], "unknown backend 'jax'; known backends: numpy, "),
         (["--backends", "numpy,numpy"], "backends must be distinct, got numpy more than once"),
         (["lenet", "lenet"], "models must be distinct, got lenet more than once"),

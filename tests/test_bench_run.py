@@ -14,14 +14,14 @@ from helpers import alexnet
 from runs import worker_that
 
 from alexnet import backends
-from alexnet.bench import hand, measure, run
-from alexnet.bench.cases import FIGURES, PARTS
+from alexnet.bench import hand, measure, run, worker
+from alexnet.bench.cases import FIGURES, LOOPS, PARTS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.bench.limits import Limits
 from alexnet.bench.plan import plan
 from alexnet.bench.results import TORCHVISION, Bench, empty_rows
-from alexnet.errors import RunError
+from alexnet.errors import MissingBackendError, RunError
 from alexnet.training.recipes import recipe_for
 from alexnet.workers import processes
 from alexnet.workers.folders import LOCK
@@ -30,6 +30,18 @@ from alexnet.workers.folders import LOCK
 @pytest.fixture
 def without_peaks(monkeypatch):
     monkeypatch.setattr(run, "_peaks", lambda bench: iter(()))
+
+
+def test_the_loops_take_turns_and_each_measurement_counts(monkeypatch):
+    done, sent = [], []
+    for part in ("loader", *LOOPS):
+        monkeypatch.setattr(measure.Bench, part, lambda self, p=part: done.append(p) or {"step": 1})
+    planned = small("numpy", parts=("loader", *LOOPS))
+    (case,) = planned.cases
+    job = Job("numpy", (replace(case, turns=2),), planned.parts, planned.root)
+    worker.run(job, lambda event, **values: sent.append(event))
+    assert done == ["loader", "train", "hand", "hand", "train"]
+    assert sent.count("measured") == len(done)
 
 
 @pytest.mark.slow
@@ -196,9 +208,17 @@ def test_a_missing_framework_has_its_install_command(tmp_path, monkeypatch, with
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
     planned = small("paddle", "numpy", parts=("step",))
     missing, here = run.run_plan(planned, tmp_path / "run").rows
-    assert missing.problem == "not installed; pip install -e '.[paddle]'"
+    assert missing.problem == backends.framework("paddle").missing
     assert missing.missing
     assert here.figures
+
+
+def test_a_bench_without_any_framework_ends_before_it_measures(tmp_path, monkeypatch):
+    monkeypatch.setattr(backends, "installed", lambda name: False)
+    said = []
+    with pytest.raises(MissingBackendError, match=r"MXNet is not installed; run pip .*; Paddle is"):
+        run.run_plan(small("mxnet", "paddle"), tmp_path / "run", said.append)
+    assert (said, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_a_gpu_that_is_not_there_is_the_reason_of_a_row(tmp_path, without_peaks, covered):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 from helpers import python
 
+from alexnet import backends
 from alexnet.book.other_chapters import CHAPTER_OF
 
 pytestmark = pytest.mark.usefixtures("the_sample")
@@ -123,3 +125,10 @@ def test_importing_the_column_of_a_missing_framework_names_it():
     assert found.stdout.startswith(
         "MissingBackendError Paddle is not installed; run pip install"
     ), found.stderr
+
+
+def test_every_column_of_the_book_has_a_module():
+    """The other tests of the book run for the modules that exist."""
+    folder = Path(backends.__file__).parents[1]
+    columns = {name for name in backends.FRAMEWORKS if (folder / f"{name}.py").exists()}
+    assert columns >= {"torch", "mxnet", "tensorflow", "paddle"}

@@ -53,12 +53,12 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["summary", "vgg"], "unknown model 'vgg'; known models: alexnet, .*, lenet"),
+        (["summary", "vgg"], "unknown net 'vgg'; known nets: alexnet, .*, lenet"),
         (
             ["summary", "alexnet", "--size", "64"],
             "layer 12 MaxPool(3, stride=2): input (256, 2, 2)",
         ),
-        (["train", "vgg", "--backend", "numpy"], "unknown model 'vgg'"),
+        (["train", "vgg", "--backend", "numpy"], "unknown net 'vgg'"),
         (["train", "lenet", "--backend", "jax"], "unknown backend 'jax'; known backends: numpy"),
         (
             ["train", "lenet", "--batch-size", "0"],
@@ -71,7 +71,7 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
         (["train", "lenet", "--momentum", "1"], "momentum must be"),
         (["train", "lenet", "--device", "gpu:7"], "cannot use 'gpu:7'; available GPUs: none"),
         (["train", "lenet", "--data", "/nonexistent"], "/nonexistent: the folder does not exist"),
-        (["compare", "vgg"], "unknown model 'vgg'"),
+        (["compare", "vgg"], "unknown net 'vgg'"),
         (["compare", "lenet", "--backends", "numpy,jax"], "unknown backend 'jax'"),
         (["compare", "lenet", "--batch-size", "0"], "batch_size must be"),
         (["compare", "lenet", "--lr", "-1"], "lr must be"),

@@ -44,5 +44,6 @@ def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, sai
         step = {"event": "step", "done": done, "loss": 2.3, "examples_per_sec": 30.0}
         watcher.event(row, step | {"seconds_left": seconds if done > 1 else None})
     watcher.end()
+    start = "PyTorch: starting …\n"
     line = "PyTorch: about 5 h 33 min of training left, at 30.0 examples/sec\n"
-    assert capsys.readouterr().out == (line if said else "")
+    assert capsys.readouterr().out == start + (line if said else "")

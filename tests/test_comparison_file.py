@@ -63,7 +63,7 @@ DAMAGE = {
     "root cannot be 5": at(["plan", "root"], 5),
     r"pythons cannot be \[\]": at(["plan", "pythons"], []),
     "unknown backend 'jax'": at(["plan", "names"], ["jax"]),
-    "unknown model 'vgg'": at(["plan", "recipes"], {"vgg": vars(SMALL)}),
+    "unknown net 'vgg'": at(["plan", "recipes"], {"vgg": vars(SMALL)}),
     "the rows do not match the models, backends and seeds of the plan": at(["plan", "recipes"], {}),
     "do not match the models, backends and seeds": at([*ROW, "model"], "alexnet"),
     "peak_memory cannot be 'x'": at([*ROW, "peak_memory"], "x"),

@@ -201,7 +201,7 @@ class Swish(ReLU):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("vgg",), SpecError, "unknown model 'vgg'; known models: alexnet, "),
+        (("vgg",), SpecError, "unknown net 'vgg'; known nets: alexnet, "),
         ((3,), SpecError, r"a Net, or a net that alexnet.build returned; got int"),
         (("lenet", 0), RunError, "batch_size must be a whole number of at least 1, got 0"),
         (("lenet", 2.5), RunError, "batch_size must be a whole number of at least 1, got 2.5"),
@@ -232,5 +232,5 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(options, messag
 
 def test_a_framework_that_is_not_installed_has_its_command(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
-    with pytest.raises(alexnet.AlexNetError, match=r"Paddle is not installed; pip install -e"):
+    with pytest.raises(alexnet.AlexNetError, match="Paddle is not installed; run pip"):
         alexnet.cost("lenet", backend="paddle")

@@ -242,7 +242,7 @@ def test_the_command_ends_with_the_reason_if_a_worker_failed(tmp_path, workers):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["vgg"], "unknown model 'vgg'"),
+        (["vgg"], "unknown net 'vgg'"),
         (["lenet", "--batch-size", "0"], "batch_size must be a whole number of at least 1, got 0"),
         (["lenet", "--backend", "jax"], "unknown backend 'jax'"),
         (["lenet", "--device", "tpu"], "unknown device 'tpu'; known: cpu, gpu"),

@@ -12,9 +12,8 @@ import alexnet
 from alexnet import backends
 
 OF_FRAMEWORKS = [name for name in backends.FRAMEWORKS if name != "numpy"]
-NEEDS = {
-    f"{room}.{name}": name for room in ("alexnet", "alexnet.backends") for name in OF_FRAMEWORKS
-}
+ROOMS = "alexnet", "alexnet.backends", "alexnet.backends.engines"
+NEEDS = {f"{room}.{name}": name for room in ROOMS for name in OF_FRAMEWORKS}
 NEEDS["alexnet.book.keras2"] = "tensorflow"
 MODULES = [
     module.name

@@ -64,7 +64,7 @@ NOT_RUN = {
     "alexnet sweep * --scheduler *": "needs other machines",
 }
 SLOW = {
-    "README.md": "ten epochs at 224×224",
+    "README.md": "trains in every framework",
     "docs/comparing.md": "eight worker processes",
     "docs/cost.md": "measures the limits of this machine",
     "docs/sweeps.md": "ten worker processes",
@@ -230,7 +230,7 @@ def test_no_entry_of_the_tables_is_left_over():
         ("alexnet compare --epoch 3", "No such option"),
         ("alexnet train … --checkpoints x", "No such option"),
         ("alexnet bench --sweep batches", "unknown sweep 'batches'"),
-        ("alexnet summary vgg", "unknown model 'vgg'"),
+        ("alexnet summary vgg", "unknown net 'vgg'"),
         ("alexnet plot", "there is no command plot"),
         ("alexnet report --seed", "alexnet report has no option --seed"),
         ("python benchmarks/dropout.py --round 6", "no option --round"),
@@ -284,6 +284,20 @@ def test_the_page_on_nets_has_the_zoo_and_the_code_of_its_nets():
         assert f"| `{name}` | {shape} | {count} |" in page.read_text(encoding="utf-8")
     printed = {source(zoo.LENET.resolve(), name) for name in backends.FRAMEWORKS if name != "numpy"}
     assert printed <= {block.text for block in blocks(page)}
+
+
+@pytest.mark.parametrize("page", ["backend.md", "backend.zh.md"])
+def test_the_page_on_backends_lists_the_tests_with_a_frameworks_own_code(page):
+    """They call `by_backend`, or use the loops of loops.py, which test_train.py does."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `tests/(\w+\.py)` \|", text, re.MULTILINE))
+    users = {
+        p.name
+        for p in (ROOT / "tests").glob("*.py")
+        if "by_backend(" in p.read_text(encoding="utf-8")
+    }
+    users -= {"helpers.py", "test_documents.py", "test_sixth_backend.py"}
+    assert listed == users - {"test_train.py"} | {"loops.py"}
 
 
 @pytest.mark.parametrize("page", ALL, ids=name_of)

@@ -65,10 +65,10 @@ def test_a_drawing_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_drawing_needs_a_net():
     with pytest.raises(DataError, match="a drawing needs at least one net"):
         alexnet.draw()
-    with pytest.raises(SpecError, match="unknown model 'vgg'; known models: "):
+    with pytest.raises(SpecError, match="unknown net 'vgg'; known nets: "):
         alexnet.draw("lenet", "vgg")
     built = alexnet.build("lenet", backend="numpy")
-    with pytest.raises(SpecError, match=rf"^a model is a Net or .*; got {type(built).__name__}$"):
+    with pytest.raises(SpecError, match=rf"^a net is a Net or .*; got {type(built).__name__}$"):
         alexnet.draw(built)
 
 
@@ -98,7 +98,7 @@ def test_the_command_names_its_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["vgg"], "unknown model 'vgg'; known models: alexnet, "),
+        (["vgg"], "unknown net 'vgg'; known nets: alexnet, "),
         (
             ["lenet", "--out", "lenet.pdf"],
             "lenet.pdf: a drawing's file name must end in .svg or .png",
@@ -127,7 +127,6 @@ def test_a_net_in_a_notebook_is_its_table_and_its_drawing():
     assert cells == ZOO["lenet"].resolve().table()
     (picture,) = re.findall(r'<img alt="([^"]*)" .* src="data:image/svg\+xml;base64,', page)
     assert unescape(picture) == ZOO["lenet"].draw().description
-    assert repr(ZOO["lenet"]) == "Net(name='lenet', input_shape=(1, 28, 28))"
 
 
 def test_several_nets_in_a_notebook_are_pictures_at_one_scale():

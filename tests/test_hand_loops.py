@@ -7,13 +7,14 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import logits, run
+from helpers import by_backend, logits, run
 
 from alexnet import build, get_weights, set_weights
 from alexnet.bench import hand
 from alexnet.spec import zoo
 
 FOLDER = hand.folder()
+LOOPS = {file.stem.removesuffix("_loop"): file for file in FOLDER.glob("*_loop.py")}
 NETS = ("lenet", pytest.param("alexnet", marks=pytest.mark.slow))
 
 
@@ -24,6 +25,7 @@ def images():
 
 
 def loop_of(framework):
+    by_backend(framework, LOOPS)
     loop = hand.load(str(FOLDER), f"{framework}_loop")
     assert loop is not None
     return loop
@@ -57,7 +59,7 @@ def test_a_loop_has_the_net_of_the_zoo(framework, model):
 
 @pytest.mark.slow
 def test_a_loop_is_a_program_of_its_own(framework):
-    program = str(FOLDER / f"{framework}_loop.py")
+    program = str(by_backend(framework, LOOPS))
     done = run(sys.executable, program, "--net", "lenet", "--batch-size", "8", "--steps", "2")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(" examples/sec\n")

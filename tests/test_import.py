@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from helpers import python, run
+
+from alexnet import backends
 
 FRAMEWORK_MODULES = "('torch', 'mxnet', 'tensorflow', 'keras', 'paddle')"
 
@@ -132,8 +136,17 @@ def test_a_missing_framework_names_the_command_that_adds_it():
         "except AlexNetError as error: print(error)"
     )
     assert found.stdout.strip() == (
-        "PyTorch is not installed; run pip install -e '.[torch]' in the project's folder"
+        'PyTorch is not installed; run pip install "torch>=2.5" "torchvision>=0.20"'
     ), found.stderr
+
+
+def test_the_command_that_adds_a_framework_installs_the_packages_of_its_extra():
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    others = [entry for name, entry in backends.FRAMEWORKS.items() if name != "numpy"]
+    assert {entry.name: list(entry.requirements) for entry in others} == {
+        entry.name: extras[entry.name] for entry in others
+    }
 
 
 @pytest.mark.needs("tensorflow")

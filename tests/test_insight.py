@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from fits import TINY, fit, load
-from helpers import native, render
+from helpers import layers_of, native, render
 from nets import DROPOUT_EVERYWHERE, example, rendered
 from own_nets import by_hand, classes
 
@@ -131,9 +131,9 @@ def outputs_of(framework, net, X):
             if "Padding" not in type(layer).__name__:
                 yield X
     else:
-        if framework != "mxnet":
+        if hasattr(net, "eval"):
             net.eval()
-        for layer in net:
+        for layer in layers_of(net):
             X = layer(X)
             yield X
 

@@ -13,6 +13,7 @@ from alexnet import backends
 from alexnet.backends.world import World
 from alexnet.train import _epoch_seed
 
+ROUNDING = 4e-6  # relative to an array's largest weight, after 20 steps; 1.5e-6 was measured
 ENGINES = [name for name, f in backends.FRAMEWORKS.items() if f.launch is not None]
 CASES = [
     pytest.param((name, n), marks=[pytest.mark.slow, pytest.mark.needs(name)], id=f"{name}-{n}")
@@ -67,7 +68,7 @@ def test_the_processes_train_the_net_of_one_process(world, run):
     expected = alexnet.get_weights(history.net)
     assert len(history.steps) == 20
     for weights, found in zip(weights_of(world, run), histories_of(world, run), strict=True):
-        assert_close(weights, expected, 1e-5)
+        assert_close(weights, expected, ROUNDING)
         for name in ("examples", "loss", "accuracy"):
             column = [step[name] for step in history.steps]
             assert [step[name] for step in found.steps] == pytest.approx(column, rel=1e-5)
@@ -106,7 +107,7 @@ def test_one_process_resumes_the_run_of_several(world, tmp_path):
     path.write_bytes((folder / "run.safetensors").read_bytes())
     resumed = train(name, DROPPING, images(11, 60), 3, checkpoint=path, resume=True, **settings)
     assert [len(h.steps) for h in (resumed, whole)] == [18, 18]
-    assert_close(alexnet.get_weights(resumed.net), alexnet.get_weights(whole.net), 1e-5)
+    assert_close(alexnet.get_weights(resumed.net), alexnet.get_weights(whole.net), ROUNDING)
 
 
 def test_processes_that_differ_are_refused_by_all(world):

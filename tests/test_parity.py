@@ -284,7 +284,7 @@ def test_the_command_compares_random_nets():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lennet"], "unknown model 'lennet'"),
+        (["lennet"], "unknown net 'lennet'"),
         (["lenet", "--dtype", "half"], "dtype must be float32 or float64, got 'half'"),
         (["lenet", "--backends", "jax"], "unknown backend 'jax'"),
     ],

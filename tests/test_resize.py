@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import by_backend
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,12 +71,14 @@ def test_it_is_the_frameworks_bilinear_resize(framework, real_images, size):
         import tensorflow as tf
 
         own = tf.image.resize(x.transpose(0, 2, 3, 1), (size, size)).numpy().transpose(0, 3, 1, 2)
-    else:
+    elif framework == "paddle":
         import paddle
 
         image = paddle.to_tensor(x)
         own = paddle.nn.functional.interpolate(image, (size, size), mode="bilinear", align_mode=0)
         own = own.numpy()
+    else:
+        own = by_backend(framework, {})
     ours = backends.load("numpy").images(
         real_images[:3], ImageTransform(resize_matrix(size, 28)), "cpu"
     )

@@ -19,7 +19,7 @@ import pytest
 
 import alexnet
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]  # one build of the site
 
 ROOT = Path(__file__).parent.parent
 ADDRESS = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)  # with a scheme or a host

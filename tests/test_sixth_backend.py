@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import logits, native, render
+from helpers import by_backend, logits, native, render, run
 from nets import EVERY_LAYER, example
 
 import alexnet
@@ -24,6 +26,7 @@ from alexnet.workers import processes
 
 SIXTH = "channels_last"
 FOLDER = Path(__file__).parent / "sixth_backend"
+USES = re.compile(r"^from (helpers import .*\b(by_backend|is_numpy|layers_of)\b|own_nets)", re.M)
 REGISTER = f"""
 import alexnet.backends
 from alexnet.backends.registry import FRAMEWORKS
@@ -212,3 +215,27 @@ def test_a_layer_that_a_backend_does_not_know_is_refused(name, base, listed, mon
         alexnet.BackendError, match=rf"new, layer 1: {title} does not support Swish"
     ):
         alexnet.build(net, backend=name)
+
+
+def test_a_test_without_its_code_is_skipped_and_says_where():
+    with pytest.raises(
+        pytest.skip.Exception, match=rf"^tests/test_sixth_\w+\.py has no .* {SIXTH}$"
+    ):
+        by_backend(SIXTH, {"torch": 1})
+    with pytest.raises(KeyError):  # of the known backends, every test has what it needs
+        by_backend("torch", {})
+
+
+@pytest.mark.slow
+def test_a_new_backend_passes_the_tests_or_they_say_what_is_missing():
+    """The files of tests that have code for each framework, on a copy of NumPy."""
+    files = [p for p in FOLDER.parent.glob("test_*.py") if USES.search(p.read_text("utf-8"))]
+    arguments = ["-q", "-m", "not slow", "-p", "copy_of_numpy", "-p", "no:cacheprovider"]
+    folders = os.pathsep.join([str(FOLDER), os.environ.get("PYTHONPATH", "")])
+    found = run(
+        *[sys.executable, "-m", "pytest", *arguments, "--backends", "numpy,copy", *map(str, files)],
+        PYTHONPATH=folders,
+    )
+    assert len(files) > 8
+    assert found.returncode == 0, found.stdout
+    assert re.search(r"\d+ passed, \d+ skipped", found.stdout)

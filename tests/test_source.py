@@ -11,7 +11,7 @@ from html import unescape
 import numpy as np
 import pytest
 from helpers import alexnet as command
-from helpers import alexnet_here, logits, native
+from helpers import alexnet_here, layers_of, logits, native
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nets import EVERY_LAYER, example, rendered
@@ -40,11 +40,11 @@ def neutral(shape):
 def outputs(name, net, images):
     """The shapes of all layers' outputs, as in the chapter's loop, and the last output."""
     X, found = native(name, images), []
-    for layer in net.layers if name == "tensorflow" else net:
+    for layer in layers_of(net):
         X = layer(X)
         if "Padding2D" not in type(layer).__name__:
             shape = tuple(X.shape)
-            found.append(neutral(shape) if name == "tensorflow" else shape[1:])
+            found.append(neutral(shape) if backends.framework(name).channels_last else shape[1:])
     return found, backends.to_numpy(X)
 
 
@@ -151,7 +151,7 @@ def test_the_command_prints_the_programs_of_all_backends():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lennet"], "unknown model 'lennet'"),
+        (["lennet"], "unknown net 'lennet'"),
         (["lenet", "--backend", "jax"], "unknown backend 'jax'"),
         (["alexnet", "--size", "32"], "alexnet, layer 5 MaxPool"),
     ],
@@ -175,7 +175,7 @@ def test_show_has_the_program_of_each_framework():
 
 
 def test_show_refuses_wrong_names():
-    with pytest.raises(SpecError, match="unknown model 'lennet'"):
+    with pytest.raises(SpecError, match="unknown net 'lennet'"):
         show("lennet")
     with pytest.raises(BackendError, match="unknown backend 'jax'"):
         show("lenet", "jax")

@@ -157,7 +157,7 @@ def test_layers_that_do_not_fit_each_other_are_refused(layers, message):
 
 def test_the_error_for_an_unknown_model_lists_the_known_ones():
     with pytest.raises(
-        SpecError, match=r"unknown model 'alexnt' \(did you mean alexnet\?\); .*lenet"
+        SpecError, match=r"unknown net 'alexnt' \(did you mean alexnet\?\); .*lenet"
     ):
         zoo.get("alexnt")
 
@@ -179,3 +179,9 @@ def test_every_layer_is_tested_in_every_backend():
     used = {type(layer) for net in EVERY_LAYER for layer in net.layers}
     assert used == kinds - {spec.Layer}
     assert {cls.__name__ for cls in used} == set(LAYERS) <= set(spec.__all__)
+
+
+@pytest.mark.parametrize("net", [*zoo.ZOO.values(), *EVERY_LAYER], ids=lambda net: net.name)
+def test_a_net_is_printed_as_the_code_that_makes_it(net):
+    assert eval(repr(net), vars(spec)) == net
+    assert repr(net).count("\n") == len(net.layers) + 1

@@ -67,8 +67,8 @@ def test_a_failed_run_gives_exit_status_1(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name the net to sweep; known models: alexnet, "),
-        (["vgg", "--lr", "1"], "unknown model 'vgg'"),
+        ([], "name the net to sweep; known nets: alexnet, "),
+        (["vgg", "--lr", "1"], "unknown net 'vgg'"),
         (["lenet"], "a sweep needs at least one setting, such as --lr 0.01,0.1"),
         (["lenet", "--lr", "0.1,x"], "--lr 0.1,x: 'x' is not a number"),
         (["lenet", "--lr", "0.1,"], "--lr '0.1,': a value is missing"),

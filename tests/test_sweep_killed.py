@@ -172,6 +172,5 @@ def test_without_dask_the_command_that_installs_it_is_named():
         "except AlexNetError as error: print(error)"
     )
     assert found.stdout.strip() == (
-        "a Dask scheduler needs dask.distributed; run pip install -e '.[cluster]' in the project's "
-        "folder"
+        'a Dask scheduler needs dask.distributed; run pip install "distributed>=2024.1"'
     ), found.stderr

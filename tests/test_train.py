@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fits import TINY, fit, load
-from helpers import native
+from helpers import by_backend, native
 from loops import PLAIN_LOOPS
 
 import alexnet
@@ -31,11 +31,12 @@ def test_all_frameworks_take_the_same_steps(framework):
 
 def test_train_ch6_takes_the_steps_of_the_frameworks_own_plain_loop(framework):
     """The losses of 12 steps of a loop written by hand, on the same batches and weights."""
+    own_loop = by_backend(framework, PLAIN_LOOPS)
     train_iter, test_iter = load(train=192, batch_size=16)
     ours = fit("lenet", (train_iter, test_iter), lr=0.5, backend=framework)
     net = alexnet.build("lenet", backend=framework, seed=0)
     batches = ((native(framework, X), y) for X, y in train_iter.epoch(0))
-    theirs = PLAIN_LOOPS[framework](net, batches, 0.5)
+    theirs = own_loop(net, batches, 0.5)
     assert len(theirs) == 12
     assert [s["loss"] for s in ours.steps] == pytest.approx(theirs, rel=1e-4)
 
@@ -97,7 +98,7 @@ def test_evaluate_is_the_share_of_right_answers(name):
         ({"momentum": 1.0}, RunError, "momentum must be a number of at least 0 and below 1"),
         ({"seed": -1}, RunError, "seed must be a whole number of at least 0, got -1"),
         ({"seed": 2**63}, RunError, "seed must be below 2\\*\\*63, got 9223372036854775808"),
-        ({"net": "lennet"}, SpecError, "unknown model 'lennet'"),
+        ({"net": "lennet"}, SpecError, "unknown net 'lennet'"),
         ({"backend": None}, BackendError, "backend must name the framework that trains it"),
         ({"backend": "jax"}, BackendError, "unknown backend 'jax'"),
         ({"net": 42}, BackendError, "int is not a net of NumPy, PyTorch"),

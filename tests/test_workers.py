@@ -148,7 +148,7 @@ def test_a_wrong_interpreter_is_refused(option, message, tmp_path):
             {"models": ["lenet", "alexnet", "lenet"]},
             "models must be distinct, got lenet more than once",
         ),
-        ({"models": []}, "models must name at least one net; known models: alexnet, "),
+        ({"models": []}, "models must name at least one net; known nets: alexnet, "),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):

@@ -103,6 +103,8 @@ class Framework:
     """Returns the source of a whole net without imports, given the source lines of its layers."""
     imports: Callable[[str], list[str]]
     """Returns the import statements that some code needs."""
+    requirements: tuple[str, ...]
+    """The packages that pip installs for it, as in its extra in pyproject.toml."""
     prelude: str = ""  # a statement that follows the imports
     own_layers: tuple[str, ...] = ()
     """Classes of the backend's file that calls may use. ``alexnet show`` prints the ones it needs."""
@@ -130,9 +132,14 @@ class Framework:
         return any(f"{cls.__module__}.".startswith(f"{package}.") for package in self.packages)
 
     @property
-    def install_command(self) -> str:
-        """The command that installs the framework, to be run in the project's folder."""
-        return f"pip install -e '.[{self.name}]'"
+    def missing(self) -> str:
+        """What messages say if the framework is not installed, after its title.
+
+        The command installs the framework's own packages. So it is right in every folder, also for a reader
+        who has only the wheel. Every shell knows double quotes.
+        """
+        packages = " ".join(f'"{requirement}"' for requirement in self.requirements)
+        return f"not installed; run pip install {packages}"
 
     def calls_of(self, net: ResolvedNet) -> list[list[Call]]:
         """Return one list per row of a net: the calls that make the row's layer.

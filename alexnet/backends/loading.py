@@ -52,9 +52,7 @@ def load(name: str) -> Backend:
         return module
     entry = framework(name)
     if not installed(name):
-        raise MissingBackendError(
-            f"{entry.title} is not installed; run {entry.install_command} in the project's folder"
-        )
+        raise MissingBackendError(f"{entry.title} is {entry.missing}")
     muted_stderr = _MutedStderr(sys.stderr)
     try:
         with _import_lock, contextlib.redirect_stderr(muted_stderr), muted_descriptor():

@@ -124,7 +124,7 @@ def build(
     device : as in `train_ch6`; default: the framework's default device. TensorFlow and Paddle use a GPU
         if they find one; the others use the CPU.
 
-    Raises SpecError for an unknown model, and for an input shape that does not fit the layers;
+    Raises SpecError for an unknown net, and for an input shape that does not fit the layers;
     BackendError for a backend that is unknown or not installed, for a device that it cannot use, and
     for a layer that it does not support; RunError for an invalid seed.
 

@@ -13,7 +13,7 @@ from alexnet.backends import engines
 from alexnet.backends.engines import Engine
 from alexnet.backends.entry import timeout
 from alexnet.backends.nets import BoundNet
-from alexnet.errors import LostProcessError, RunError, last_line
+from alexnet.errors import LostProcessError, RunError
 
 
 class World:
@@ -86,8 +86,7 @@ class World:
             ranks = self.engine.lost()
             who = f"process {' and '.join(map(str, ranks))}" if ranks else "another process"
             raise LostProcessError(
-                f"{who} of the {self.size} of this run ended or did not answer for {timeout():g} s "
-                f"({last_line(error)})"
+                f"{who} of the {self.size} of this run ended, or did not answer for {timeout():g} s"
             ) from error
 
     def texts(self, text: str) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alexnet.spec import ResolvedNet, zoo
 
-PARTS = ("loader", "step", "train", "hand")
-"""The loader alone; the step alone on a fixed batch; all of `train_ch6`; the hand-written loop."""
+LOOPS = ("train", "hand")
+"""The two loops that are compared: all of `train_ch6`; the hand-written loop."""
+
+PARTS = ("loader", "step", *LOOPS)
+"""The loader alone; the step alone on a fixed batch; then the two loops."""
 
 FIGURES = {
     "loader": "images per second of the loader alone",
@@ -37,6 +41,7 @@ class Case:
     steps: int  # timed training steps (at most); one more comes before
     examples: int  # training images in the loader
     threads: int | None = None  # None: all cores, or what the user has set
+    turns: int = 1  # times that the two loops are measured in a process, one after the other
 
     @property
     def net(self) -> ResolvedNet:
@@ -47,6 +52,21 @@ class Case:
     def title(self) -> str:
         """The case in a few words."""
         return f"{self.model} at {self.size}×{self.size}, batches of {self.batch_size}, {self.precision}"
+
+
+def in_turns(parts: Sequence[str], turns: int) -> tuple[str, ...]:
+    """Return the parts with the two loops ``turns`` times, each time in the opposite order.
+
+    So both loops are measured early and late. The speed of a shared machine changes within seconds, and a
+    ratio of two short measurements says little.
+
+    >>> in_turns(("step", "train", "hand"), 3)
+    ('step', 'train', 'hand', 'hand', 'train', 'train', 'hand')
+    """
+    loops = tuple(part for part in parts if part in LOOPS)
+    more = [part for n in range(1, turns) for part in (loops[::-1] if n % 2 else loops)]
+    last = max((n for n, part in enumerate(parts) if part in LOOPS), default=-1) + 1
+    return (*parts[:last], *more, *parts[last:])
 
 
 def training_flop(net: ResolvedNet) -> int:

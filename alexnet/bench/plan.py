@@ -18,7 +18,8 @@ DEVICES = ("cpu", "gpu")
 TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
 
 ROUNDS = 3
-HEAVY = 50e6  # multiply-accumulates of one image; a net with more takes fewer steps
+TURNS = 3  # of the two loops in each round, for nets that are not heavy
+HEAVY = 50e6  # multiply-accumulates of one image; a net with more takes fewer steps and turns
 QUICK_SECONDS = 250.0  # a quick bench starts no round that would end later
 GPU_BATCHES = (128, 512)
 
@@ -99,7 +100,8 @@ def plan(
                 else (40 if quick else 120)
             )
             for batch in _batch_sizes(batch_size, heavy, quick, sweep, device):
-                case = Case(net.name, size, batch, precision, steps, images)
+                turns = 1 if heavy or quick or sweep or device == "gpu" else TURNS
+                case = Case(net.name, size, batch, precision, steps, images, turns=turns)
                 cases += _points(case, sweep, quick, device) if sweep else [case]
     few = sweep is not None or device == "gpu"
     return Plan(

@@ -20,6 +20,7 @@ from alexnet.bench.picture import picture
 from alexnet.bench.plan import Plan
 from alexnet.bench.results import FILE, Bench, Row, empty_rows
 from alexnet.bench.table import summary
+from alexnet.errors import MissingBackendError
 from alexnet.views.tables import as_text
 from alexnet.workers import processes
 from alexnet.workers.folders import locked, new_folder
@@ -32,8 +33,14 @@ def run_plan(plan: Plan, out: Path | None = None, say: Said = lambda line: None)
 
     The folder defaults to ``runs/bench-<time>``. ``say`` gets a line before each turn. If a backend is not
     installed or its worker fails, its rows give the reason, and the others still run. Ctrl-C stops the
-    worker and returns the results so far. Raises RunError if the folder cannot be used.
+    worker and returns the results so far. Raises RunError if the folder cannot be used, and
+    MissingBackendError, before anything is measured, if no backend is installed.
     """
+    if not any(_can_run(plan, name) for name in plan.names):
+        entries = [backends.framework(name) for name in plan.names]
+        raise MissingBackendError(
+            "; ".join(f"{entry.title} is {entry.missing}" for entry in entries)
+        )
     begun = datetime.now().astimezone().isoformat(timespec="seconds")
     bench = Bench(
         plan,
@@ -53,9 +60,8 @@ def _run_locked(bench: Bench, say: Said) -> None:
     plan = bench.plan
     bench.hand_loops = hand.folder() is not None
     for row in bench.rows:
-        if row.backend not in plan.pythons and not backends.installed(row.backend):
-            command = backends.framework(row.backend).install_command
-            row.problem, row.missing = f"not installed; {command}", True
+        if not _can_run(plan, row.backend):
+            row.problem, row.missing = backends.framework(row.backend).missing, True
     started = time.monotonic()
     try:
         for number in _rounds(plan):
@@ -71,6 +77,10 @@ def _run_locked(bench: Bench, say: Said) -> None:
         bench.interrupted = True
     bench.seconds = time.monotonic() - started
     _save(bench)
+
+
+def _can_run(plan: Plan, name: str) -> bool:
+    return name in plan.pythons or backends.installed(name)
 
 
 def _save(bench: Bench) -> None:

@@ -117,7 +117,7 @@ def _facts(bench: Bench) -> list[str]:
     used = {row.precision for row in bench.rows if row.figures and not bench.plan.sweep}
     if missing := sorted(p for p in used if bench.limits.peak(p) is None):
         lines.append(f"No peak was measured in {', '.join(missing)}; peaks.log gives the reason.")
-    lines.append("±: half the distance from the smallest to the largest value of all rounds.")
+    lines.append("±: half the distance from the smallest to the largest measurement.")
     lines += _loader_lines(bench)
     versions = dict.fromkeys(
         f"{framework(row.backend).title} {row.version}" for row in bench.rows if row.version
@@ -126,7 +126,8 @@ def _facts(bench: Bench) -> list[str]:
         lines.append(NO_LOOPS)
     if versions:
         lines.append(f"alexnet {bench.version}, {', '.join(versions)}")
-    lines.append(f"{bench.machine}; rounds: {bench.rounds}, {bench.seconds:,.0f} s")
+    time = f"rounds: {bench.rounds}, {bench.seconds:,.0f} s"
+    lines.append("; ".join(filter(None, [bench.machine, time])))  # no worker has sent the machine
     return lines
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from alexnet.bench.cases import Case
+from alexnet.bench.cases import Case, in_turns
 from alexnet.bench.job import Job
 from alexnet.bench.limits import PEAKS
 from alexnet.bench.measure import Bench, Figures, load_data
@@ -41,7 +41,7 @@ def run(job: Job, send: Any) -> None:
             send("measured", case=number, precision=bench.used, figures={})
             continue
         trained = any(other.precision == bench.used for other in done)
-        for part in job.parts:
+        for part in in_turns(job.parts, case.turns):
             if part == "recipe" and trained:  # the recipe has its own batch size
                 continue
             measure = partial(bench.recipe, send) if part == "recipe" else getattr(bench, part)

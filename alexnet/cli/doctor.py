@@ -45,8 +45,7 @@ def find(names: Sequence[str], pythons: Mapping[str, str], timeout: float) -> It
     tasks = []
     for name in names:
         if name not in pythons and not backends.installed(name):
-            command = backends.framework(name).install_command
-            yield Finding(name, f"not installed; {command}", missing=True)
+            yield Finding(name, backends.framework(name).missing, missing=True)
         else:
             job = Job("lenet", name, recipe_for("lenet", False), 0, None, kind="examine")
             tasks.append(processes.Task(job, pythons.get(name, sys.executable)))

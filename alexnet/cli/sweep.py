@@ -169,7 +169,7 @@ def _begin(
     from alexnet.sweeps.terminal import SweepWatcher
 
     if model is None:
-        raise RunError(f"name the net to sweep; known models: {', '.join(zoo.ZOO)}")
+        raise RunError(f"name the net to sweep; known nets: {', '.join(zoo.ZOO)}")
     planned = plan(model, settings, names, **options)
     out.print(f"Images: {describe_data(planned.root)}")
     if dry:

@@ -98,11 +98,12 @@ def sentences(rows: Sequence[Row], plan: Plan) -> list[str]:
 def _sentences(agreed: Sequence[Agreement]) -> str:
     first = agreed[0]
     least = min(100 * a.least // a.images for a in agreed)  # rounded down: "at least"
+    pairs = f" Each pair agrees on at least {least}%." if least < 100 else ""
     gap = np.mean([a.loss_gap for a in agreed])
     return (
         f"{_and([framework(row.backend).title for row in first.rows])} give the same answer for "
         f"{_and([f'{a.same:,}' for a in agreed])} of {first.images:,} test images"
-        f"{_seeds([a.rows[0] for a in agreed])}. Each pair agrees on at least {least}%. "
+        f"{_seeds([a.rows[0] for a in agreed])}.{pairs} "
         f"Their losses in a step differ by {gap:.2g} on average."
     )
 

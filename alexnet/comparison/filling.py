@@ -77,8 +77,7 @@ def fill(
     try:
         for attempt in attempts.values():
             if attempt.row.name not in tasks:
-                command = backends.framework(attempt.row.backend).install_command
-                attempt.fail(f"not installed; {command}")
+                attempt.fail(backends.framework(attempt.row.backend).missing)
                 attempt.row.missing = True
                 save(attempt.row)
                 watcher.finish(attempt.row)

@@ -82,7 +82,7 @@ def plan(
     """
     nets, pythons = [zoo.get(model) for model in models], dict(pythons or {})
     if not nets:
-        raise RunError(f"models must name at least one net; known models: {', '.join(zoo.ZOO)}")
+        raise RunError(f"models must name at least one net; known nets: {', '.join(zoo.ZOO)}")
     check_distinct("models", [net.name for net in nets])
     own = {net.name: net for net in nets if zoo.ZOO.get(net.name) != net}
     for net in own.values():

@@ -38,7 +38,8 @@ class _Groups(Progress):
 class TerminalWatcher:
     """Shows a bar, loss, accuracy, speed and time left for each row, if stdout is a terminal.
 
-    Otherwise it prints one line when a row is done. In both cases it prints one line for a failure.
+    Otherwise it prints one line when a row begins and one when it is done. In both cases it prints one line
+    for a failure.
     """
 
     NAME_WIDTH = 10  # characters
@@ -79,6 +80,8 @@ class TerminalWatcher:
             case "start":
                 self.begun[row.name] = time.monotonic()
                 self._show(row, left="starting")
+                if self.progress.disable:
+                    self.say(f"{self.titles[row.name]}: starting …")
             case "begin":
                 self.short[row.name] = History.from_dict(event["history"]).stops_early
                 self._show(row, total=event["steps"], left="compiling")

@@ -15,7 +15,7 @@ from alexnet.bench import limits
 from alexnet.bench.limits import Limits
 from alexnet.costs.job import Job
 from alexnet.costs.layers import PASSES, Pass
-from alexnet.errors import RunError
+from alexnet.errors import MissingBackendError, RunError
 from alexnet.spec import ResolvedNet
 from alexnet.workers import processes
 from alexnet.workers.processes import Task
@@ -91,7 +91,7 @@ def check(net: ResolvedNet, backend: str, device: str) -> None:
     if device not in DEVICES:
         raise RunError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
     if not backends.installed(backend):
-        raise RunError(f"{entry.title} is not installed; {entry.install_command}")
+        raise MissingBackendError(f"{entry.title} is {entry.missing}")
     entry.calls_of(net)
 
 

@@ -101,7 +101,7 @@ def parity(
 ) -> Iterator[Differences]:
     """Compare each backend's net with the NumPy reference in float64; yield one result per backend.
 
-    An error in a backend is recorded in its result. Raises SpecError for an unknown model, and RunError
+    An error in a backend is recorded in its result. Raises SpecError for an unknown net, and RunError
     if no images away from all kinks are found.
 
     >>> [found.agrees("float32") for found in parity("lenet", ["numpy"], Settings(steps=2))]

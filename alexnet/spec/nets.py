@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from numbers import Integral
@@ -146,7 +146,7 @@ class ResolvedNet:
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{parts}</div>'
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Net:
     """A name, the default input shape ``(C, H, W)`` or ``(features,)``, and the layers in order.
 
@@ -155,7 +155,7 @@ class Net:
 
     name: str
     input_shape: Shape
-    layers: tuple[Layer, ...] = field(repr=False)
+    layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -174,6 +174,20 @@ class Net:
                 )
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "input_shape", self._check_shape(self.input_shape))
+
+    def __repr__(self) -> str:
+        """Return the code that makes this net, with a line for each layer.
+
+        >>> from alexnet.spec import Conv, Dense, Flatten
+        >>> Net("small", (1, 28, 28), (Conv(4, 5, stride=2), Flatten(), Dense(10)))
+        Net('small', (1, 28, 28), (
+            Conv(4, 5, stride=2),
+            Flatten(),
+            Dense(10),
+        ))
+        """
+        layers = "".join(f"    {layer!r},\n" for layer in self.layers)
+        return f"Net({self.name!r}, {self.input_shape!r}, (\n{layers}))"
 
     def replace(
         self,
@@ -334,7 +348,7 @@ class Net:
         try:
             return self.resolve()._repr_html_()
         except SpecError as error:
-            return f"<pre>{escape(f'{self!r}: {error}')}</pre>"
+            return f"<pre>{escape(repr(self))}\n{escape(str(error))}</pre>"
 
     def _resolve(self, shape: Shape) -> ResolvedNet:
         rows = []

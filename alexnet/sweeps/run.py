@@ -226,8 +226,7 @@ def runner(scheduler: str | None) -> Run:
         if error.name != "distributed":
             raise
         raise RunError(
-            "a Dask scheduler needs dask.distributed; run pip install -e '.[cluster]' in the project's "
-            "folder"
+            'a Dask scheduler needs dask.distributed; run pip install "distributed>=2024.1"'
         ) from None
     return cluster.connect(scheduler)
 

@@ -34,7 +34,8 @@ class SweepWatcher(TerminalWatcher):
     def event(self, row: Row, event: dict[str, Any]) -> None:
         if event["event"] == "start":
             self.bars[row.name] = self._add(self.names[row.name], total=1, left="starting")
-        elif event["event"] == "end":
+            return  # a sweep has many runs: the line at the end of each is enough
+        if event["event"] == "end":
             self.took = event["seconds"]
         super().event(row, event)
 

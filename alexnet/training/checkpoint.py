@@ -45,7 +45,7 @@ def save(
     input_shape : (channels, height, width); default: the input shape in ``model``. Needs ``model``.
 
     Raises CheckpointError if ``model`` is missing, if the net's arrays or logits do not match ``model``,
-    if a weight is not finite, or if the file cannot be written. Raises SpecError for an unknown model,
+    if a weight is not finite, or if the file cannot be written. Raises SpecError for an unknown net,
     and BackendError if ``net`` is not a net.
 
     >>> import tempfile

@@ -35,7 +35,7 @@ class Epoch:
     seconds: float  # in the training loop; includes data loading, excludes evaluation and callbacks
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The record of a training run: its settings, steps, epochs and speed.
 
@@ -56,7 +56,16 @@ class History:
     warmup_seconds: float = 0.0  # time of the first step, which compiles and allocates
     timed_examples: int = 0  # without the first step
     timed_seconds: float = 0.0  # without the first step
-    net: Any = field(default=None, repr=False, compare=False)  # the trained net; not saved
+    net: Any = field(default=None, compare=False)  # the trained net; not saved
+
+    def __repr__(self) -> str:
+        """Return what was trained and the result of the last epoch, in one line.
+
+        >>> History("lenet", "numpy", "1.26.4", "cpu", {}, {}, [Epoch(0.5, 0.75, 0.625, 2.0)])
+        <History of lenet in numpy, epochs: 1, loss 0.500, train acc 0.750, test acc 0.625>
+        """
+        result = f", {self._result()}" if self.epochs else ""
+        return f"<History of {self.model} in {self.backend}, epochs: {len(self.epochs)}{result}>"
 
     def record_step(self, examples: int, loss_sum: float, correct: int, seconds: float) -> None:
         """Append one step. ``loss_sum`` and ``correct`` are sums over its examples."""
@@ -88,10 +97,12 @@ class History:
 
     def summary(self) -> str:
         """Return the two lines that the chapter prints after training."""
+        return f"{self._result()}\n{self.examples_per_sec:.1f} examples/sec on {self.device}"
+
+    def _result(self) -> str:
         e = self.last
         return (
-            f"loss {e.loss:.3f}, train acc {e.train_accuracy:.3f}, test acc {e.test_accuracy:.3f}\n"
-            f"{self.examples_per_sec:.1f} examples/sec on {self.device}"
+            f"loss {e.loss:.3f}, train acc {e.train_accuracy:.3f}, test acc {e.test_accuracy:.3f}"
         )
 
     @property

@@ -82,7 +82,7 @@ def show(model: str | Net | ResolvedNet, backends: str | Sequence[str] | None = 
     model : a name of the zoo, a `Net`, or a net at another input shape (``net.resolve(shape)``).
     backends : names of backends, or one name; default: all.
 
-    Raises SpecError for an unknown model or a layer that does not fit, and BackendError for an unknown
+    Raises SpecError for an unknown net or a layer that does not fit, and BackendError for an unknown
     backend and for a layer that a backend does not support.
 
     >>> code = show("lenet", ["torch", "tensorflow"])

@@ -12,12 +12,10 @@ from alexnet import backends
 from alexnet import paddle as d2l  # in the book: from d2l import paddle as d2l
 from alexnet.views.tables import summary_table
 
-FULL = bool(
-    backends.load("paddle").gpus()
-)  # a GPU follows the book's recipe; set True to do it on a CPU
+FULL = bool(backends.load("paddle").gpus())  # the book's recipe; set True to do it on a CPU
 if not FULL:  # part of the sample that comes with the package: training and test images
     os.environ.setdefault("ALEXNET_DATA", "sample")
-    os.environ.setdefault("ALEXNET_SUBSET", "1280:512")
+    os.environ.setdefault("ALEXNET_SUBSET", "1280:400")
 
 # %% [markdown]
 # what-was-new
@@ -123,10 +121,10 @@ for layer in net:
 # images
 
 # %%
-_, small = d2l.load_data_fashion_mnist(8)
+_, small = d2l.load_data_fashion_mnist(4)
 X, y = next(iter(small))
 print(X.shape)
-alexnet.show_images(X, d2l.get_fashion_mnist_labels(y), scale=1)
+alexnet.show_images(X, d2l.get_fashion_mnist_labels(y), scale=1.6)
 
 # %% [markdown]
 # too-small
@@ -145,7 +143,7 @@ batch_size = 128
 train_iter, test_iter = d2l.load_data_fashion_mnist(batch_size, resize=224)
 X, y = next(iter(test_iter))
 print(X.shape)
-alexnet.show_images(X[:8], d2l.get_fashion_mnist_labels(y[:8]), scale=1)
+alexnet.show_images(X[:4], d2l.get_fashion_mnist_labels(y[:4]), scale=1.6)
 
 # %% [markdown]
 # train-book
@@ -181,7 +179,7 @@ with paddle.no_grad():
 
 pairs = zip(d2l.get_fashion_mnist_labels(y), d2l.get_fashion_mnist_labels(predicted), strict=True)
 titles = [f"{true}\n{answer}" for true, answer in pairs]
-alexnet.show_images(X[:8], titles[:8], scale=1)
+alexnet.show_images(X[:8], titles[:8], columns=4, scale=1.3)
 
 # %% [markdown]
 # confusion

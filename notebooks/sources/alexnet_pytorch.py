@@ -179,7 +179,7 @@ with torch.no_grad():
 
 pairs = zip(d2l.get_fashion_mnist_labels(y), d2l.get_fashion_mnist_labels(predicted), strict=True)
 titles = [f"{true}\n{answer}" for true, answer in pairs]
-alexnet.show_images(X[:8], titles[:8], scale=1)
+alexnet.show_images(X[:8], titles[:8], columns=4, scale=1.3)
 
 # %% [markdown]
 # confusion

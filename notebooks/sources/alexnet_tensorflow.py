@@ -179,7 +179,7 @@ predicted = tf.argmax(net(X, training=False), axis=1)
 
 pairs = zip(d2l.get_fashion_mnist_labels(y), d2l.get_fashion_mnist_labels(predicted), strict=True)
 titles = [f"{true}\n{answer}" for true, answer in pairs]
-alexnet.show_images(X[:8], titles[:8], scale=1)
+alexnet.show_images(X[:8], titles[:8], columns=4, scale=1.3)
 
 # %% [markdown]
 # confusion
@@ -226,10 +226,10 @@ print(same[0, ..., 0].numpy(), both_sides[0, ..., 0].numpy(), sep="\n\n")
 # layout
 
 # %%
-for variable, (key, array) in list(zip(net.weights, alexnet.get_weights(net).items(), strict=True))[
-    ::2
-]:
-    print(f"{tuple(variable.shape)!s:18} {key:10} {array.shape}")
+arrays = alexnet.get_weights(net)
+for variable, key in zip(net.weights, arrays, strict=True):
+    if key.endswith("weight"):
+        print(f"{tuple(variable.shape)!s:18} {key:10} {arrays[key].shape}")
 
 # %% [markdown]
 # column

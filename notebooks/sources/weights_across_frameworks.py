@@ -50,11 +50,11 @@ nets = {name: alexnet.load(run, backend=name) for name in FRAMEWORKS}
 logits = {name: alexnet.predict(net, test_iter) for name, net in nets.items()}  # (images, 10) each
 
 expected, labels = logits["torch"], test_iter.labels
-print("           accuracy  same answers   Δ logits")
+print("           accuracy    same  Δ logits")
 for name, found in logits.items():
     right = (found.argmax(axis=1) == labels).mean()
     same = (found.argmax(axis=1) == expected.argmax(axis=1)).sum()
-    print(f"{name:11}{right:8.3f}{same:14,}{np.abs(found - expected).max():11.1e}")
+    print(f"{name:11}{right:8.3f}{same:8,}{np.abs(found - expected).max():10.1e}")
 
 # %% [markdown]
 # file

@@ -68,10 +68,7 @@ for attempt in attempts:
 # source
 
 # %%
-from alexnet.backends.source import source
-
-for name in FRAMEWORKS:
-    print(source(net.resolve(), name))
+alexnet.show(net, FRAMEWORKS)
 
 # %% [markdown]
 # one

@@ -50,6 +50,7 @@ ENTRY = Framework(
     calls=calls,
     program=program,
     imports=imports,
+    requirements=("numpy",),
     channels_last=True,
     traps=lambda: ["slow: it turns every image around"],
 )

@@ -43,8 +43,9 @@ def framework(name: str) -> Framework:
 def import_order() -> list[str]:
     """Return an order in which one process can import all frameworks.
 
-    >>> import_order()
-    ['numpy', 'torch', 'mxnet', 'paddle', 'tensorflow']
+    >>> order = import_order()
+    >>> order.index("paddle") < order.index("tensorflow")
+    True
     """
     graph = {entry.name: entry.loads_after for entry in FRAMEWORKS.values()}
     return list(TopologicalSorter(graph).static_order())

@@ -92,6 +92,7 @@ ENTRY = Framework(
     calls=calls,
     program=program,
     imports=imports,
+    requirements=("mxnet==1.9.1", "numpy<2", "setuptools; python_version >= '3.12'"),
     prelude="npx.set_np()",
     own_layers=("LocalResponseNorm",),
     before_import=prepare_mxnet,

@@ -50,4 +50,5 @@ ENTRY = Framework(
     calls=calls,
     program=program,
     imports=imports,
+    requirements=("numpy>=1.24",),
 )

@@ -150,6 +150,7 @@ ENTRY = Framework(
     calls=calls,
     program=program,
     imports=imports,
+    requirements=("paddlepaddle>=3.0", "numpy<2.4"),
     environment={"GLOG_minloglevel": "2"},
     before_import=before_import,
     traps=traps,

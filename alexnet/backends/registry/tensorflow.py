@@ -170,6 +170,7 @@ ENTRY = Framework(
     calls=calls,
     program=program,
     imports=imports,
+    requirements=("tensorflow>=2.18",),
     own_layers=("LowPadding2D", "LocalResponseNorm"),
     channels_last=True,
     environment={"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"},

@@ -123,6 +123,7 @@ ENTRY = Framework(
     calls=calls,
     program=program,
     imports=imports,
+    requirements=("torch>=2.5", "torchvision>=0.20"),
     own_layers=("BiasedVariance", "BatchNorm1d", "BatchNorm2d"),
     before_import=guard_triton,
     traps=triton_trap,
