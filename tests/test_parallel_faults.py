@@ -66,10 +66,10 @@ def test_nothing_is_left_of_a_run_whose_command_is_killed(engine, tmp_path):
     assert psutil.wait_procs(everyone, timeout=30)[1] == []
 
 
-def alone(engine, port, rank):
-    """One process of two that should meet at a port; the other one never comes."""
+def alone(engine, port, rank, before=""):
+    """One process of two that should meet at a port; the other one never comes. Return its last line."""
     code = (
-        "import alexnet; from loops import Silent; data = alexnet.load_fashion_mnist("
+        f"{before}import alexnet; from loops import Silent; data = alexnet.load_fashion_mnist("
         "16, None, source='sample', subset=(64, 16)); alexnet.train_ch6("
         f"'lenet', *data, 1, 0.1, 'cpu', backend={engine!r}, callback=Silent())"
     )
@@ -124,6 +124,14 @@ def test_a_port_that_is_taken_is_named(engine):
         taken.listen()
         port = taken.getsockname()[1]
         assert f"port {port} is taken" in alone(engine, port, 0)
+
+
+@pytest.mark.needs("tensorflow")
+def test_a_framework_that_must_join_first_says_so():
+    before = "import tensorflow as tf; tf.zeros(1); "
+    assert "has already computed in this process, so it cannot join" in alone(
+        "tensorflow", 9, 0, before
+    )
 
 
 def test_a_backend_without_an_engine_is_refused():
