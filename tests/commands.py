@@ -29,7 +29,7 @@ WORK = (
     "alexnet.sweeps.results.Sweep.load",
     "alexnet.sweeps.run.resume",
     "alexnet.sweeps.run.run_plan",
-    "alexnet.train.train_ch6",
+    "alexnet.workers.job.train_ch6",
     "alexnet.training.checkpoint.convert",
     "alexnet.workers.folders.new_folder",
     "alexnet.workers.parallel.train_in_processes",
@@ -91,6 +91,8 @@ def problem_of_arguments(words):
         for name in WORK:
             stack.enter_context(mock.patch(name, side_effect=WorkBegins))
         stack.enter_context(mock.patch("alexnet.backends.load"))
+        stack.enter_context(mock.patch("alexnet.backends.installed", return_value=True))
+        stack.enter_context(mock.patch("alexnet.backends.require_installed"))
         stack.enter_context(mock.patch("shutil.which", str))  # other interpreters "exist"
         try:
             done = alexnet_here(*words)

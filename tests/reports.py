@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from functools import cache
 
-from runs import SMALL
+from small_runs import SMALL
 
 from alexnet import History, load_fashion_mnist
 from alexnet.comparison.plan import Plan

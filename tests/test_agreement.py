@@ -157,7 +157,7 @@ def test_the_picture_shows_the_mean_over_the_seeds():
     figure = plot_by_net([r.history for r in rows])
     loss, accuracy = figure.axes
     assert [text.get_text() for text in loss.get_legend().get_texts()] == [
-        "torch", "mxnet", "paddle"
+        "PyTorch", "MXNet", "Paddle"
     ]  # fmt: skip
     faint = [line for line in loss.get_lines() if line.get_alpha() != 1]
     assert len(faint) == 9

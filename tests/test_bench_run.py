@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from bench_results import LENET, small
 from helpers import alexnet
-from runs import worker_that
+from small_runs import worker_that
 
 from alexnet import backends
 from alexnet.bench import hand, measure, run, worker

@@ -6,8 +6,10 @@ import json
 import shutil
 
 import pytest
+import typer
 from helpers import alexnet, alexnet_here
 
+from alexnet.cli.app import app
 from alexnet.datasets import files
 
 
@@ -24,16 +26,25 @@ def test_the_command_prints_its_version():
     assert alexnet("--version").stdout.startswith("alexnet 0.")
 
 
+def test_no_text_of_the_help_stands_in_angle_brackets_which_are_not_shown():
+    for name, command in typer.main.get_command(app).commands.items():
+        texts = [command.help, *(parameter.help for parameter in command.params)]
+        assert all("<" not in (text or "") for text in texts), name
+
+
 def test_train_prints_the_closing_lines_and_saves(tmp_path):
     found = alexnet(
         "train", "lenet", "--backend", "numpy", "--data", "sample", "--epochs", "1",
         "--examples", "64", "--save", str(tmp_path / "h.json"),
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
-    first, *_, loss, speed = found.stdout.splitlines()
+    first, second, *_, loss, speed = found.stdout.splitlines()
     assert (
         first
         == "Images: the Fashion-MNIST sample in this package (5,000 training and 1,000 test images)"
+    )
+    assert second.startswith(
+        "lenet in NumPy at 28×28: 64 images, epochs: 1, batches of 16, lr 0.5,"
     )
     assert loss.startswith("loss ")
     assert speed.endswith(" examples/sec on cpu")
@@ -48,6 +59,8 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
     where = ["--out", str(tmp_path / "run"), "--backends", "numpy"] if "compare" in command else []
     found = alexnet(*command, *where, "--data", "sample", "--epochs", "1", ALEXNET_SUBSET="20:10")
     assert found.returncode == 0, found.stderr
+    line = found.stdout.splitlines()[0]
+    assert line.endswith(", at most 20 training and 10 test images (ALEXNET_SUBSET)")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +83,10 @@ def test_the_subset_of_the_environment_cuts_a_run_down(command, tmp_path):
         (["train", "lenet", "--epochs", "0"], "num_epochs must be .*, got 0"),
         (["train", "lenet", "--momentum", "1"], "momentum must be"),
         (["train", "lenet", "--device", "gpu:7"], "cannot use 'gpu:7'; available GPUs: none"),
-        (["train", "lenet", "--data", "/nonexistent"], "/nonexistent: the folder does not exist"),
+        (
+            ["train", "lenet", "--data", "/nonexistent"],
+            "/nonexistent: the folder does not exist (named by --data or",
+        ),
         (["compare", "vgg"], "unknown net 'vgg'"),
         (["compare", "lenet", "--backends", "numpy,jax"], "unknown backend 'jax'"),
         (["compare", "lenet", "--batch-size", "0"], "batch_size must be"),

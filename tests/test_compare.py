@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import alexnet
 from matplotlib.image import imread
-from runs import SMALL, SMALL_ALEXNET, Watcher
+from small_runs import SMALL, SMALL_ALEXNET, Watcher
 
 from alexnet import History, backends, load_fashion_mnist
 from alexnet import compare as alexnet_compare

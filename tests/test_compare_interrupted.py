@@ -7,7 +7,7 @@ import signal
 from dataclasses import replace
 
 import pytest
-from runs import SMALL, SMALL_ALEXNET, Watcher
+from small_runs import SMALL, SMALL_ALEXNET, Watcher
 
 from alexnet import backends, load_fashion_mnist
 from alexnet.comparison.plan import Plan

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from alexnet import backends
+from alexnet.backends import loading
 from alexnet.comparison import plan as planning
 from alexnet.comparison.plan import plan
-from alexnet.errors import RunError, SpecError
+from alexnet.errors import MissingBackendError, RunError, SpecError
 from alexnet.spec import Conv, Dense, Flatten, Net, ReLU
 from alexnet.spec.zoo import LENET
 from alexnet.training.recipes import QUICK
@@ -58,6 +59,15 @@ def test_only_the_backends_that_run_decide_the_recipe(monkeypatch):
     ):
         found = plan(["alexnet"], names, data="sample", device=device)
         assert (found.recipes["alexnet"].num_epochs == 10) == full
+
+
+def test_a_named_backend_that_is_missing_is_refused_unless_another_python_has_it(monkeypatch):
+    monkeypatch.setattr(loading, "has_module", lambda module: module != "paddle")
+    with pytest.raises(MissingBackendError, match="Paddle is not installed; run pip install"):
+        plan(["lenet"], ["numpy", "paddle"], data="sample")
+    pythons = {"paddle": sys.executable}
+    assert "paddle" in plan(["lenet"], ["numpy", "paddle"], data="sample", pythons=pythons).names
+    assert "paddle" in plan(["lenet"], data="sample").names
 
 
 def test_numpy_is_left_out_of_a_full_run_unless_it_is_named():

@@ -47,3 +47,19 @@ def test_a_long_run_says_at_its_start_how_long_it_will_take(capsys, seconds, sai
     start = "PyTorch: starting …\n"
     line = "PyTorch: about 5 h 33 min of training left, at 30.0 examples/sec\n"
     assert capsys.readouterr().out == start + (line if said else "")
+
+
+def test_an_estimate_that_was_far_off_is_corrected_once(capsys):
+    watcher = TerminalWatcher()
+    row = Row("alexnet", "torch")
+    watcher.begin([row])
+    watcher.event(row, {"event": "start"})
+    history = History("alexnet", "torch", "2", "cpu", {}, {}).to_dict()
+    watcher.event(row, {"event": "begin", "steps": 4690, "history": history})
+    capsys.readouterr()
+    for done, seconds in ((3, 922), (4, 800), (5, 240), (6, 230), (7, 60)):
+        step = {"event": "step", "done": done, "loss": 2.3, "examples_per_sec": 30.0}
+        watcher.event(row, step | {"seconds_left": seconds})
+    watcher.end()
+    said = [line.split(" of training")[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["PyTorch: about 15 min 22 s", "PyTorch: about 4 min 0 s"]

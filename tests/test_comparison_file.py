@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from reports import comparison, labels, row
-from runs import SMALL
+from small_runs import SMALL
 
 from alexnet.comparison.report import write_report
 from alexnet.comparison.results import Comparison

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from helpers import alexnet, alexnet_here
-from runs import worker_that
+from small_runs import worker_that
 
 import alexnet as library
 from alexnet import backends

@@ -139,7 +139,7 @@ def test_random_bytes_are_refused(magic, rest, name):
 
 
 def test_a_missing_folder_is_refused():
-    with pytest.raises(DataError, match=r"the folder does not exist .named by root"):
+    with pytest.raises(DataError, match=r"the folder does not exist .named by root="):
         load_fashion_mnist(root="/nonexistent/folder")
 
 

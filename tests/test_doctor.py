@@ -24,11 +24,13 @@ def test_doctor_confirms_a_backend_that_works(name):
     assert f"{sys.executable} (" in said["python"]
     assert said["gpu"]
     assert said["threads"].endswith("cores")
+    assert all(": " not in text for title, text in said.items() if title == "note")
+    assert lines[-1] == "Working backends: 1 of 1"
 
 
 def test_doctor_names_the_install_command_of_a_missing_backend(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
-    missing, there = doctor.find(["mxnet", "numpy"], {}, 600)
+    there, missing = doctor.find(["numpy", "mxnet"], {}, 600)
     assert missing.problem == backends.framework("mxnet").missing
     assert missing.missing
     assert there.well

@@ -87,6 +87,16 @@ def test_disputed_images_come_first_with_everyones_answer(tmp_path):
     assert re.findall(r'class="(right|wrong)"', card) == ["wrong", "right", "wrong"]
 
 
+@pytest.mark.usefixtures("without_curves")
+def test_the_report_says_so_if_no_answer_differs(tmp_path):
+    wrong = [(labels()[0] + 1) % 10, *labels()[1:]]
+    rows = [row("torch", wrong), row("paddle", wrong)]
+    said = text_of(page_of(comparison(tmp_path, rows), path=tmp_path / "report.html"))
+    assert "All 2 give the same answer for 16 of the 16 test images." in said
+    assert "All nets give the same answers. The images that they get wrong come first:" in said
+    assert "different answers first" not in said
+
+
 @given(st.data())
 def test_no_image_is_less_disputed_than_a_later_one(data):
     nets, images = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from helpers import alexnet_here
 from reports import BEGUN, comparison, labels, page_of, row, text_of
-from runs import SMALL
+from small_runs import SMALL
 
 from alexnet.comparison.plan import Plan
 from alexnet.comparison.results import Comparison

@@ -199,7 +199,7 @@ def test_doctor_examines_it(monkeypatch, capsys):
     said = capsys.readouterr().out
     assert said.startswith("Channels Last 6.0\n")
     assert "self-test: a training step agrees with the reference" in said
-    assert "known problem: slow: it turns every image around" in said
+    assert "note: slow: it turns every image around" in said
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from runs import Watcher
+from small_runs import Watcher
 from sweeps import TINY, contents, planned
 
 from alexnet import RunError, Sweep, backends

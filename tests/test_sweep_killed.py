@@ -16,7 +16,7 @@ import pytest
 from distributed import LocalCluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 from helpers import python, run
-from runs import Watcher
+from small_runs import Watcher
 from sweeps import TINY, contents, planned
 
 from alexnet import RunError, Sweep

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from reports import history
-from runs import SMALL, Watcher, worker_that
+from small_runs import SMALL, Watcher, worker_that
 
 from alexnet import backends
 from alexnet.comparison.plan import Plan

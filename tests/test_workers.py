@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from helpers import alexnet, alexnet_here, python, run
-from runs import SMALL, Watcher
+from small_runs import SMALL, Watcher
 
 from alexnet import build, save
 from alexnet.comparison.plan import Plan, interpreters, plan

@@ -5,9 +5,16 @@ has an entry in `alexnet.backends.registry` and a file here. The file has the na
 `alexnet.backends.interface`, in the same order. Importing this package imports no framework.
 """
 
-from alexnet.backends.devices import TRY_GPU, gpu_hardware, is_gpu, resolve_device, try_gpu
+from alexnet.backends.devices import (
+    TRY_GPU,
+    device_name,
+    gpu_hardware,
+    is_gpu,
+    resolve_device,
+    try_gpu,
+)
 from alexnet.backends.interface import Backend, Passes, Trainer
-from alexnet.backends.loading import SET_HERE, installed, load
+from alexnet.backends.loading import SET_HERE, installed, load, require_installed
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.nets import BoundNet, table_of
 from alexnet.backends.owners import backend_of, get_weights, owner, set_weights, to_numpy
@@ -30,6 +37,7 @@ __all__ = [
     "Passes",
     "Trainer",
     "backend_of",
+    "device_name",
     "framework",
     "get_weights",
     "gpu_hardware",
@@ -38,6 +46,7 @@ __all__ = [
     "is_gpu",
     "load",
     "owner",
+    "require_installed",
     "resolve_device",
     "set_weights",
     "table_of",

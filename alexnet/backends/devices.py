@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,22 @@ def resolve_device(backend: Backend, device: Any) -> Any:
         return backend.cpu()
     available = ", ".join(map(str, gpus)) or "none"
     raise BackendError(f"{backend.ENTRY.title} cannot use {device!r}; available GPUs: {available}")
+
+
+def device_name(device: str) -> str:
+    """Return the name of a framework's device in the words of all frameworks: ``cpu`` or ``gpu:0``.
+
+    ``device`` is the framework's own name. A name that is not known is returned as it is.
+
+    >>> [device_name(text) for text in ("cpu", "cpu(0)", "/CPU:0", "Place(cpu)")]
+    ['cpu', 'cpu', 'cpu', 'cpu']
+    >>> [device_name(text) for text in ("cuda:1", "gpu(1)", "/GPU:1", "Place(gpu:1)", "mps")]
+    ['gpu:1', 'gpu:1', 'gpu:1', 'gpu:1', 'mps']
+    """
+    found = re.fullmatch(r"(?:/|Place\()?(cpu|gpu|cuda)(?:[:(](\d+))?\)?", device, re.IGNORECASE)
+    if found is None:
+        return device
+    return "cpu" if found[1].lower() == "cpu" else f"gpu:{found[2] or 0}"
 
 
 def device_for_new_net(backend: Backend, device: Any) -> Any:

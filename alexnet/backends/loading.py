@@ -33,6 +33,13 @@ def installed(name: str) -> bool:
     return has_module(framework(name).module)
 
 
+def require_installed(name: str) -> None:
+    """Raise MissingBackendError, with the command that installs it, unless a framework is installed."""
+    if not installed(name):
+        entry = framework(name)
+        raise MissingBackendError(f"{entry.title} is {entry.missing}")
+
+
 def load(name: str) -> Backend:
     """Import a backend and its framework, and return the backend.
 
@@ -51,8 +58,7 @@ def load(name: str) -> Backend:
         module = importlib.import_module(module_name)
         return module
     entry = framework(name)
-    if not installed(name):
-        raise MissingBackendError(f"{entry.title} is {entry.missing}")
+    require_installed(name)
     muted_stderr = _MutedStderr(sys.stderr)
     try:
         with _import_lock, contextlib.redirect_stderr(muted_stderr), muted_descriptor():

@@ -48,7 +48,7 @@ def bench(
     ] = "cpu",
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results. Default: runs/bench-<time>."),
+        typer.Option("--out", help="Folder for the results. Default: runs/bench-TIME."),
     ] = None,
     pythons: Pythons = None,
     timeout: Timeout = 600.0,
@@ -61,7 +61,7 @@ def bench(
     from alexnet.bench.plan import plan
     from alexnet.bench.run import run_plan
     from alexnet.bench.table import failed, summary
-    from alexnet.comparison.plan import check_timeout, describe_data, images, interpreters
+    from alexnet.comparison.plan import check_timeout, images, images_line, interpreters
 
     check_timeout(timeout)
     on_gpu = device == "gpu"
@@ -78,7 +78,7 @@ def bench(
         pythons=interpreters(pythons or []),
         timeout=timeout,
     )
-    out.print(f"Images: {describe_data(planned.root)}")
+    out.print(images_line(planned.root))
     found = run_plan(planned, folder, out.print)
     for part in summary(found):
         out.print(part, soft_wrap=isinstance(part, str))

@@ -56,7 +56,7 @@ def compare(
     device: Device = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results. Default: runs/<models>-<time>."),
+        typer.Option("--out", help="Folder for the results. Default: runs/NETS-TIME."),
     ] = None,
     pythons: Pythons = None,
     parallel: Annotated[
@@ -82,7 +82,7 @@ def compare(
     All frameworks start from the same weights and get the same images in the same order, with the same
     dropout masks.
     """
-    from alexnet.comparison.plan import describe_data, interpreters, plan
+    from alexnet.comparison.plan import images_line, interpreters, plan
     from alexnet.comparison.run import resume, run_plan
     from alexnet.comparison.terminal import TerminalWatcher
 
@@ -110,7 +110,7 @@ def compare(
         resize=resize,
         train_examples=examples,
     )
-    out.print(f"Images: {describe_data(planned.root)}")
+    out.print(images_line(planned.root))
     comparison = run_plan(planned, seed=seed, device=device, out=folder, watcher=TerminalWatcher())
     _conclude(comparison)
 

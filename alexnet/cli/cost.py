@@ -35,7 +35,7 @@ def cost(
     device: Annotated[str | None, typer.Option(help="cpu or gpu. Default: cpu.")] = None,
     path: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results. Default: runs/cost-<model>-<time>."),
+        typer.Option("--out", help="Folder for the results. Default: runs/cost-NET-TIME."),
     ] = None,
 ) -> None:
     """Show what each layer of a net costs: parameters, arithmetic, memory and bytes moved.

@@ -29,7 +29,7 @@ class Finding:
     gpu: str = ""  # the GPUs that it sees, or why it sees no GPU
     threads: str = ""
     self_test: str = ""
-    traps: tuple[str, ...] = ()  # known problems, and what is done about them
+    traps: tuple[str, ...] = ()  # known problems, each with what is done about it
 
     @property
     def well(self) -> bool:
@@ -42,18 +42,20 @@ FIELDS = ("backend", "problem", "version", "python", "gpu", "threads", "self_tes
 def find(names: Sequence[str], pythons: Mapping[str, str], timeout: float) -> Iterator[Finding]:
     """Yield a `Finding` for each backend, checked in a separate process because it may crash."""
     check_timeout(timeout)
-    tasks = []
     for name in names:
         if name not in pythons and not backends.installed(name):
             yield Finding(name, backends.framework(name).missing, missing=True)
         else:
-            job = Job("lenet", name, recipe_for("lenet", False), 0, None, kind="examine")
-            tasks.append(processes.Task(job, pythons.get(name, sys.executable)))
-    with closing(processes.run(tasks, timeout)) as events:
-        for task, event in events:
+            yield _examine(name, pythons.get(name, sys.executable), timeout)
+
+
+def _examine(name: str, python: str, timeout: float) -> Finding:
+    """Return the `Finding` of a worker with this backend and interpreter."""
+    job = Job("lenet", name, recipe_for("lenet", False), 0, None, kind="examine")
+    finding = Finding(name, python=python)
+    with closing(processes.run([processes.Task(job, python)], timeout)) as events:
+        for _, event in events:
             match event["event"]:
-                case "start":
-                    finding = Finding(task.job.backend, python=task.python)
                 case "examined":
                     known: dict[str, Any] = {
                         k: str(v) for k, v in event["finding"].items() if k in FIELDS
@@ -61,10 +63,9 @@ def find(names: Sequence[str], pythons: Mapping[str, str], timeout: float) -> It
                     finding = Finding(**known, traps=tuple(map(str, event["traps"])))
                 case "error":
                     finding.problem = event["message"]
-                case "end":
-                    if not finding.version and not finding.problem:
-                        finding.problem = event["problem"] or "ended without a result"
-                    yield finding
+                case "end" if not finding.version and not finding.problem:
+                    finding.problem = event["problem"] or "ended without a result"
+    return finding
 
 
 def doctor(
@@ -74,15 +75,17 @@ def doctor(
 ) -> None:
     """Check which backends are installed, what they can use, and whether they compute correctly."""
     names = named_backends(only)
-    unusable = []
-    for finding in find(names or list(backends.FRAMEWORKS), interpreters(pythons or []), timeout):
+    checked, working, unusable = names or list(backends.FRAMEWORKS), 0, []
+    for finding in find(checked, interpreters(pythons or []), timeout):
+        working += finding.well
         out.print(f"{backends.framework(finding.backend).title} {finding.version}".rstrip())
         for title in ("problem", "self_test", "gpu", "threads", "python"):
             if text := getattr(finding, title):
                 out.print(f"  {title.replace('_', '-')}: {text}")
         for trap in finding.traps:
-            out.print(f"  known problem: {trap}")
+            out.print(f"  note: {trap}")
         if not finding.well and (names or not finding.missing):
             unusable.append(finding.backend)
+    out.print(f"Working backends: {working} of {len(checked)}")
     if unusable:
         raise RunError(f"cannot use {', '.join(unusable)}; the problem is printed above")

@@ -61,7 +61,7 @@ Pythons = Annotated[
     list[str] | None,
     typer.Option(
         "--python",
-        help="Python interpreter for one backend, such as mxnet=~/mx/bin/python, or a TOML file with a "
+        help="Python interpreter for one backend, such as mxnet=~/mx/python, or a TOML file with a "
         'table named "python". Can be given several times.',
     ),
 ]

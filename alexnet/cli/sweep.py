@@ -68,7 +68,7 @@ def sweep(
     device: Device = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results. Default: runs/sweep-<time>."),
+        typer.Option("--out", help="Folder for the results. Default: runs/sweep-TIME."),
     ] = None,
     resumed: Annotated[
         Path | None,
@@ -162,7 +162,7 @@ def _begin(
     folder: Path | None,
     scheduler: str | None,
 ) -> None:
-    from alexnet.comparison.plan import describe_data
+    from alexnet.comparison.plan import images_line
     from alexnet.sweeps.plan import plan
     from alexnet.sweeps.results import Sweep
     from alexnet.sweeps.run import run_plan
@@ -171,7 +171,7 @@ def _begin(
     if model is None:
         raise RunError(f"name the net to sweep; known nets: {', '.join(zoo.ZOO)}")
     planned = plan(model, settings, names, **options)
-    out.print(f"Images: {describe_data(planned.root)}")
+    out.print(images_line(planned.root))
     if dry:
         _list(Sweep(planned, folder or Path("runs"), "", planned.rows()))
         return

@@ -72,8 +72,8 @@ def train(
     ] = False,
 ) -> None:
     """Train one net in one framework."""
-    from alexnet.comparison.plan import describe_data, plan
-    from alexnet.train import train_ch6
+    from alexnet.comparison.plan import images_line, plan
+    from alexnet.comparison.table import recipe_line
     from alexnet.workers.job import Job
     from alexnet.workers.parallel import train_in_processes
 
@@ -96,30 +96,13 @@ def train(
         resize=resize,
         train_examples=examples,
     )
-    out.print(f"Images: {describe_data(planned.root)}")
+    out.print(images_line(planned.root))
     (recipe,) = planned.recipes.values()
+    title = backends.framework(backend).title
+    out.print(f"{recipe_line(f'{model} in {title}', recipe)}, seed {seed}")
     job = Job(model, backend, recipe, seed, planned.root, device, shared_dropout=False)
     job = replace(job, checkpoint=str(checkpoint) if checkpoint else None, resume=resume)
-    if workers > 1:
-        history = train_in_processes(job, workers)
-    else:
-        train_iter, test_iter = job.load_data()
-        history = train_ch6(
-            model,
-            train_iter,
-            test_iter,
-            recipe.num_epochs,
-            recipe.lr,
-            device,
-            backend=backend,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            schedule=recipe.schedule,
-            precision=recipe.precision,
-            seed=seed,
-            checkpoint=checkpoint,
-            resume=resume,
-        )
+    history = train_in_processes(job, workers) if workers > 1 else job.train(*job.load_data())
     if save:
         history.save(save)
 

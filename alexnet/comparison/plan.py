@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet import backends
-from alexnet.data import example_limits
+from alexnet.data import SUBSET, example_limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST, SAMPLE_EXAMPLES
 from alexnet.errors import RunError
@@ -79,6 +79,8 @@ def plan(
     Otherwise it chooses the quick recipe. A full run leaves NumPy out unless ``names`` contains it:
     NumPy would take days. A full run downloads missing images; a quick run uses the sample instead.
     ``data`` is a folder or ``"sample"``. ``overrides`` are fields for the recipe of every net.
+
+    Raises MissingBackendError if a backend in ``names`` is not installed and has no other interpreter.
     """
     nets, pythons = [zoo.get(model) for model in models], dict(pythons or {})
     if not nets:
@@ -90,6 +92,9 @@ def plan(
     check_distinct("backends", names or ())
     for name in (*(names or ()), *pythons):
         backends.framework(name)
+    for name in names or ():
+        if name not in pythons:
+            backends.require_installed(name)
     check_workers(parallel, timeout, seeds)
     check_device(device)
     installed = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
@@ -153,7 +158,7 @@ def images(data: str | None, full: bool) -> str | None:
     if data == "sample" or (data is None and sample_is_named()):
         return None
     if data is not None or full or os.environ.get(ENVIRONMENT):
-        return str(locate(FASHION_MNIST, data).absolute())
+        return str(locate(FASHION_MNIST, data, "--data or data=").absolute())
     found = find(FASHION_MNIST)
     return str(found.absolute()) if found else None
 
@@ -237,6 +242,13 @@ def describe_data(root: str | None) -> str:
         train, test = SAMPLE_EXAMPLES
         return f"the Fashion-MNIST sample in this package ({train:,} training and {test:,} test images)"
     return f"Fashion-MNIST in {root}"
+
+
+def images_line(root: str | None) -> str:
+    """Return the first line of a command: the source of the images, and the limit of ALEXNET_SUBSET."""
+    train, test = example_limits(None)
+    limit = f", at most {train:,} training and {test:,} test images ({SUBSET})" if train else ""
+    return f"Images: {describe_data(root)}{limit}"
 
 
 def all_use_gpus(

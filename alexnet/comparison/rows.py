@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from alexnet.backends import framework
+from alexnet.backends import device_name, framework
 from alexnet.json_values import to_json
 from alexnet.parity.check import Differences
 from alexnet.training.history import History
@@ -22,7 +22,7 @@ class Row:
     seed: int | None = None  # if the comparison has several seeds
     problem: str = ""  # why the row has no history
     version: str = ""
-    device: str = ""
+    device: str = ""  # as the framework names it
     machine: str = ""  # where it ran: processor, cores, memory, system, Python
     threads: str = ""  # the worker's number of threads
     history: History | None = None
@@ -38,6 +38,11 @@ class Row:
         """The start of the names of the row's files."""
         seed = f"-seed{self.seed}" if self.seed is not None else ""
         return f"{self.model}-{self.backend}{seed}"
+
+    @property
+    def device_name(self) -> str:
+        """The device in the words of all frameworks: ``cpu`` or ``gpu:0``."""
+        return device_name(self.device)
 
     @property
     def finished(self) -> bool:

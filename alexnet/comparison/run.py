@@ -61,7 +61,8 @@ def compare(
     Parameters
     ----------
     models : the name of a net in `alexnet.spec.zoo`, or a `Net`; or a list of these.
-    backends : names of the backends; default: all.
+    backends : names of the backends, which must be installed. Default: all; the row of one that is not
+        installed gives the command that installs it.
     full : True uses the book's training settings. False uses shorter settings for a CPU. By default it is
         True if every installed framework finds a GPU.
     data : folder with the four IDX files, or ``"sample"``; default: the files on this machine, else the

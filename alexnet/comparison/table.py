@@ -10,6 +10,7 @@ from rich.table import Table
 from alexnet.comparison.agreement import is_short, steps_taken
 from alexnet.comparison.plan import Plan
 from alexnet.comparison.rows import Row, titles
+from alexnet.training.recipes import Recipe
 from alexnet.views.tables import LAYOUT
 
 EMPTY = "–"
@@ -18,16 +19,20 @@ EMPTY = "–"
 def recipe_lines(plan: Plan, seed: int) -> list[str]:
     """Return the settings that all backends share, one line for each net."""
     seeds = f"seeds {seed} to {seed + plan.seeds - 1}" if plan.seeds > 1 else f"seed {seed}"
-    return [
-        f"{model} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
+    return [f"{recipe_line(model, recipe)}, {seeds}" for model, recipe in plan.recipes.items()]
+
+
+def recipe_line(what: str, r: Recipe) -> str:
+    """Return a line with the settings of a recipe. ``what``: the net that trains."""
+    return (
+        f"{what} at {r.resize or 28}×{r.resize or 28}: {r.train_examples:,} images, epochs: "
         f"{r.num_epochs}, batches of {r.batch_size}, lr {r.lr:g}"
         f"{f' {r.schedule}' if r.schedule != 'constant' else ''}, momentum {r.momentum:g}"
         f"{' (Nesterov)' if r.nesterov else ''}"
         f"{f', precision {r.precision}' if r.precision != 'float32' else ''}"
         f"{', normalised' if r.normalize else ''}"
-        f"{', flipped' if r.flip else ''}{f', cropped by {r.crop}' if r.crop else ''}, {seeds}"
-        for model, r in plan.recipes.items()
-    ]
+        f"{', flipped' if r.flip else ''}{f', cropped by {r.crop}' if r.crop else ''}"
+    )
 
 
 def rows_table(rows: Sequence[Row]) -> Table:
@@ -55,7 +60,7 @@ def rows_table(rows: Sequence[Row]) -> Table:
             if group:
                 first = next((row for row in group if row.history), group[0])
                 names = [backend + first.precision_note]
-                names += [] if several_seeds else [first.version, first.device]
+                names += [] if several_seeds else [first.version, first.device_name]
                 table.add_row(*names, *cells(group))
     return table
 

@@ -17,6 +17,7 @@ from alexnet.training.history import History
 
 LONG = 600  # seconds; for a longer run, an estimate of its time is printed
 STEPS_BEFORE_ESTIMATE = 3
+FAR_OFF = 2  # an estimate that is so many times too long or too short is corrected
 
 
 def _column(name: str, width: int, **options: Any) -> TextColumn:
@@ -62,7 +63,7 @@ class TerminalWatcher:
         )
         self.bars: dict[str, TaskID] = {}
         self.begun: dict[str, float] = {}
-        self.estimated: set[str] = set()
+        self.ends: dict[str, float] = {}  # the estimates, as values of time.monotonic
         self.short: dict[str, bool] = {}
 
     def begin(self, rows: Sequence[Row]) -> None:
@@ -132,17 +133,20 @@ class TerminalWatcher:
         self.progress.update(self.bars[row.name], **fields)
 
     def _estimate(self, row: Row, event: dict[str, Any]) -> None:
-        """Print once how long a long run will take, at the speed of its first steps."""
-        if (
-            row.name in self.estimated
-            or event["done"] < STEPS_BEFORE_ESTIMATE
-            or not event["seconds_left"]
-        ):
+        """Print how long a long run will take, and print it again if the estimate was far off.
+
+        The first steps can be several times slower than later ones.
+        """
+        left, now = event["seconds_left"], time.monotonic()
+        if event["done"] < STEPS_BEFORE_ESTIMATE or not left:
             return
-        self.estimated.add(row.name)
-        if event["seconds_left"] > LONG:
+        before = self.ends[row.name] - now if row.name in self.ends else None
+        if before is not None and before / FAR_OFF < left < before * FAR_OFF:
+            return
+        self.ends[row.name] = now + left
+        if max(left, before or 0) > LONG:
             self.say(
-                f"{self.titles[row.name]}: about {duration(event['seconds_left'])} of training left, "
+                f"{self.titles[row.name]}: about {duration(left)} of training left, "
                 f"at {event['examples_per_sec']:.1f} examples/sec"
             )
 

@@ -15,7 +15,7 @@ from alexnet.bench import limits
 from alexnet.bench.limits import Limits
 from alexnet.costs.job import Job
 from alexnet.costs.layers import PASSES, Pass
-from alexnet.errors import MissingBackendError, RunError
+from alexnet.errors import RunError
 from alexnet.spec import ResolvedNet
 from alexnet.workers import processes
 from alexnet.workers.processes import Task
@@ -87,12 +87,10 @@ def default_backend() -> str:
 
 def check(net: ResolvedNet, backend: str, device: str) -> None:
     """Raise an error of this library for a net, a backend or a device that cannot be measured."""
-    entry = backends.framework(backend)
     if device not in DEVICES:
         raise RunError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
-    if not backends.installed(backend):
-        raise MissingBackendError(f"{entry.title} is {entry.missing}")
-    entry.calls_of(net)
+    backends.require_installed(backend)
+    backends.framework(backend).calls_of(net)
 
 
 def measure(

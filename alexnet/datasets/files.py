@@ -51,13 +51,15 @@ def find(dataset: Dataset) -> Path | None:
     return next((place for place in places if not missing(place)), None)
 
 
-def locate(dataset: Dataset, root: str | os.PathLike[str] | None = None) -> Path:
+def locate(
+    dataset: Dataset, root: str | os.PathLike[str] | None = None, argument: str = "root="
+) -> Path:
     """Return the folder with the dataset's four files. Download missing files.
 
     ``root``, or else the environment variable ALEXNET_DATA, names the folder to use. Missing files are
     downloaded into this folder. If neither is set, use the first folder that has all files: this
     library's cache, then the folders of torchvision, Keras, MXNet, Paddle and Debian. If no folder has
-    all files, download into the cache.
+    all files, download into the cache. ``argument``: what the user gave ``root`` as, for the message.
 
     Raises DataError if the named folder does not exist, or if a missing file cannot be downloaded.
     """
@@ -65,7 +67,7 @@ def locate(dataset: Dataset, root: str | os.PathLike[str] | None = None) -> Path
     if named is not None:
         folder = Path(named).expanduser()
         if not folder.is_dir():
-            given = "root" if root is not None else ENVIRONMENT
+            given = argument if root is not None else ENVIRONMENT
             raise DataError(f"{folder}: the folder does not exist (named by {given})")
         nested = folder / dataset.name
         folder = nested if nested.is_dir() else folder
@@ -208,7 +210,8 @@ def download(dataset: Dataset, folder: Path) -> None:
 
 def _download_error(dataset: Dataset, folder: Path, reasons: list[str]) -> str:
     remedies = [
-        f"put the four files ({FILES[0]}.gz, …) into a folder and give its path as root= or {ENVIRONMENT}"
+        f"put the four files ({FILES[0]}.gz, …) into a folder and give its path as --data, root= or "
+        f"{ENVIRONMENT}"
     ]
     if dataset.package:
         remedies.insert(0, f"run apt-get install {dataset.package}")

@@ -210,7 +210,7 @@ def _versions(sweep: Runs) -> list[tuple[str, str]]:
     found = [("alexnet", sweep.version)]
     for name in sweep.plan.names:
         rows = [row for row in sweep.rows if row.backend == name and row.version]
-        texts = dict.fromkeys(f"{row.version} on {row.device}" for row in rows)
+        texts = dict.fromkeys(f"{row.version} on {row.device_name}" for row in rows)
         found.append((framework(name).title, "\n".join(texts)))
     machines = dict.fromkeys(row.machine for row in sweep.rows if row.machine)
     threads = dict.fromkeys(row.threads for row in sweep.rows if row.threads)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alexnet.atomic import replacing
+from alexnet.backends import FRAMEWORKS
 from alexnet.errors import DataError
 from alexnet.json_values import sealed, to_json, unsealed
 from alexnet.views.curves import Curve, plot_curves
@@ -129,7 +130,7 @@ class History:
         return plot_curves([[self.curve()]])
 
     def curve(self, label: str | None = None) -> Curve:
-        """Return the run's numbers for a plot. ``label``: default is the backend, and its precision.
+        """Return the run's numbers for a plot. ``label``: default is the framework, and its precision.
 
         A run that stops early has no test accuracy in it, because it cannot be compared with other runs.
         """
@@ -137,13 +138,14 @@ class History:
         def column(name: str) -> np.ndarray:
             return np.array([step[name] for step in self.steps])
 
+        title = FRAMEWORKS[self.backend].title if self.backend in FRAMEWORKS else self.backend
         precision = self.settings.get("precision", "float32")
         tested = [] if self.stops_early else [epoch.test_accuracy for epoch in self.epochs]
         total = sum(step["examples"] for step in self.steps)
         return Curve(
             net=self.model,
             backend=self.backend,
-            label=label or f"{self.backend}{f' ({precision})' if precision != 'float32' else ''}",
+            label=label or f"{title}{f' ({precision})' if precision != 'float32' else ''}",
             examples=column("examples"),
             loss=column("loss"),
             accuracy=column("accuracy"),

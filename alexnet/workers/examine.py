@@ -57,6 +57,7 @@ def _traps(name: str, backend: Backend) -> list[str]:
     found = backends.framework(name).traps()
     if backend.gpu_build() is not None and not backends.gpu_hardware():
         found.append(
-            "a GPU build without a GPU driver: it runs on the CPU, and a CPU build needs less disk space"
+            "this is a GPU build, but there is no GPU driver; it runs on the CPU, and a CPU build needs "
+            "less disk space"
         )
     return found

@@ -11,6 +11,9 @@ import numpy as np
 from alexnet.backends import BoundNet
 from alexnet.data import load_fashion_mnist
 from alexnet.spec import Net
+from alexnet.train import train_ch6
+from alexnet.training.callbacks import Callback
+from alexnet.training.history import History
 from alexnet.training.recipes import Recipe
 
 PROBED_IMAGES = 32  # test images (at most) whose logits are compared before training
@@ -57,6 +60,27 @@ class Job:
             seed=self.seed,
             subset=(r.train_examples, r.test_examples),
             **options,
+        )
+
+    def train(self, train_iter: Any, test_iter: Any, callback: Callback | None = None) -> History:
+        """Train the net by the recipe with `train_ch6`, whose ``callback`` is the one given here."""
+        return train_ch6(
+            self.model,
+            train_iter,
+            test_iter,
+            self.recipe.num_epochs,
+            self.recipe.lr,
+            self.device,
+            backend=self.backend,
+            momentum=self.recipe.momentum,
+            nesterov=self.recipe.nesterov,
+            schedule=self.recipe.schedule,
+            precision=self.recipe.precision,
+            shared_dropout=self.shared_dropout,
+            seed=self.seed,
+            callback=callback,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
         )
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.errors import LostProcessError
-from alexnet.train import train_ch6
 from alexnet.training.callbacks import ProgressBar, Silent
 from alexnet.workers.job import Job
 from alexnet.workers.worker import exit_when_input_closes, keep_freed_memory, message_of
@@ -54,24 +53,7 @@ def train(job: Job, shown: bool, history_file: Path) -> None:
     place = backends.framework(job.backend).place()
     assert place is not None
     train_iter, test_iter = job.load_data()
-    history = train_ch6(
-        job.model,
-        train_iter,
-        test_iter,
-        job.recipe.num_epochs,
-        job.recipe.lr,
-        job.device,
-        backend=job.backend,
-        momentum=job.recipe.momentum,
-        nesterov=job.recipe.nesterov,
-        schedule=job.recipe.schedule,
-        precision=job.recipe.precision,
-        shared_dropout=job.shared_dropout,
-        seed=job.seed,
-        callback=Silent() if place.rank else ProgressBar(shown),
-        checkpoint=job.checkpoint,
-        resume=job.resume,
-    )
+    history = job.train(train_iter, test_iter, Silent() if place.rank else ProgressBar(shown))
     if not place.rank:
         history.save(history_file)
 

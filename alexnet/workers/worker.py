@@ -29,7 +29,6 @@ from alexnet.backends.nets import build
 from alexnet.errors import AlexNetError
 from alexnet.json_values import to_json
 from alexnet.parity.check import SELF_TEST, parity
-from alexnet.train import train_ch6
 from alexnet.training.history import History
 from alexnet.training.loop import softmax
 from alexnet.training.recipes import net_for
@@ -111,24 +110,9 @@ def run(job: Job, send: Any) -> None:
     send("initial_logits", logits=initial_logits(job, BoundNet.of(net)).tolist())
     del net  # train_ch6 builds the same net again from the seed
     callback = EventCallback(send)
-    history = train_ch6(
-        job.model,
-        train_iter,
-        test_iter,
-        job.recipe.num_epochs,
-        job.recipe.lr,
-        job.device,
-        backend=job.backend,
-        momentum=job.recipe.momentum,
-        nesterov=job.recipe.nesterov,
-        schedule=job.recipe.schedule,
-        precision=job.recipe.precision,
-        shared_dropout=job.shared_dropout,
-        seed=job.seed,
-        callback=callback,
-        checkpoint=job.checkpoint,
-        resume=job.resume and job.checkpoint is not None and Path(job.checkpoint).exists(),
-    )
+    if job.checkpoint is None or not Path(job.checkpoint).exists():
+        job = replace(job, resume=False)
+    history = job.train(train_iter, test_iter, callback)
     peak = backend.peak_gpu_memory(device) or peak_host_memory()
     send("result", history=history.to_dict(), peak_memory=peak)
     if not callback.classes:  # the run had finished before it was resumed

@@ -74,11 +74,8 @@ def imports(code: str) -> list[str]:
 
 def traps() -> list[str]:
     """Return the known problems on this machine, each with what alexnet does about it."""
-    import numpy
-
     return [
-        f"NumPy {numpy.__version__}: MXNet uses np.bool, which NumPy 1.24 removed; "
-        "alexnet restores np.bool before MXNet is imported"
+        "MXNet uses np.bool, which NumPy 1.24 removed; alexnet restores np.bool before MXNet is imported"
     ]
 
 

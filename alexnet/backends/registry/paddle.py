@@ -104,10 +104,7 @@ def import_order_trap() -> list[str]:
     """Return the known problems on this machine, each with what alexnet does about it."""
     if not (has_module("tensorflow") and has_module("paddle")):
         return []
-    return [
-        "import order: importing Paddle after TensorFlow crashes Python; "
-        "alexnet raises BackendError instead"
-    ]
+    return ["importing Paddle after TensorFlow crashes Python; alexnet raises BackendError instead"]
 
 
 def traps() -> list[str]:

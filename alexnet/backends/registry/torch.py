@@ -89,7 +89,7 @@ def triton_trap() -> list[str]:
     if not has_module("triton"):
         return []
     return [
-        "import order: importing Triton (for PyTorch's first optimizer) after TensorFlow crashes Python; "
+        "importing Triton (for PyTorch's first optimizer) after TensorFlow crashes Python; "
         "alexnet imports Triton first, or blocks it"
     ]
 
