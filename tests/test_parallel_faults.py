@@ -8,12 +8,14 @@ import re
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import psutil
 import pytest
 from test_parallel import ENGINES
 
 from alexnet import backends
+from alexnet.backends.engines import mxnet_launcher
 
 pytestmark = pytest.mark.slow
 
@@ -66,17 +68,17 @@ def test_nothing_is_left_of_a_run_whose_command_is_killed(engine, tmp_path):
     assert psutil.wait_procs(everyone, timeout=30)[1] == []
 
 
-def alone(engine, port, rank, before=""):
-    """One process of two that should meet at a port; the other one never comes. Return its last line."""
+def alone(engine, port, before="", **variables):
+    """Process 0 of two that should meet at a port; the other one never comes. Return its last line."""
     code = (
         f"{before}import alexnet; from loops import Silent; data = alexnet.load_fashion_mnist("
         "16, None, source='sample', subset=(64, 16)); alexnet.train_ch6("
         f"'lenet', *data, 1, 0.1, 'cpu', backend={engine!r}, callback=Silent())"
     )
-    variables = {"ALEXNET_TIMEOUT": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    variables |= {"ALEXNET_TIMEOUT": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, **variables, **PLACES[engine](port, rank)},
+        env={**os.environ, **PLACES[engine](port), **variables},
         capture_output=True,
         text=True,
     )
@@ -85,35 +87,45 @@ def alone(engine, port, rank, before=""):
 
 
 PLACES = {
-    "torch": lambda port, rank: {
-        "RANK": str(rank),
+    "torch": lambda port: {
+        "RANK": "0",
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     },
-    "tensorflow": lambda port, rank: {
+    "tensorflow": lambda port: {
         "TF_CONFIG": json.dumps(
             {
                 "cluster": {"worker": [f"127.0.0.1:{port}", "127.0.0.1:9"]},
-                "task": {"type": "worker", "index": rank},
+                "task": {"type": "worker", "index": 0},
             }
         )
     },
-    "paddle": lambda port, rank: {
-        "PADDLE_TRAINER_ID": str(rank),
+    "paddle": lambda port: {
+        "PADDLE_TRAINER_ID": "0",
         "PADDLE_TRAINERS_NUM": "2",
         "PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{port},127.0.0.1:9",
         "PADDLE_CURRENT_ENDPOINT": f"127.0.0.1:{port}",
     },
+    "mxnet": lambda port: {
+        "DMLC_ROLE": "worker",
+        "DMLC_TASK_ID": "0",
+        **mxnet_launcher.variables(2, port),
+    },
 }
+AT_PORT = {"mxnet": {"DMLC_ROLE": "scheduler"}}  # the process that listens at the port: process 0
 
 
 @EVERY_ENGINE
 def test_a_process_that_never_comes_is_named(engine):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    message = alone(engine, port, 0)
+    port = mxnet_launcher.free_port()
+    with ExitStack() as stack:
+        if engine in AT_PORT:
+            common = mxnet_launcher.variables(2, port)
+            helpers = [mxnet_launcher.start_helper(r, common) for r in ("scheduler", "server")]
+            for helper in helpers:
+                stack.callback(helper.wait, 60)  # it ends by itself
+        message = alone(engine, port)
     assert message.endswith("RunError: process 1 of the 2 of this run did not join within 2 s")
 
 
@@ -123,14 +135,21 @@ def test_a_port_that_is_taken_is_named(engine):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port {port} is taken" in alone(engine, port, 0)
+        assert f"port {port} is taken" in alone(engine, port, **AT_PORT.get(engine, {}))
+
+
+@pytest.mark.needs("mxnet")
+def test_without_its_scheduler_a_process_of_mxnet_ends():
+    port = mxnet_launcher.free_port()
+    message = alone("mxnet", port)
+    assert f"MXNet's scheduler is missing: nothing answers at 127.0.0.1:{port + 1}" in message
 
 
 @pytest.mark.needs("tensorflow")
 def test_a_framework_that_must_join_first_says_so():
     before = "import tensorflow as tf; tf.zeros(1); "
     assert "has already computed in this process, so it cannot join" in alone(
-        "tensorflow", 9, 0, before
+        "tensorflow", 9, before
     )
 
 

@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.backends.calls import Call
-from alexnet.errors import BackendError, RunError
+from alexnet.errors import BackendError
 from alexnet.spec import ResolvedLayer, ResolvedNet
 from alexnet.spec.layers import LAYERS
-
-TIMEOUT = "ALEXNET_TIMEOUT"
-"""Environment variable: how many seconds a process waits for the other processes of its run."""
-SECONDS = 300.0  # its default: a slow start or a long evaluation is not an error
 
 
 def _no_op() -> None:
@@ -44,29 +40,15 @@ def place_from(
     if not all(os.environ.get(name) for name in (rank, size, *needed)):
         return None
     defaults = {local_rank: os.environ[rank], local_size: os.environ[size]}
-    values = {n: os.environ.get(n) or defaults[n] for n in (rank, size, local_rank, local_size)}
-    for name, value in values.items():
+    names = (rank, size, local_rank, local_size)
+    values = [os.environ.get(name) or defaults[name] for name in names]
+    for name, value in zip(names, values, strict=True):
         if not value.isdigit():
             raise BackendError(f"the environment variable {name} must be a number, got {value!r}")
-    place = Place(*(int(value) for value in values.values()))
+    place = Place(*map(int, values))
     if place.rank >= place.size:
         raise BackendError(f"{rank}={place.rank} must be smaller than {size}={place.size}")
     return place if place.size > 1 else None
-
-
-def timeout() -> float:
-    """Return how many seconds a process waits for others: ALEXNET_TIMEOUT, or 300.
-
-    Raises RunError if ALEXNET_TIMEOUT is not a number above 0.
-    """
-    text = os.environ.get(TIMEOUT) or str(SECONDS)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e6:
-        raise RunError(f"{TIMEOUT} must be a number of seconds above 0, got {text!r}")
-    return seconds
 
 
 def _nowhere() -> Place | None:

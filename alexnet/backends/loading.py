@@ -15,10 +15,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from alexnet.backends.entry import Framework, has_module, timeout
+from alexnet.backends.entry import Framework, has_module
 from alexnet.backends.interface import Backend
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.registry import FRAMEWORKS, framework
+from alexnet.backends.timeout import timeout
 from alexnet.errors import BackendError, MissingBackendError, last_line
 
 SET_HERE: set[str] = set()

@@ -253,7 +253,12 @@ class Trainer:
         self.optimizer = gluon.Trainer(net.collect_params(), "nag" if nesterov else "sgd", settings)
 
     def step(self, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
-        logits, losses = _backward(self.net, X, y)
+        logits, losses = backward(self.net, X, y)
+        self.update(len(y))
+        return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
+
+    def update(self, examples: int) -> None:
+        """Update the weights from gradients that are sums over so many examples."""
         # The buffer holds the learning rate of the last step.
         rescale = -self.lr / self.velocity_scale
         if not self.nesterov:
@@ -261,9 +266,8 @@ class Trainer:
         elif rescale != 1:  # Nesterov's step also has the momentum outside the buffer
             for state in self._states().values():
                 state *= rescale
-        self.optimizer.step(len(y))  # divides the summed gradients by the batch size
+        self.optimizer.step(examples)  # divides the summed gradients by the batch size
         self.velocity_scale = -self.lr
-        return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
 
     def set_lr(self, lr: float) -> None:
         self.lr = lr
@@ -295,15 +299,18 @@ class Trainer:
         return states
 
 
-def _backward(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[mnp.ndarray, mnp.ndarray]:
+def backward(
+    net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray, scale: float = 1.0
+) -> tuple[mnp.ndarray, mnp.ndarray]:
     """Run a mini-batch forward and backward in training mode; fill every ``grad`` with the sum over it.
 
-    Return the logits (B, classes) and the losses (B,).
+    Return the logits (B, classes) and the losses (B,). ``scale`` multiplies the gradients.
     """
     with autograd.record():
         logits = net(X)  # (B, classes)
         losses = LOSS(logits, y)  # (B,)
-    losses.backward()
+        scaled = losses if scale == 1 else losses * scale
+    scaled.backward()
     return logits, losses
 
 
@@ -328,7 +335,7 @@ class Passes:
 
 
 def gradients(net: gluon.Block, X: mnp.ndarray, y: mnp.ndarray) -> tuple[float, Weights]:
-    _, losses = _backward(net, X, y)
+    _, losses = backward(net, X, y)
     learned = {key: p for key, p in _params(net).items() if p.grad_req != "null"}
     return float(losses.mean()), {k: p.grad().asnumpy() / len(y) for k, p in learned.items()}
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from alexnet.backends import engines
 from alexnet.backends.engines import Engine
-from alexnet.backends.entry import timeout
 from alexnet.backends.nets import BoundNet
+from alexnet.backends.timeout import timeout
 from alexnet.errors import LostProcessError, RunError
 
 

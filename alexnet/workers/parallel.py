@@ -24,7 +24,7 @@ import psutil
 from alexnet import backends
 from alexnet.backends import usable_cores
 from alexnet.backends.engines.start import ENDED_FIRST
-from alexnet.backends.entry import timeout
+from alexnet.backends.timeout import timeout
 from alexnet.errors import BackendError, RunError
 from alexnet.training.history import History
 from alexnet.workers.job import Job
@@ -64,12 +64,14 @@ def train_in_processes(job: Job, processes: int) -> History:
         command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
             silent = _show_until_the_end(launcher, processes, folder)
+        if (folder / HISTORY).exists():
+            # Process 0 writes it when all processes have come to the end. Later, an engine may still fail
+            # while Python exits, which changes no result.
+            return History.load(folder / HISTORY)
         if silent:
             who = " and ".join(map(str, silent))
             raise RunError(f"process {who} of {processes} did not answer for {timeout():g} s")
-        if launcher.returncode or not (folder / HISTORY).exists():
-            raise RunError(_problem(launcher.returncode, processes, folder))
-        return History.load(folder / HISTORY)
+        raise RunError(_problem(launcher.returncode, processes, folder))
 
 
 @contextmanager

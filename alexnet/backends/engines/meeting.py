@@ -33,10 +33,13 @@ def meet(addresses: Sequence[str], rank: int, seconds: float) -> None:
     if not rank:
         missing = _call(addresses, ends)
     if missing:
-        raise RunError(
-            f"process {' and '.join(map(str, missing))} of the {len(addresses)} of this run did not join "
-            f"within {seconds:g} s"
-        )
+        raise did_not_join(missing, len(addresses), seconds)
+
+
+def did_not_join(ranks: Sequence[int], size: int, seconds: float) -> RunError:
+    """Return the error that names the processes which did not come."""
+    who = " and ".join(map(str, ranks))
+    return RunError(f"process {who} of the {size} of this run did not join within {seconds:g} s")
 
 
 def _call(addresses: Sequence[str], ends: float) -> list[int]:

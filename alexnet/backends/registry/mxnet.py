@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from alexnet import spec
+from alexnet.backends import dmlc_roles
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.entry import Framework
+from alexnet.backends.entry import Framework, Launch
 from alexnet.backends.mxnet_startup import prepare_mxnet
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
@@ -72,6 +75,21 @@ def imports(code: str) -> list[str]:
     return imports_for(f"npx {code}", lines)
 
 
+def before_import() -> None:
+    """Prepare this process for the import of MXNet.
+
+    Raises BackendError if this process is the scheduler of a data-parallel run and its port is taken.
+    """
+    prepare_mxnet()
+    if "mxnet" not in sys.modules:
+        dmlc_roles.prepare()
+
+
+def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
+    """Return how to start processes on this machine, with a scheduler and a server."""
+    return Launch(["-m", "alexnet.backends.engines.mxnet_launcher", str(processes)])
+
+
 def traps() -> list[str]:
     """Return the known problems on this machine, each with what alexnet does about it."""
     return [
@@ -92,6 +110,8 @@ ENTRY = Framework(
     requirements=("mxnet==1.9.1", "numpy<2", "setuptools; python_version >= '3.12'"),
     prelude="npx.set_np()",
     own_layers=("LocalResponseNorm",),
-    before_import=prepare_mxnet,
+    before_import=before_import,
     traps=traps,
+    place=dmlc_roles.place,
+    launch=launch,
 )
