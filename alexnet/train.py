@@ -95,15 +95,16 @@ def train_ch6(
 
     Several processes
     -----------------
-    The engines of PyTorch (``torchrun``), Paddle (``paddle.distributed.launch``) and MXNet
-    (``launch.py``) can start a script in several processes, which train one net together. A script
-    for MXNet imports ``alexnet`` before ``mxnet``. Each process computes its rows of every batch. The
-    gradients are averaged over the examples of the whole batch. So the net is the same as after a run of
-    one process, up to rounding, if it has no dropout or shared dropout. The framework's own dropout draws
-    other masks in each process. Batch normalisation uses the rows of its process; its running statistics
-    are averaged over the processes before each evaluation. Each process takes its own GPU. Process 0 alone
-    calls ``callback`` and writes ``checkpoint``, which every process must be able to read. A run may resume
-    with another number of processes.
+    The engines of PyTorch (``torchrun``), MXNet (``launch.py``) and Paddle (``paddle.distributed.launch``)
+    can start a script in several processes, which train one net together. TensorFlow has no launcher; there
+    you start the script yourself, in each process with its own TF_CONFIG. A script for MXNet imports
+    ``alexnet`` before ``mxnet``. Each process computes its rows of every batch. The gradients are averaged
+    over the examples of the whole batch. So the net is the same as after a run of one process, up to
+    rounding, if it has no dropout or shared dropout. The framework's own dropout draws other masks in each
+    process. Batch normalisation uses the rows of its process; its running statistics are averaged over the
+    processes before each evaluation. Each process takes its own GPU. Process 0 alone calls ``callback`` and
+    writes ``checkpoint``, which every process must be able to read. A run may resume with another number of
+    processes.
 
     Returns
     -------

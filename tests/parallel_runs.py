@@ -57,14 +57,18 @@ RUNS = {
     "lenet": lambda b: train(b, "lenet", images(16, 305), lr=0.5),
     "alexnet": lambda b: train(b, NARROW, images(6, 117, 65), momentum=0.9, lr=0.02),
     "dropping": lambda b: train(b, DROPPING, images(11, 214), momentum=0.9, nesterov=True),
-    "one-cycle": lambda b: train(b, DROPPING, own_batches(), 2, momentum=0.9, schedule="one-cycle"),
+    "one-cycle": lambda b: train(
+        b, DROPPING, own_batches(b), 2, momentum=0.9, schedule="one-cycle"
+    ),
 }
 
 
-def own_batches():
-    """Batches that are not this library's loaders: arrays in the layout of most frameworks."""
+def own_batches(backend):
+    """Batches that are not this library's loaders: arrays in the framework's layout."""
+    last = backends.framework(backend).channels_last
+    axes = (0, 2, 3, 1) if last else (0, 1, 2, 3)
     loaders = (replace(loader, shuffle=False) for loader in images(10, 97))
-    return [[(X, y.astype(np.int32)) for X, y in loader] for loader in loaders]
+    return [[(X.transpose(axes), y.astype(np.int32)) for X, y in loader] for loader in loaders]
 
 
 def in_double_precision(backend):

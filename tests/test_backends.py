@@ -255,7 +255,7 @@ def fake_gpus(monkeypatch, name, count):
         import tensorflow as tf
 
         found = [SimpleNamespace(name=f"GPU:{i}") for i in range(count)]
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: found)
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: found)
         grown = []
         monkeypatch.setattr(
             tf.config.experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on))

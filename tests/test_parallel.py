@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from parallel_runs import DROPPING, RUNS, images, in_double_precision, launch, t
 
 import alexnet
 from alexnet import backends
+from alexnet.backends.entry import Place
 from alexnet.backends.world import World
+from alexnet.errors import BackendError
 from alexnet.train import _epoch_seed
 
 ROUNDING = 4e-6  # relative to an array's largest weight, after 20 steps; 1.5e-6 was measured
@@ -60,6 +64,33 @@ def test_every_row_belongs_to_one_process(size, examples):
     assert max(counts) - min(counts) <= 1
     if examples:
         assert [share * examples for _, share in shares] == pytest.approx(counts)
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ({"type": "chief", "index": 0}, Place(0, 4, 0, 3)),
+        ({"type": "worker", "index": 0}, Place(1, 4, 0, 1)),
+        ({"type": "worker", "index": 2}, Place(3, 4, 2, 3)),
+        ({"type": "evaluator", "index": 0}, None),
+    ],
+)
+def test_tf_config_gives_the_place(monkeypatch, task, expected):
+    workers = ["b:1", "a:2", "a:3"]
+    config = {"cluster": {"chief": ["a:1"], "worker": workers}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert backends.framework("tensorflow").place() == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"cluster": {"worker": ["a"]}}', '{"cluster": {"worker": 2}}']
+)
+def test_a_wrong_tf_config_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(
+        BackendError, match=re.escape(f"TF_CONFIG must be JSON with cluster and task, got {text!r}")
+    ):
+        backends.framework("tensorflow").place()
 
 
 @pytest.mark.parametrize("run", RUNS)

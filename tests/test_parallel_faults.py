@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -67,10 +68,10 @@ def test_nothing_is_left_of_a_run_whose_command_is_killed(engine, tmp_path):
     assert psutil.wait_procs(everyone, timeout=30)[1] == []
 
 
-def alone(engine, port, **variables):
-    """Process 0 of two that should meet at a port; the other one never comes."""
+def alone(engine, port, before="", **variables):
+    """Process 0 of two that should meet at a port; the other one never comes. Return its last line."""
     code = (
-        "import alexnet; from loops import Silent; data = alexnet.load_fashion_mnist("
+        f"{before}import alexnet; from loops import Silent; data = alexnet.load_fashion_mnist("
         "16, None, source='sample', subset=(64, 16)); alexnet.train_ch6("
         f"'lenet', *data, 1, 0.1, 'cpu', backend={engine!r}, callback=Silent())"
     )
@@ -91,6 +92,14 @@ PLACES = {
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
+    },
+    "tensorflow": lambda port: {
+        "TF_CONFIG": json.dumps(
+            {
+                "cluster": {"worker": [f"127.0.0.1:{port}", "127.0.0.1:9"]},
+                "task": {"type": "worker", "index": 0},
+            }
+        )
     },
     "paddle": lambda port: {
         "PADDLE_TRAINER_ID": "0",
@@ -134,6 +143,14 @@ def test_without_its_scheduler_a_process_of_mxnet_ends():
     port = mxnet_launcher.free_port()
     message = alone("mxnet", port)
     assert f"MXNet's scheduler is missing: nothing answers at 127.0.0.1:{port + 1}" in message
+
+
+@pytest.mark.needs("tensorflow")
+def test_a_framework_that_must_join_first_says_so():
+    before = "import tensorflow as tf; tf.zeros(1); "
+    assert "has already computed in this process, so it cannot join" in alone(
+        "tensorflow", 9, before
+    )
 
 
 def test_a_backend_without_an_engine_is_refused():

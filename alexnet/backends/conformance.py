@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from alexnet.backends.engines import Engine
     from alexnet.backends.engines import mxnet as mxnet_engine
     from alexnet.backends.engines import paddle as paddle_engine
+    from alexnet.backends.engines import tensorflow as tensorflow_engine
     from alexnet.backends.engines import torch as torch_engine
     from alexnet.backends.interface import Backend
 
     BACKENDS: tuple[Backend, ...] = (numpy, torch, mxnet, tensorflow, paddle)
-    ENGINES: tuple[Engine, ...] = (torch_engine, mxnet_engine, paddle_engine)
+    ENGINES: tuple[Engine, ...] = (torch_engine, mxnet_engine, tensorflow_engine, paddle_engine)

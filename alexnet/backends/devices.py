@@ -40,7 +40,7 @@ def resolve_device(backend: Backend, device: Any) -> Any:
     'cpu'
     """
     place = backend.ENTRY.place()
-    first = place.local_rank if place is not None else 0
+    first = place.local_rank if place is not None and not backend.ENTRY.joins_first else 0
     if device is None or (isinstance(device, str) and device == TRY_GPU.format(0)):
         device = TRY_GPU.format(first)
     if isinstance(device, int):

@@ -104,6 +104,9 @@ class Framework:
     launch: Callable[[int, Path, bool], Launch] | None = None
     """Returns how to start so many processes on this machine, on its GPUs if the last argument is true.
     The launcher may write into the given folder. None: alexnet cannot start the engine."""
+    joins_first: bool = False
+    """Whether the engine must join the other processes before the framework computes anything. Then `load`
+    joins them, and the framework shows each process only its own GPU."""
     caveat: str = ""  # why a net whose arrays all match may still compute something else
 
     def owns(self, cls: type) -> bool:

@@ -19,6 +19,7 @@ from alexnet.backends.entry import Framework, has_module
 from alexnet.backends.interface import Backend
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.registry import FRAMEWORKS, framework
+from alexnet.backends.timeout import timeout
 from alexnet.errors import BackendError, MissingBackendError, last_line
 
 SET_HERE: set[str] = set()
@@ -43,8 +44,11 @@ def require_installed(name: str) -> None:
 def load(name: str) -> Backend:
     """Import a backend and its framework, and return the backend.
 
+    In a data-parallel run, this also joins the other processes if the framework must do so before anything
+    else (`Framework.joins_first`).
+
     Raises MissingBackendError if the framework is not installed; BackendError if the backend is unknown
-    or its framework cannot be imported.
+    or its framework cannot be imported; RunError if other processes of the run do not come in time.
 
     >>> load("numpy").cpu()
     'cpu'
@@ -61,7 +65,6 @@ def load(name: str) -> Backend:
         with _import_lock, contextlib.redirect_stderr(muted_stderr), muted_descriptor():
             prepare(name)
             module = importlib.import_module(module_name)
-            return module
     except BackendError:
         raise
     except Exception as error:  # imports fail in many ways: missing libraries, wrong versions
@@ -70,6 +73,11 @@ def load(name: str) -> Backend:
         ) from error
     finally:
         muted_stderr.muted = False
+    place = entry.place() if entry.joins_first else None
+    if place is not None:
+        engine = importlib.import_module(f"alexnet.backends.engines.{name}")
+        engine.join(place, None, timeout())
+    return module
 
 
 def prepare(name: str) -> None:

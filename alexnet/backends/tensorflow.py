@@ -33,7 +33,7 @@ def version() -> str:
 
 def gpus() -> list[str]:
     """Return the CUDA or ROCm GPUs. Make TensorFlow allocate their memory as needed, not all at once."""
-    physical = tf.config.list_physical_devices("GPU")
+    physical = tf.config.get_visible_devices("GPU")
     for gpu in physical:
         with suppress(RuntimeError):  # the GPU is already in use: keep the current setting
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -66,7 +66,7 @@ def synchronize(device: str) -> None:
 def precisions(device: str) -> tuple[str, ...]:
     if "GPU" not in device:
         return ("bfloat16",)
-    gpu = tf.config.list_physical_devices("GPU")[int(device.rpartition(":")[2])]
+    gpu = tf.config.get_visible_devices("GPU")[int(device.rpartition(":")[2])]
     capability = tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
     return ("bfloat16", "tf32") if capability >= (8, 0) else ()
 
@@ -380,9 +380,14 @@ class Trainer:
 
     def _step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits, losses, gradients = _backward(self.net, X, y)
+        gradients = self.whole(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.net.trainable_variables, strict=True))
         hits = tf.argmax(logits, axis=1, output_type=y.dtype) == y
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
+
+    def whole(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Return the gradients of the whole batch, which one process has alone."""
+        return gradients
 
     def set_lr(self, lr: float) -> None:
         self.lr = lr

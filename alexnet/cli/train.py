@@ -63,7 +63,7 @@ def train(
         int,
         typer.Option(
             help="Processes on this machine that train the net together, each on its rows of every batch "
-            "(PyTorch, MXNet, Paddle).",
+            "(PyTorch, MXNet, TensorFlow, Paddle).",
             min=1,
         ),
     ] = 1,

@@ -23,6 +23,7 @@ import psutil
 
 from alexnet import backends
 from alexnet.backends import usable_cores
+from alexnet.backends.engines.start import ENDED_FIRST
 from alexnet.backends.timeout import timeout
 from alexnet.errors import BackendError, RunError
 from alexnet.training.history import History
@@ -63,12 +64,14 @@ def train_in_processes(job: Job, processes: int) -> History:
         command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
             silent = _show_until_the_end(launcher, processes, folder)
+        if (folder / HISTORY).exists():
+            # Process 0 writes it when all processes have come to the end. Later, an engine may still fail
+            # while Python exits, which changes no result.
+            return History.load(folder / HISTORY)
         if silent:
             who = " and ".join(map(str, silent))
             raise RunError(f"process {who} of {processes} did not answer for {timeout():g} s")
-        if launcher.returncode or not (folder / HISTORY).exists():
-            raise RunError(_problem(launcher.returncode, processes, folder))
-        return History.load(folder / HISTORY)
+        raise RunError(_problem(launcher.returncode, processes, folder))
 
 
 @contextmanager
@@ -200,6 +203,10 @@ def _problem(status: int, processes: int, folder: Path) -> str:
     if len(silent) == processes and status < 0:
         return f"the launcher of the processes was {describe_exit(status)}"
     if silent and pulse_of(folder, silent[0]).exists():
+        failed = folder / ENDED_FIRST
+        if failed.exists():
+            rank = json.loads(failed.read_text(encoding="utf-8"))
+            silent = [rank] if rank in silent else silent
         words = {rank: _last_words(folder, rank) for rank in silent}
         # Some engines end a process that has lost the connection to another one.
         first = [rank for rank in silent if not LOST.search(words[rank])] or silent

@@ -46,6 +46,7 @@ class Engine(Protocol):
     def join(self, place: Place, device: Any, seconds: float) -> None:
         """Join the other processes, once. Nothing happens if this process has joined them.
 
+        ``device``: the device of the net; None if this process has no net yet (`Framework.joins_first`).
         ``seconds``: how long this process waits for the others, now and in every later step. Raises
         RunError, which names the processes that did not come, or the port that is taken.
         """

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import socket
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from textwrap import indent
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.entry import Framework
+from alexnet.backends.entry import Framework, Launch, Place
 from alexnet.backends.registry.paddle import import_order_trap
 from alexnet.backends.registry.torch import guard_triton, triton_trap
 from alexnet.errors import BackendError
@@ -98,6 +103,63 @@ def before_import() -> None:
     guard_triton()
 
 
+def cluster() -> tuple[dict[str, str], str]:
+    """Return the processes of TF_CONFIG, and the name of this one: ({}, "") if it is none of them.
+
+    The addresses ``host:port`` have names such as ``/job:worker/task:1``, in the order of the ranks: the
+    chief first, if there is one. Raises BackendError if TF_CONFIG is not what TensorFlow documents.
+    https://www.tensorflow.org/guide/distributed_training#TF_CONFIG
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return {}, ""
+    try:
+        config = json.loads(text)
+        jobs, task = config.get("cluster", {}), config.get("task", {})
+        addresses = {
+            f"/job:{job}/task:{index}": address
+            for job in ("chief", "worker")
+            for index, address in enumerate(jobs.get(job, []))
+        }
+        correct = all(re.fullmatch(r".+:\d+", address) for address in addresses.values())
+    except (ValueError, TypeError, AttributeError):
+        correct = False
+    if not correct:
+        raise BackendError(
+            f"the environment variable TF_CONFIG must be JSON with cluster and task, got {text!r}"
+        )
+    own = f"/job:{task.get('type')}/task:{task.get('index')}"
+    return (addresses, own) if own in addresses else ({}, "")
+
+
+def place() -> Place | None:
+    """Return the place that TF_CONFIG gives this process."""
+    addresses, own = cluster()
+    if len(addresses) < 2:
+        return None
+    rank = list(addresses).index(own)
+    hosts = [address.rpartition(":")[0] for address in addresses.values()]
+    own_host = hosts[rank]
+    return Place(rank, len(hosts), hosts[:rank].count(own_host), hosts.count(own_host))
+
+
+def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
+    """Return how alexnet starts processes on this machine: TensorFlow has no launcher."""
+    with ExitStack() as stack:  # all ports are open at the same time, so they differ
+        sockets = [stack.enter_context(socket.socket()) for _ in range(processes)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{free.getsockname()[1]}" for free in sockets]
+    tasks = [{"type": "worker", "index": rank} for rank in range(processes)]
+    configs = [{"cluster": {"worker": addresses}, "task": task} for task in tasks]
+    file = folder / "places.json"
+    file.write_text(json.dumps([{"TF_CONFIG": json.dumps(c)} for c in configs]), encoding="utf-8")
+    # TensorFlow would use GPUs that it sees for the sums.
+    hidden = () if on_gpu else ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+    command = ["-m", "alexnet.backends.engines.start", str(file)]
+    return Launch(command, dict.fromkeys(hidden, "-1"))
+
+
 ENTRY = Framework(
     name="tensorflow",
     title="TensorFlow",
@@ -115,5 +177,8 @@ ENTRY = Framework(
     loads_after=("paddle",),
     before_import=before_import,
     traps=lambda: [*import_order_trap(), *triton_trap()],
+    place=place,
+    launch=launch,
+    joins_first=True,
     caveat="or is a subclassed Keras model, whose order of features after a Flatten is unknown",
 )
