@@ -20,7 +20,12 @@ from alexnet.train import _epoch_seed
 ROUNDING = 4e-6  # relative to an array's largest weight, after 20 steps; 1.5e-6 was measured
 ENGINES = [name for name, f in backends.FRAMEWORKS.items() if f.launch is not None]
 CASES = [
-    pytest.param((name, n), marks=[pytest.mark.slow, pytest.mark.needs(name)], id=f"{name}-{n}")
+    pytest.param(
+        (name, n),
+        # One start of the processes serves all tests, also if two tests run at a time.
+        marks=[pytest.mark.slow, pytest.mark.needs(name), pytest.mark.xdist_group(f"{name}-{n}")],
+        id=f"{name}-{n}",
+    )
     for name in ENGINES
     for n in (2, 3)
 ]
