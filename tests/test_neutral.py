@@ -20,7 +20,6 @@ OF_FRAMEWORKS = {
     *(PACKAGE / "bench" / "peaks").glob("*.py"),
     PACKAGE / "backends" / "conformance.py",
     PACKAGE / "backends" / "mxnet_startup.py",
-    PACKAGE / "backends" / "engines" / "mxnet_launcher.py",
     PACKAGE / "book" / "keras2.py",
     PACKAGE / "datasets" / "known.py",  # the folders in which they keep data sets
 }

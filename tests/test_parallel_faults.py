@@ -15,7 +15,8 @@ import pytest
 from test_parallel import ENGINES
 
 from alexnet import backends
-from alexnet.backends.engines import mxnet_launcher
+from alexnet.backends import dmlc_roles
+from alexnet.backends.registry import mxnet as mxnet_registry
 
 pytestmark = pytest.mark.slow
 
@@ -108,9 +109,8 @@ PLACES = {
         "PADDLE_CURRENT_ENDPOINT": f"127.0.0.1:{port}",
     },
     "mxnet": lambda port: {
-        "DMLC_ROLE": "worker",
-        "DMLC_TASK_ID": "0",
-        **mxnet_launcher.variables(2, port),
+        **dmlc_roles.on_this_machine(2, port),
+        **dmlc_roles.worker(0),
     },
 }
 AT_PORT = {"mxnet": {"DMLC_ROLE": "scheduler"}}  # the process that listens at the port: process 0
@@ -118,12 +118,13 @@ AT_PORT = {"mxnet": {"DMLC_ROLE": "scheduler"}}  # the process that listens at t
 
 @EVERY_ENGINE
 def test_a_process_that_never_comes_is_named(engine):
-    port = mxnet_launcher.free_port()
+    port = dmlc_roles.free_port()
     with ExitStack() as stack:
         if engine in AT_PORT:
-            common = mxnet_launcher.variables(2, port)
-            helpers = [mxnet_launcher.start_helper(r, common) for r in ("scheduler", "server")]
-            for helper in helpers:
+            common = os.environ | dmlc_roles.on_this_machine(2, port)
+            for role in dmlc_roles.HELPERS:
+                command = [sys.executable, "-c", mxnet_registry.HELPER]
+                helper = subprocess.Popen(command, env=common | {dmlc_roles.ROLE: role})
                 stack.callback(helper.wait, 60)  # it ends by itself
         message = alone(engine, port)
     assert message.endswith("RunError: process 1 of the 2 of this run did not join within 2 s")
@@ -140,7 +141,7 @@ def test_a_port_that_is_taken_is_named(engine):
 
 @pytest.mark.needs("mxnet")
 def test_without_its_scheduler_a_process_of_mxnet_ends():
-    port = mxnet_launcher.free_port()
+    port = dmlc_roles.free_port()
     message = alone("mxnet", port)
     assert f"MXNet's scheduler is missing: nothing answers at 127.0.0.1:{port + 1}" in message
 

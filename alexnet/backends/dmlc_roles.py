@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 
 from alexnet.backends.entry import Place, place_from
 from alexnet.backends.roll_call import SILENCE, Host, Report
@@ -29,6 +30,28 @@ ROLE, HOST, PORT = "DMLC_ROLE", "DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT"
 WORKERS, RANK = "DMLC_NUM_WORKER", "DMLC_TASK_ID"
 OWN_HOST = "DMLC_NODE_HOST"
 LOOPBACK = ("127.0.0.1", "localhost")
+
+HELPERS = ("scheduler", "server")  # roles of the processes that serve the workers
+
+
+def free_port() -> int:
+    """Return a port of this machine that is free, like the one after it, which the roll call needs."""
+    while True:
+        with socket.socket() as first, socket.socket() as second, suppress(OSError, OverflowError):
+            first.bind((LOOPBACK[0], 0))
+            port: int = first.getsockname()[1]
+            second.bind((LOOPBACK[0], port + 1))
+            return port
+
+
+def on_this_machine(workers: int, port: int) -> dict[str, str]:
+    """Return the environment variables that all processes of a run on this machine have in common."""
+    return {WORKERS: str(workers), "DMLC_NUM_SERVER": "1", HOST: LOOPBACK[0], PORT: str(port)}
+
+
+def worker(rank: int) -> dict[str, str]:
+    """Return the variables of one worker."""
+    return {ROLE: "worker", RANK: str(rank)}
 
 
 def place() -> Place | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from alexnet.backends.calls import Call
@@ -63,6 +65,24 @@ class Launch:
         str
     ]  # arguments of Python; the script that every process runs comes after them
     environment: Mapping[str, str] = field(default_factory=dict)  # the launcher's own
+
+
+def start_script(
+    folder: Path,
+    processes: Sequence[Mapping[str, str]],
+    helpers: Sequence[Mapping[str, str]] = (),
+    helper: str = "",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Launch:
+    """Return how `alexnet.backends.engines.start` starts a script, for a framework without a launcher.
+
+    ``processes``: the environment variables of each process, by rank. ``helpers``: the same for processes
+    that run the code ``helper`` instead.
+    """
+    file = folder / "places.json"
+    given = {"processes": processes, "helpers": helpers, "helper": helper}
+    file.write_text(json.dumps(given), encoding="utf-8")
+    return Launch(["-m", "alexnet.backends.engines.start", str(file)], environment)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
-"""Starts a script in several processes, for a framework that has no launcher of its own.
+"""Starts a script in several processes, for a framework that has no launcher in its package.
 
-``python -m alexnet.backends.engines.start FILE SCRIPT``. ``FILE``: JSON, the environment variables of each
-process, by rank. The processes have the standard input of this one, which tells them when to exit.
+``python -m alexnet.backends.engines.start FILE SCRIPT``. `alexnet.backends.entry.start_script` writes FILE.
+The processes have the standard input of this one, which tells them when to exit. Helpers, such as MXNet's
+scheduler, end by themselves after the processes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,39 +25,53 @@ ENDED_FIRST = "ended_first.json"
 
 def main() -> int:
     """Run all processes to their end. Returns 0, or 1 if one of them failed."""
-    places, *script = sys.argv[1:]
+    file, *script = sys.argv[1:]
+    given = json.loads(Path(file).read_text(encoding="utf-8"))
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    running: list[subprocess.Popen[bytes]] = []
+    processes: list[subprocess.Popen[bytes]] = []
+    helpers: list[subprocess.Popen[bytes]] = []
     try:
-        for variables in json.loads(Path(places).read_text(encoding="utf-8")):
+        for variables in given["helpers"]:
+            command = [sys.executable, "-c", given["helper"]]
             environment = {**os.environ, **variables}
-            running.append(subprocess.Popen([sys.executable, *script], env=environment))
-        failed = _first_failure(running)
-        if failed is None:
-            return 0
-        Path(places).with_name(ENDED_FIRST).write_text(json.dumps(failed), encoding="utf-8")
-        ends = time.monotonic() + GRACE
-        for process in running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, ends - time.monotonic()))
-        return 1
+            helpers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment))
+        for variables in given["processes"]:
+            environment = {**os.environ, **variables}
+            processes.append(subprocess.Popen([sys.executable, *script], env=environment))
+        failed = _first_failure(processes, helpers)
+        if failed is not None and failed < len(processes):
+            Path(file).with_name(ENDED_FIRST).write_text(json.dumps(failed), encoding="utf-8")
+        _wait(processes if failed is not None else helpers)
+        return 0 if failed is None else 1
     finally:
-        for process in running:
+        for process in (*processes, *helpers):
             if process.poll() is None:
                 process.kill()
                 process.wait()
 
 
-def _first_failure(running: list[subprocess.Popen[bytes]]) -> int | None:
-    """Wait until all processes have ended, or one has failed. Return its rank."""
+def _first_failure(
+    processes: Sequence[subprocess.Popen[bytes]], helpers: Sequence[subprocess.Popen[bytes]]
+) -> int | None:
+    """Wait until all processes have ended, or one of all has failed. Return its number: the rank of a
+    process, or a number after all ranks for a helper.
+    """
     while True:
-        states = [process.poll() for process in running]
-        for rank, status in enumerate(states):
+        states = [process.poll() for process in (*processes, *helpers)]
+        for number, status in enumerate(states):
             if status:
-                return rank
-        if None not in states:
+                return number
+        if None not in states[: len(processes)]:
             return None
         time.sleep(LOOK_EVERY)
+
+
+def _wait(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Give all of them `GRACE` seconds to end."""
+    ends = time.monotonic() + GRACE
+    for process in running:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, ends - time.monotonic()))
 
 
 if __name__ == "__main__":

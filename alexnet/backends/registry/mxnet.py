@@ -9,7 +9,7 @@ from pathlib import Path
 from alexnet import spec
 from alexnet.backends import dmlc_roles
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.entry import Framework, Launch
+from alexnet.backends.entry import Framework, Launch, start_script
 from alexnet.backends.mxnet_startup import prepare_mxnet
 from alexnet.spec import ResolvedLayer, ResolvedNet
 
@@ -85,9 +85,19 @@ def before_import() -> None:
         dmlc_roles.prepare()
 
 
+HELPER = "from alexnet.backends.loading import prepare; prepare('mxnet'); import mxnet"
+"""The program of a scheduler or a server."""
+
+
 def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
-    """Return how to start processes on this machine, with a scheduler and a server."""
-    return Launch(["-m", "alexnet.backends.engines.mxnet_launcher", str(processes)])
+    """Return how to start processes on this machine, with a scheduler and a server.
+
+    MXNet's own launcher, ``tools/launch.py``, is not in MXNet's wheel.
+    """
+    common = dmlc_roles.on_this_machine(processes, dmlc_roles.free_port())
+    workers = [{**common, **dmlc_roles.worker(rank)} for rank in range(processes)]
+    helpers = [{**common, dmlc_roles.ROLE: role} for role in dmlc_roles.HELPERS]
+    return start_script(folder, workers, helpers, HELPER)
 
 
 def traps() -> list[str]:

@@ -13,7 +13,7 @@ from textwrap import indent
 
 from alexnet import spec
 from alexnet.backends.calls import Call, block, imports_for, omit_default, tidy_float
-from alexnet.backends.entry import Framework, Launch, Place
+from alexnet.backends.entry import Framework, Launch, Place, start_script
 from alexnet.backends.registry.paddle import import_order_trap
 from alexnet.backends.registry.torch import guard_triton, triton_trap
 from alexnet.errors import BackendError
@@ -152,12 +152,10 @@ def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
         addresses = [f"127.0.0.1:{free.getsockname()[1]}" for free in sockets]
     tasks = [{"type": "worker", "index": rank} for rank in range(processes)]
     configs = [{"cluster": {"worker": addresses}, "task": task} for task in tasks]
-    file = folder / "places.json"
-    file.write_text(json.dumps([{"TF_CONFIG": json.dumps(c)} for c in configs]), encoding="utf-8")
     # TensorFlow would use GPUs that it sees for the sums.
     hidden = () if on_gpu else ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
-    command = ["-m", "alexnet.backends.engines.start", str(file)]
-    return Launch(command, dict.fromkeys(hidden, "-1"))
+    variables = [{"TF_CONFIG": json.dumps(config)} for config in configs]
+    return start_script(folder, variables, environment=dict.fromkeys(hidden, "-1"))
 
 
 ENTRY = Framework(
