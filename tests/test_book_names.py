@@ -89,6 +89,7 @@ def test_help_shows_the_columns_own_source(framework, d2l):
     assert "examples/sec in two lines" in d2l.train_ch6.__doc__
 
 
+@pytest.mark.xdist_group("jedi")  # two processes at a time would damage its cache
 def test_an_editor_completes_the_names(framework, d2l):
     import jedi
 

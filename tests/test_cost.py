@@ -9,7 +9,6 @@ import pytest
 from nets import EVERY_LAYER
 
 import alexnet
-from alexnet import backends
 from alexnet.bench.cases import training_flop
 from alexnet.costs.layers import PASSES, Pass
 from alexnet.costs.paint import COLOURS
@@ -231,6 +230,6 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(options, messag
 
 
 def test_a_framework_that_is_not_installed_has_its_command(monkeypatch):
-    monkeypatch.setattr(backends, "installed", lambda name: name == "numpy")
+    monkeypatch.setattr("alexnet.backends.loading.installed", lambda name: name == "numpy")
     with pytest.raises(alexnet.AlexNetError, match="Paddle is not installed; run pip"):
         alexnet.cost("lenet", backend="paddle")
