@@ -89,10 +89,10 @@ def test_help_shows_the_columns_own_source(framework, d2l):
     assert "examples/sec in two lines" in d2l.train_ch6.__doc__
 
 
-@pytest.mark.xdist_group("jedi")  # two processes at a time would damage its cache
-def test_an_editor_completes_the_names(framework, d2l):
+def test_an_editor_completes_the_names(framework, d2l, monkeypatch, tmp_path):
     import jedi
 
+    monkeypatch.setattr(jedi.settings, "cache_directory", str(tmp_path))  # others would damage it
     code = f"from alexnet import {framework} as d2l\nd2l."
     found = {c.name: c.type for c in jedi.Script(code).complete(2, 4)}
     assert set(found) >= set(d2l.__all__)
