@@ -30,12 +30,12 @@ def test_twenty_steps_are_those_of_the_readers_own_loop(framework, d2l, monkeypa
         assert np.abs(weights[key] - w).max() < 1e-5, key
 
 
-def test_training_ends_with_the_two_lines_and_the_name_of_the_picture(framework, d2l, capsys):
+def test_training_ends_with_the_two_lines(framework, d2l, capsys):
     net = made(framework)
     found = d2l.train_ch6(net, *d2l.load_data_fashion_mnist(64), 2, 0.1, d2l.try_gpu())
     out = capsys.readouterr().out
     device = TWO_LINES.search(out)
-    assert re.fullmatch(r"the curves are saved in \S+\.png\n", out[device.end() :])
+    assert out.endswith(device.group(0))
     assert device.group(1) == str(backends.try_gpu(backend=framework))
     if framework == "tensorflow":
         assert found.evaluate(d2l.load_data_fashion_mnist(64)[1], verbose=0)[1] > 0.2
@@ -101,7 +101,7 @@ def test_train_ch6_accepts_every_spelling_of_a_tensorflow_device(name_of_it, cap
 
     device = tf.device(name_of_it)
     d2l.train_ch6(made("tensorflow"), *d2l.load_data_fashion_mnist(64), 1, 0.1, device)
-    assert "examples/sec on /CPU:0\n" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("examples/sec on /CPU:0\n")
 
 
 @pytest.mark.needs("tensorflow")

@@ -258,7 +258,6 @@ class Animator:
     def _save(self) -> None:
         if self._path is None:
             self._path = new_path()
-            print(SAVED.format(self._path.name))
             weakref.finalize(self, keep, self.fig, self._path)  # when self is freed, or at exit
         if time.monotonic() - self._written_at > self.SECONDS:
             keep(self.fig, self._path)
@@ -270,15 +269,10 @@ class ScriptCallback(ProgressBar):
 
     def begin(self, history: History, steps: int | None) -> None:
         super().begin(history, steps)
-        self.path, self.saved = new_path(), False
+        self.path = new_path()
 
     def epoch(self, history: History) -> None:
-        self.saved = keep(history.plot(), self.path)
-
-    def end(self, history: History) -> None:
-        super().end(history)
-        if self.saved:
-            print(SAVED.format(self.path.name))
+        keep(history.plot(), self.path)
 
 
 def book_callback() -> Callback:
@@ -288,12 +282,11 @@ def book_callback() -> Callback:
 
 # --- pictures outside a notebook ------------------------------------------------------------------
 
-SAVED = "the curves are saved in {}"
 _numbers = itertools.count(1)  # numbers the pictures of this program
 
 
 def new_path() -> Path:
-    """Return the path of the next picture, in the working directory.
+    """Return the path of the next picture, in the working directory, and print its name.
 
     A program called lenet.py saves lenet-curves.png, lenet-curves-2.png and so on. Its next run overwrites
     these files. A program without a file, such as ``python -c``, saves curves.png.
@@ -301,15 +294,15 @@ def new_path() -> Path:
     program = getattr(sys.modules["__main__"], "__file__", None)
     name = f"{Path(program).stem}-curves" if program else "curves"
     count = next(_numbers)
-    return Path(f"{name}-{count}.png" if count > 1 else f"{name}.png").absolute()
+    path = Path(f"{name}-{count}.png" if count > 1 else f"{name}.png").absolute()
+    print(f"the curves are saved in {path.name}")
+    return path
 
 
-def keep(figure: Figure, path: Path) -> bool:
-    """Save a figure in a file, and return whether this works. If not, print a message and continue."""
+def keep(figure: Figure, path: Path) -> None:
+    """Save a figure in a file. If that fails, print a message and continue."""
     try:
         with replacing(path) as new:
             figure.savefig(new, dpi=150)
     except (OSError, ValueError) as error:  # a missing picture must not stop the training
         print(f"cannot save the curves in {path}: {getattr(error, 'strerror', None) or error}")
-        return False
-    return True
