@@ -79,7 +79,7 @@ def _on_this_machine() -> bool:
 
 
 def address() -> tuple[str, int]:
-    """Return host and port of the roll call. Raises BackendError if the scheduler's port is no number."""
+    """Return host and port of the roll call. Raises BackendError if its port is not a number."""
     port = os.environ.get(PORT, "")
     if not port.isdigit():
         raise BackendError(f"the environment variable {PORT} must be a number, got {port!r}")

@@ -152,7 +152,7 @@ def fraction_right(
     """Return the fraction of correct predictions, in [0, 1]. Raises DataError if there are no batches.
 
     ``seen`` gets the logits (B, classes) of each batch. In a data-parallel run, each process predicts its
-    rows of each batch, and ``seen`` gets the logits of these rows. The fraction is that of all rows.
+    rows of each batch, and ``seen`` gets the logits of these rows. The fraction counts all rows.
     """
     correct = total = 0
     for _, logits, labels in _predicted(predict, world.share_of(batches)):

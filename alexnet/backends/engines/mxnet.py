@@ -68,7 +68,7 @@ class _Store:
             work, result = self.work.get()
             try:
                 result.set_result(work())
-            except Exception as error:
+            except Exception as error:  # `wait_for` raises it in the main thread
                 result.set_exception(error)
             del work, result  # they may hold the KVStore
 
@@ -174,7 +174,7 @@ class Trainer(backend.Trainer):
         learned = (p for p in net.collect_params().values() if p.grad_req != "null")
         self.gradients = [p.grad() for p in learned]
 
-    def step(  # type: ignore[override]
+    def step(  # type: ignore[override]  # a `ReducedTrainer` also takes the share
         self, X: mnp.ndarray, y: mnp.ndarray, share: float
     ) -> tuple[mnp.ndarray, mnp.ndarray]:
         logits, losses = backend.backward(self.net, X, y, float(share > 0))

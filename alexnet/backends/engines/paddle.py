@@ -51,7 +51,7 @@ class Trainer(backend.Trainer):
         super().__init__(net, lr, momentum, nesterov)
         self.reduced = paddle.DataParallel(net)
 
-    def step(  # type: ignore[override]
+    def step(  # type: ignore[override]  # a `ReducedTrainer` also takes the share
         self, X: paddle.Tensor, y: paddle.Tensor, share: float
     ) -> tuple[paddle.Tensor, paddle.Tensor]:
         # DataParallel divides the sum of the gradients by the number of processes.

@@ -130,7 +130,7 @@ class Trainer(backend.Trainer):
         with tf.device(net.trainable_variables[0].value.device):
             self.share = tf.Variable(self.last_share, trainable=False, dtype=tf.float64)
 
-    def step(  # type: ignore[override]
+    def step(  # type: ignore[override]  # a `ReducedTrainer` also takes the share
         self, X: tf.Tensor, y: tf.Tensor, share: float
     ) -> tuple[tf.Tensor, tf.Tensor]:
         if share != self.last_share:

@@ -121,7 +121,7 @@ class Trainer(backend.Trainer):
         # Running statistics are averaged before each evaluation (`alexnet.training.processes`).
         self.reduced = DistributedDataParallel(net, **{SYNC_BUFFERS: False})
 
-    def step(  # type: ignore[override]
+    def step(  # type: ignore[override]  # a `ReducedTrainer` also takes the share
         self, X: torch.Tensor, y: torch.Tensor, share: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         # DistributedDataParallel divides the sum of the gradients by the number of processes.

@@ -104,7 +104,7 @@ def before_import() -> None:
 
 
 def cluster() -> tuple[dict[str, str], str]:
-    """Return the processes of TF_CONFIG, and the name of this one: ({}, "") if it is none of them.
+    """Return the processes of TF_CONFIG, and the name of this one. If it is not there: ({}, "").
 
     The addresses ``host:port`` have names such as ``/job:worker/task:1``, in the order of the ranks: the
     chief first, if there is one. Raises BackendError if TF_CONFIG is not what TensorFlow documents.
