@@ -32,7 +32,7 @@ WORK = (
     "alexnet.workers.job.train_ch6",
     "alexnet.training.checkpoint.convert",
     "alexnet.workers.folders.new_folder",
-    "alexnet.workers.parallel.train_in_processes",
+    "alexnet.workers.training.train_in_processes",
 )
 
 

@@ -75,7 +75,7 @@ def train(
     from alexnet.comparison.plan import images_line, plan
     from alexnet.comparison.table import recipe_line
     from alexnet.workers.job import Job
-    from alexnet.workers.parallel import train_in_processes
+    from alexnet.workers.training import train_in_processes
 
     backends.load(backend)
     if save:

@@ -1,7 +1,8 @@
 """The program of one process of a data-parallel run, which `alexnet.workers.parallel` starts.
 
-It finds its job in a folder. What it prints goes to files there, and so does how it ended: ``done``, or the
-message of an error.
+It finds its job in a folder, and the name of a module, whose function ``take_part(text, member)`` does the
+job. ``text`` is the job's JSON. What a process prints goes to files in the folder. So does how it ended:
+``done``, or the message of an error. Process 0 also writes its events, and what ``take_part`` returned.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from alexnet import backends
 from alexnet.errors import LostProcessError
-from alexnet.training.callbacks import ProgressBar, Silent
-from alexnet.workers.job import Job
 from alexnet.workers.worker import exit_when_input_closes, keep_freed_memory, message_of
 
 FOLDER = "ALEXNET_RUN_FOLDER"
 """Environment variable: the folder that the processes of a run share with the process that started them."""
-JOB, HISTORY = "job.json", "history.json"
+JOB, EVENTS, RESULT = "job.json", "events.jsonl", "result.json"
 OUTPUTS = ("stdout", "stderr")
 
 
@@ -42,20 +43,31 @@ def pulse_of(folder: Path, rank: int) -> Path:
     return folder / f"{rank}.pulse"
 
 
+@dataclass(frozen=True)
+class Member:
+    """A process of a run, as its program sees it."""
+
+    rank: int
+    folder: Path  # which it shares with the process that started the run
+    in_terminal: bool  # whether a terminal shows what process 0 prints
+
+    def send(self, event: str, **fields: Any) -> None:
+        """Send an event to the process that started the run."""
+        with (self.folder / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **fields}) + "\n")
+
+
 def _beat(file: Path) -> None:
     while True:
         file.touch()
         time.sleep(1.0)
 
 
-def train(job: Job, shown: bool, history_file: Path) -> None:
-    """Do the job; process 0 shows it and writes the history."""
-    place = backends.framework(job.backend).place()
-    assert place is not None
-    train_iter, test_iter = job.load_data()
-    history = job.train(train_iter, test_iter, Silent() if place.rank else ProgressBar(shown))
-    if not place.rank:
-        history.save(history_file)
+def _write(file: Path, value: Any) -> None:
+    """Write a file that other processes never see half-written."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(value), encoding="utf-8")
+    new.replace(file)
 
 
 def main() -> int:
@@ -74,12 +86,13 @@ def main() -> int:
     threading.Thread(target=_beat, args=(pulse_of(folder, place.rank),), daemon=True).start()
     outcome: dict[str, Any] = {"stopped": True}
     try:
-        train(Job.from_json(json.dumps(given["job"])), given["shown"], folder / HISTORY)
+        program = import_module(given["program"])
+        result = program.take_part(given["job"], Member(place.rank, folder, given["in_terminal"]))
+        if not place.rank:
+            _write(folder / RESULT, result)
         outcome = {"done": True}
     except Exception as error:
         outcome = {"error": message_of(error), "lost": isinstance(error, LostProcessError)}
     finally:
-        new = outcome_of(folder, place.rank).with_suffix(".new")
-        new.write_text(json.dumps(outcome), encoding="utf-8")
-        new.replace(outcome_of(folder, place.rank))
+        _write(outcome_of(folder, place.rank), outcome)
     return 0 if "done" in outcome else 1

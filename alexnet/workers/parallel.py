@@ -1,4 +1,4 @@
-"""Starts a data-parallel run on this machine, with the launcher of its framework.
+"""Starts a job in several processes of this machine, with the launcher of its framework.
 
 The launcher starts `alexnet.workers.member` in every process. This process shows what process 0 prints. It
 ends all of them if one fails, or if it is interrupted. The processes exit by themselves if this one is
@@ -13,8 +13,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -26,10 +26,19 @@ from alexnet.backends import usable_cores
 from alexnet.backends.engines.start import ENDED_FIRST
 from alexnet.backends.timeout import timeout
 from alexnet.errors import BackendError, RunError
-from alexnet.training.history import History
-from alexnet.workers.job import Job
-from alexnet.workers.member import FOLDER, HISTORY, JOB, OUTPUTS, outcome_of, output_of, pulse_of
+from alexnet.workers.member import (
+    EVENTS,
+    FOLDER,
+    JOB,
+    OUTPUTS,
+    RESULT,
+    outcome_of,
+    output_of,
+    pulse_of,
+)
 from alexnet.workers.processes import THREADS, describe_exit, users_environment
+
+Hear = Callable[[dict[str, Any]], None] | None
 
 LOOK_EVERY = 0.1  # seconds
 LOST = re.compile(
@@ -38,8 +47,11 @@ LOST = re.compile(
 GRACE = 5.0  # seconds that the launcher has to end after a process has failed
 
 
-def train_in_processes(job: Job, processes: int) -> History:
-    """Train on several processes of this machine, and return the history, without a net.
+def run(job: Any, processes: int, program: str, hear: Hear = None) -> Any:
+    """Do a job in several processes of this machine, and return what process 0 returns.
+
+    ``job`` has ``to_json``, and the fields ``backend`` and ``device``. ``program``: a module whose function
+    ``take_part`` every process runs (`alexnet.workers.member`). ``hear`` gets each event of process 0.
 
     Raises RunError, with the rank of the process, if one of them fails; BackendError if the framework has
     no launcher that alexnet can start.
@@ -54,7 +66,8 @@ def train_in_processes(job: Job, processes: int) -> History:
         raise RunError(f"a run on several processes needs at least 2, got {processes}")
     with TemporaryDirectory(prefix="alexnet-") as name:
         folder = Path(name)
-        given = {"backend": job.backend, "job": json.loads(job.to_json()), "shown": _in_terminal()}
+        given = {"backend": job.backend, "program": program, "job": job.to_json()}
+        given["in_terminal"] = _in_terminal()
         script = folder / "member.py"
         script.write_text("import sys\nfrom alexnet.workers.member import main\nsys.exit(main())\n")
         (folder / JOB).write_text(json.dumps(given), encoding="utf-8")
@@ -63,11 +76,11 @@ def train_in_processes(job: Job, processes: int) -> History:
         launch = entry.launch(processes, folder, on_gpu)
         command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
-            silent = _show_until_the_end(launcher, processes, folder)
-        if (folder / HISTORY).exists():
+            silent = _show_until_the_end(launcher, processes, folder, hear)
+        if (folder / RESULT).exists():
             # Process 0 writes it when all processes have come to the end. Later, an engine may still fail
             # while Python exits, which changes no result.
-            return History.load(folder / HISTORY)
+            return json.loads((folder / RESULT).read_text(encoding="utf-8"))
         if silent:
             who = " and ".join(map(str, silent))
             raise RunError(f"process {who} of {processes} did not answer for {timeout():g} s")
@@ -105,22 +118,30 @@ def _running(
 
 
 def _show_until_the_end(
-    launcher: subprocess.Popen[bytes], processes: int, folder: Path
+    launcher: subprocess.Popen[bytes], processes: int, folder: Path, hear: Hear
 ) -> list[int]:
     """Copy the output of process 0 to this process's, until the launcher ends or a process fails.
+
+    ``hear`` gets its events.
 
     Return the ranks of processes that hang.
     """
     pulses = [_Pulse(pulse_of(folder, rank)) for rank in range(processes)]
-    shown = [output_of(folder, 0, name) for name in OUTPUTS]
-    for file in shown:
+    files = [*(output_of(folder, 0, name) for name in OUTPUTS), folder / EVENTS]
+    for file in files:
         file.touch()
-    with shown[0].open("rb") as out, shown[1].open("rb") as err:
+    with ExitStack() as stack:
+        out, err, events = (stack.enter_context(file.open("rb")) for file in files)
+        told = b""  # of an event whose line is not complete
         ended = failed_at = None
         while ended is None:
             ended = launcher.poll()
             _copy(out, sys.stdout)
             _copy(err, sys.stderr)
+            *lines, told = (told + events.read()).split(b"\n")
+            for event in map(json.loads, lines):
+                if hear is not None:
+                    hear(event)
             if failed_at is None and any(
                 "error" in o for o in _outcomes(processes, folder).values()
             ):
