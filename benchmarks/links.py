@@ -44,7 +44,7 @@ from alexnet.workers.worker import keep_freed_memory
 CASES = {"lenet": (None, 256, 1000, 8, 12), "alexnet": (224, 16, 32, 4, 2)}
 """For each net: size of the images, batch of all processes together, test images, turns, and steps in each
 turn. In a turn, all times are measured, one after the other."""
-BURSTS = {"100mbit": "16kb", "1gbit": "64kb", "10gbit": "256kb"}
+BURSTS = {"100mbit": "16kb", "1gbit": "128kb", "10gbit": "1mb"}
 """For each rate: what a link may send at once after a pause. With less, the timers are too slow."""
 PROBE, STREAM = 32_000_000, 8_000_000  # bytes
 PORT = 29501
