@@ -108,8 +108,8 @@ def train_ch6(
     rounding, if it has no dropout or shared dropout. The framework's own dropout draws other masks in each
     process. Without ``sync_batch_norm``, batch normalisation uses the rows of its process; its running
     statistics are averaged over the processes before each evaluation. Each process takes its own GPU.
-    Process 0 alone calls ``callback`` and writes ``checkpoint``, which every process must be able to read. A
-    run may resume with another number of processes.
+    Process 0 alone calls ``callback`` and writes ``checkpoint``, which every process must be able to read.
+    A run may resume with another number of processes.
 
     Returns
     -------

@@ -117,7 +117,8 @@ def main():
         keep("synced", alexnet.get_weights(synced.net), synced)
     own = train(backend, DROPPING, images(16, 160), shared_dropout=False)
     keep("own dropout", alexnet.get_weights(own.net), own)
-    train(backend, DROPPING, images(11, 60), 2, checkpoint=folder / "run.safetensors", momentum=0.9)
+    file = folder / "run.safetensors"
+    train(backend, DROPPING, images(11, 60), 2, checkpoint=file, momentum=0.9)
     for name, refused in {
         "seed": lambda: train(backend, "lenet", images(16, 64), seed=place.rank),
         "images": lambda: train(backend, "lenet", images(16, 64 + place.rank)),
@@ -126,6 +127,16 @@ def main():
         ),
         "norms": lambda: train(backend, NORMED, images(16, 16), sync_batch_norm=True),
         "norm": lambda: train(backend, NORMED, images(16, 16), sync_batch_norm=place.rank == 1),
+        "resumed norm": lambda: train(
+            backend,
+            DROPPING,
+            images(11, 60),
+            3,
+            checkpoint=file,
+            resume=True,
+            momentum=0.9,
+            sync_batch_norm=True,
+        ),
         "batch": lambda: train(backend, "lenet", images(place.size - 1, 64)),
     }.items():
         try:

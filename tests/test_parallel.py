@@ -22,6 +22,8 @@ from parallel_runs import (
 
 import alexnet
 from alexnet import backends
+from alexnet.backends import engines
+from alexnet.backends.engines.norms import changed
 from alexnet.backends.entry import Place
 from alexnet.backends.world import World
 from alexnet.errors import BackendError
@@ -188,6 +190,8 @@ def test_processes_that_differ_are_refused_by_all(world):
     assert refused["weights"].startswith("process 1 has initial weights ")
     norm = "process 1 has sync_batch_norm True, but process 0 has sync_batch_norm False; all"
     assert refused["norm"].startswith(norm)
+    norm = "was trained with sync_batch_norm False; this run has sync_batch_norm True"
+    assert refused["resumed norm"].endswith(norm)
     few = processes - 1
     assert f"the first batch has {few}, and there are {processes} processes" in refused["batch"]
 
@@ -204,3 +208,40 @@ def test_a_framework_without_synchronised_batch_norm_refuses_the_run(world):
     why = NO_NORM.get(world[0])
     said = why and f"sync_batch_norm=True is not possible here: {why}"
     assert refused_by_all(world).get("norms") == said
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "paddle")]
+)
+def test_the_net_has_the_synchronised_layers_only_during_a_step(name):
+    module, engine = backends.load(name), engines.load(name)
+    net = alexnet.build(NORMED, name, device="cpu")
+    whole = module.nn.Sequential(net, module.nn.ReLU())  # a net in a net
+    before = alexnet.get_weights(net)
+    own = net[2]
+    with pytest.raises(ZeroDivisionError), changed(engine.synchronised(whole)):
+        assert isinstance(net[2], module.nn.SyncBatchNorm)
+        assert net[2].weight is own.weight
+        module.set_weights(net, {key: w + 1 for key, w in before.items()})
+        1 / 0  # noqa: B018
+    assert net[2] is own
+    after = alexnet.get_weights(net)
+    assert list(after) == list(before)
+    for key, w in before.items():
+        np.testing.assert_array_equal(after[key], w + 1)
+
+
+@pytest.mark.needs("torch")
+def test_the_running_variance_of_all_rows_is_biased():
+    torch, engine = backends.load("torch"), engines.load("torch")
+    net = alexnet.build(NORMED, "torch", device="cpu")
+    ((_, _, layer),) = engine.synchronised(net)
+    x = np.random.default_rng(2).normal(3, 2, (5, 4, 3, 2)).astype(np.float32)
+    layer.rows = 5  # PyTorch computes like one process here, because no processes have joined
+    layer(torch.to_tensor(x, torch.cpu()))
+    expected = 0.9 + 0.1 * x.var(axis=(0, 2, 3))
+    np.testing.assert_allclose(net[2].running_var.numpy(), expected, rtol=1e-5)
+    layer.rows = 10  # as if PyTorch had divided by 59, not by 29
+    layer(torch.to_tensor(x, torch.cpu()))
+    expected = 0.9 * expected + 0.1 * x.var(axis=(0, 2, 3)) * 30 / 29 * 59 / 60
+    np.testing.assert_allclose(net[2].running_var.numpy(), expected, rtol=1e-5)

@@ -1,8 +1,8 @@
 """TensorFlow's engine: ``MultiWorkerMirroredStrategy`` and TF_CONFIG, on gRPC (CPU) or NCCL (GPU).
 
 `alexnet.backends.engines` documents each function. The strategy joins the processes and adds up tensors.
-The nets stay outside its scope, so each process can train a net that was built before. The strategy also runs
-the steps, so that Keras' batch normalisation can add up its sums. TensorFlow's servers listen on all
+The nets stay outside its scope, so each process can train a net that was built before. The strategy also
+runs the steps, so that Keras' batch normalisation can add up its sums. TensorFlow's servers listen on all
 addresses of their machine (0.0.0.0); no setting changes that. A firewall can keep others out.
 https://www.tensorflow.org/tutorials/distribute/multi_worker_with_keras
 """
@@ -87,7 +87,6 @@ def _all_reduce(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 @tf.autograph.experimental.do_not_convert
 def _sums(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """Return the sums of tensors over all processes, in a graph."""
-
     return _strategy.run(lambda *own: _all_reduce([tf.identity(x) for x in own]), tensors)
 
 
