@@ -211,11 +211,12 @@ def test_a_framework_without_synchronised_batch_norm_refuses_the_run(world):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "paddle")]
+    "torch_like",
+    [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "paddle")],
 )
-def test_the_net_has_the_synchronised_layers_only_during_a_step(name):
-    module, engine = backends.load(name), engines.load(name)
-    net = alexnet.build(NORMED, name, device="cpu")
+def test_the_net_has_the_synchronised_layers_only_during_a_step(torch_like):
+    module, engine = backends.load(torch_like), engines.load(torch_like)
+    net = alexnet.build(NORMED, torch_like, device="cpu")
     whole = module.nn.Sequential(net, module.nn.ReLU())  # a net in a net
     before = alexnet.get_weights(net)
     own = net[2]
