@@ -46,6 +46,7 @@ def train_ch6(
     seed: int = 0,
     schedule: str = "constant",
     shared_dropout: bool = False,
+    sync_batch_norm: bool = False,
     precision: str = "float32",
     reinit: bool = True,
     callback: Callback | None = None,
@@ -78,6 +79,10 @@ def train_ch6(
         They are the same in every framework. False: the framework draws its own masks, as in the book.
         If True, ``net`` must be a name of the zoo, a `Net`, or a net from `build` or `load`. After
         training, the net uses the framework's own dropout again.
+    sync_batch_norm : for several processes. True: the framework's own batch normalisation uses the
+        statistics of the whole batch, as in one process. False: it uses those of the rows of its process.
+        True needs a GPU in PyTorch and Paddle. Paddle also needs batches that divide evenly. MXNet has no
+        such layer.
     precision : ``"float32"``; ``"bfloat16"``, the framework's own mixed precision; ``"tf32"`` (NVIDIA GPU);
         or ``"auto"``, which is bfloat16 where the device computes it faster, else float32
         (`alexnet.backends.precision`). Weights and momentum buffers are always float32, and the evaluation
@@ -101,10 +106,10 @@ def train_ch6(
     ``alexnet`` before ``mxnet``. Each process computes its rows of every batch. The gradients are averaged
     over the examples of the whole batch. So the net is the same as after a run of one process, up to
     rounding, if it has no dropout or shared dropout. The framework's own dropout draws other masks in each
-    process. Batch normalisation uses the rows of its process; its running statistics are averaged over the
-    processes before each evaluation. Each process takes its own GPU. Process 0 alone calls ``callback`` and
-    writes ``checkpoint``, which every process must be able to read. A run may resume with another number of
-    processes.
+    process. Without ``sync_batch_norm``, batch normalisation uses the rows of its process; its running
+    statistics are averaged over the processes before each evaluation. Each process takes its own GPU.
+    Process 0 alone calls ``callback`` and writes ``checkpoint``, which every process must be able to read.
+    A run may resume with another number of processes.
 
     Returns
     -------
@@ -120,7 +125,8 @@ def train_ch6(
     ------
     RunError : a setting is invalid, the output is not (B, classes), or a weight is not finite when a
         checkpoint is written; or the processes of a run have different settings or images, or a batch has
-        fewer examples than there are processes.
+        fewer examples than there are processes; or ``sync_batch_norm`` is not possible with the framework,
+        the device or a batch.
     LostProcessError : another process of the run ended, or did not answer for 300 seconds. The environment
         variable ALEXNET_TIMEOUT sets another time.
     CheckpointError : a checkpoint is damaged or belongs to another run.
@@ -164,6 +170,7 @@ def train_ch6(
     )
     if world.size > 1:
         history.settings["processes"] = world.size
+        history.settings["sync_batch_norm"] = sync_batch_norm
         world.agree(facts_of(history, bound))
     file = RunFile(checkpoint, bound) if checkpoint is not None else None
     if file is not None and not isinstance(net, str | Net):  # a net that the user may have changed
@@ -198,7 +205,9 @@ def train_ch6(
     if past is not None:
         bound.backend.set_weights(native, past.weights)
     has_statistics = world.size > 1 and require_same_start(world, bound, first, labels)
-    steps = Steps(bound, rates, momentum, mask_seed, first, nesterov, precision, world)
+    steps = Steps(
+        bound, rates, momentum, mask_seed, first, nesterov, precision, world, sync_batch_norm
+    )
     if past is not None:
         restore_velocity(past, steps.trainer)
     write = None

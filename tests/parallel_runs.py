@@ -38,8 +38,11 @@ DROPPING = Net(
     ),
 )
 NORMED = Net(
-    "normed", (1, 28, 28), (Conv(4, 5, stride=2), BatchNorm(), ReLU(), Flatten(), Dense(10))
+    "normed",
+    (1, 28, 28),
+    (Conv(4, 5, stride=2), Dropout(0.3), BatchNorm(), ReLU(), Flatten(), Dense(10)),
 )
+SYNCHRONISING = ("tensorflow",)  # frameworks with synchronised batch normalisation on CPUs
 
 
 def images(batch_size, examples, resize=None):
@@ -71,19 +74,24 @@ def own_batches(backend):
     return [[(X.transpose(axes), y.astype(np.int32)) for X, y in loader] for loader in loaders]
 
 
-def in_double_precision(backend):
-    """Return the weights after 20 steps in float64, of a net without dropout."""
+def in_double_precision(backend, net=zoo.ZOO["lenet"], data=(16, 305), epochs=1, **settings):
+    """Return the weights after 20 steps in float64. ``data``: the batch size and the number of images."""
     module = backends.load(backend)
-    table = zoo.ZOO["lenet"].resolve()
+    table = net.resolve()
     net = render(table, module, module.cpu(), "float64")
     weights = initial_weights(table.parameters, 3)
     module.set_weights(net.native, {key: w.astype(np.float64) for key, w in weights.items()})
     world = World.of(net)
-    steps = Steps(net, Schedule("constant", 0.3, 1, None), momentum=0.9, world=world)
-    for X, y in images(16, 305)[0]:
+    steps = Steps(net, Schedule("constant", 0.3, 1, None), 0.9, 3, world=world, **settings)
+    for X, y in [*images(*data)[0]] * epochs:
         own = X[world.rows(len(y))[0]].astype(np.float64)
         steps.step(net.to_tensor(own), module.to_tensor(y, net.device))
     return module.get_weights(net.native)
+
+
+def synchronised(backend):
+    """Return weights like these, with batch normalisation. The last batch of an epoch has 1 image."""
+    return in_double_precision(backend, NORMED, (13, 118), epochs=2, sync_batch_norm=True)
 
 
 def main():
@@ -103,14 +111,31 @@ def main():
     keep("double", in_double_precision(backend))
     normed = train(backend, NORMED, images(16, 160), epochs=2)
     keep("normed", alexnet.get_weights(normed.net), normed)
+    if backend in SYNCHRONISING:
+        keep("synced double", synchronised(backend))
+        synced = train(backend, NORMED, images(13, 87), sync_batch_norm=True)
+        keep("synced", alexnet.get_weights(synced.net), synced)
     own = train(backend, DROPPING, images(16, 160), shared_dropout=False)
     keep("own dropout", alexnet.get_weights(own.net), own)
-    train(backend, DROPPING, images(11, 60), 2, checkpoint=folder / "run.safetensors", momentum=0.9)
+    file = folder / "run.safetensors"
+    train(backend, DROPPING, images(11, 60), 2, checkpoint=file, momentum=0.9)
     for name, refused in {
         "seed": lambda: train(backend, "lenet", images(16, 64), seed=place.rank),
         "images": lambda: train(backend, "lenet", images(16, 64 + place.rank)),
         "weights": lambda: train(
             backend, alexnet.build("lenet", backend, place.rank), images(16, 64), reinit=False
+        ),
+        "norms": lambda: train(backend, NORMED, images(16, 16), sync_batch_norm=True),
+        "norm": lambda: train(backend, NORMED, images(16, 16), sync_batch_norm=place.rank == 1),
+        "resumed norm": lambda: train(
+            backend,
+            DROPPING,
+            images(11, 60),
+            3,
+            checkpoint=file,
+            resume=True,
+            momentum=0.9,
+            sync_batch_norm=True,
         ),
         "batch": lambda: train(backend, "lenet", images(place.size - 1, 64)),
     }.items():

@@ -8,16 +8,29 @@ import re
 
 import numpy as np
 import pytest
-from parallel_runs import DROPPING, RUNS, images, in_double_precision, launch, train
+from parallel_runs import (
+    DROPPING,
+    NORMED,
+    RUNS,
+    SYNCHRONISING,
+    images,
+    in_double_precision,
+    launch,
+    synchronised,
+    train,
+)
 
 import alexnet
 from alexnet import backends
+from alexnet.backends import engines
+from alexnet.backends.engines.norms import changed
 from alexnet.backends.entry import Place
 from alexnet.backends.world import World
 from alexnet.errors import BackendError
 from alexnet.train import _epoch_seed
 
 ROUNDING = 4e-6  # relative to an array's largest weight, after 20 steps; 1.5e-6 was measured
+NORM_ROUNDING = 1e-4  # Keras rounds more here: its variance is E(x²) - E(x)²; 2e-5 was measured
 ENGINES = [name for name, f in backends.FRAMEWORKS.items() if f.launch is not None]
 CASES = [
     pytest.param(
@@ -129,6 +142,22 @@ def test_all_processes_end_with_the_same_net_and_history(world, run):
         assert history == first
 
 
+def test_synchronised_batch_norm_is_that_of_one_process(world):
+    if world[0] not in SYNCHRONISING:
+        return
+    expected = synchronised(world[0])
+    for weights in weights_of(world, "synced double"):
+        assert_close(weights, expected, 1e-12)
+    history = train(world[0], NORMED, images(13, 87), sync_batch_norm=True)
+    expected = alexnet.get_weights(history.net)
+    weights, histories = weights_of(world, "synced"), histories_of(world, "synced")
+    for own, found in zip(weights, histories, strict=True):
+        assert_close(own, expected, NORM_ROUNDING)
+        assert found.last.loss == pytest.approx(history.last.loss, rel=1e-5)
+        assert found.settings["sync_batch_norm"]
+    assert "sync_batch_norm" not in history.settings
+
+
 def test_each_process_has_its_own_seed_for_dropout():
     seeds = [_epoch_seed(5, epoch, rank) for epoch in range(3) for rank in range(3)]
     assert len(set(seeds)) == 9
@@ -146,13 +175,74 @@ def test_one_process_resumes_the_run_of_several(world, tmp_path):
     assert_close(alexnet.get_weights(resumed.net), alexnet.get_weights(whole.net), ROUNDING)
 
 
-def test_processes_that_differ_are_refused_by_all(world):
+def refused_by_all(world):
+    """The errors of refused runs, which all processes raised."""
     _, processes, folder = world
     found = [ast.literal_eval((folder / f"refused.{r}.txt").read_text()) for r in range(processes)]
     assert all(f == found[0] for f in found)
-    refused = found[0]
+    return found[0]
+
+
+def test_processes_that_differ_are_refused_by_all(world):
+    processes, refused = world[1], refused_by_all(world)
     assert refused["seed"].startswith("process 1 has seed 1, but process 0 has seed 0; all")
     assert refused["images"].startswith("process 1 has train_examples 65, but process 0 has")
     assert refused["weights"].startswith("process 1 has initial weights ")
+    norm = "process 1 has sync_batch_norm True, but process 0 has sync_batch_norm False; all"
+    assert refused["norm"].startswith(norm)
+    norm = "was trained with sync_batch_norm False; this run has sync_batch_norm True"
+    assert refused["resumed norm"].endswith(norm)
     few = processes - 1
     assert f"the first batch has {few}, and there are {processes} processes" in refused["batch"]
+
+
+NO_NORM = {
+    "torch": "PyTorch's SyncBatchNorm computes only on a GPU, and this net is on cpu",
+    "paddle": "Paddle's SyncBatchNorm computes only on a GPU, and this net is on Place(cpu)",
+    "mxnet": "MXNet's SyncBatchNorm is for the GPUs of one process, not for several processes, and "
+    "this net is on cpu(0)",
+}
+
+
+def test_a_framework_without_synchronised_batch_norm_refuses_the_run(world):
+    why = NO_NORM.get(world[0])
+    said = why and f"sync_batch_norm=True is not possible here: {why}"
+    assert refused_by_all(world).get("norms") == said
+
+
+@pytest.mark.parametrize(
+    "torch_like",
+    [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "paddle")],
+)
+def test_the_net_has_the_synchronised_layers_only_during_a_step(torch_like):
+    module, engine = backends.load(torch_like), engines.load(torch_like)
+    net = alexnet.build(NORMED, torch_like, device="cpu")
+    whole = module.nn.Sequential(net, module.nn.ReLU())  # a net in a net
+    before = alexnet.get_weights(net)
+    own = net[2]
+    with pytest.raises(ZeroDivisionError), changed(engine.synchronised(whole)):
+        assert isinstance(net[2], module.nn.SyncBatchNorm)
+        assert net[2].weight is own.weight
+        module.set_weights(net, {key: w + 1 for key, w in before.items()})
+        1 / 0  # noqa: B018
+    assert net[2] is own
+    after = alexnet.get_weights(net)
+    assert list(after) == list(before)
+    for key, w in before.items():
+        np.testing.assert_array_equal(after[key], w + 1)
+
+
+@pytest.mark.needs("torch")
+def test_the_running_variance_of_all_rows_is_biased():
+    torch, engine = backends.load("torch"), engines.load("torch")
+    net = alexnet.build(NORMED, "torch", device="cpu")
+    ((_, _, layer),) = engine.synchronised(net)
+    x = np.random.default_rng(2).normal(3, 2, (5, 4, 3, 2)).astype(np.float32)
+    layer.rows = 5  # PyTorch computes like one process here, because no processes have joined
+    layer(torch.to_tensor(x, torch.cpu()))
+    expected = 0.9 + 0.1 * x.var(axis=(0, 2, 3))
+    np.testing.assert_allclose(net[2].running_var.numpy(), expected, rtol=1e-5)
+    layer.rows = 10  # as if PyTorch had divided by 59, not by 29
+    layer(torch.to_tensor(x, torch.cpu()))
+    expected = 0.9 * expected + 0.1 * x.var(axis=(0, 2, 3)) * 30 / 29 * 59 / 60
+    np.testing.assert_allclose(net[2].running_var.numpy(), expected, rtol=1e-5)

@@ -29,7 +29,8 @@ class Steps:
     ``mask_seed``: the seed of shared dropout masks; None: the framework draws its own masks. ``epoch``: the
     number of the first epoch, which is above 0 for a resumed run. ``precision``: as
     `alexnet.backends.precision.choose_precision` returns it. ``world``: the processes of the run; all of
-    them take the same steps.
+    them take the same steps. ``sync_batch_norm``: batch normalisation uses the statistics of the whole
+    batch, not of the rows of each process. Raises RunError if the framework has no layer for that.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Steps:
         nesterov: bool = False,
         precision: str = "float32",
         world: World = ALONE,
+        sync_batch_norm: bool = False,
     ) -> None:
         self.world = world
         self.net, self.native, self.masked = net, net.native, None
@@ -60,6 +62,8 @@ class Steps:
         ):  # may change the layout of the weights
             kind: Any = world.engine.Trainer if world.engine else net.backend.Trainer
             self.trainer = kind(self.native, lr, momentum, nesterov=nesterov)
+        if world.engine is not None and sync_batch_norm:
+            self.trainer.synchronise_norms()
         self.lr = lr
         self.start_epoch(epoch)
 

@@ -379,15 +379,14 @@ class Trainer:
             return self._compiled(X, y)
 
     def _step(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits, losses, gradients = _backward(self.net, X, y)
-        gradients = self.whole(gradients)
+        logits, losses, gradients = self.backward(X, y)
         self.optimizer.apply_gradients(zip(gradients, self.net.trainable_variables, strict=True))
         hits = tf.argmax(logits, axis=1, output_type=y.dtype) == y
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.int32))
 
-    def whole(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Return the gradients of the whole batch, which one process has alone."""
-        return gradients
+    def backward(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Run `backward`, in the graph of a step. A data-parallel run also adds up the gradients."""
+        return backward(self.net, X, y)
 
     def set_lr(self, lr: float) -> None:
         self.lr = lr
@@ -413,12 +412,13 @@ class Trainer:
                 yield key, buffers[variable.path], image, axes
 
 
-def _backward(
-    net: keras.Model, X: tf.Tensor, y: tf.Tensor
+def backward(
+    net: keras.Model, X: tf.Tensor, y: tf.Tensor, scale: Any = None
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
     """Run a mini-batch forward and backward in training mode.
 
-    Return the logits (B, classes), the losses (B,), and the gradients of the mean loss.
+    Return the logits (B, classes), the losses (B,), and the gradients of the mean loss. ``scale``, a scalar
+    of any float type, multiplies the gradients.
     """
     with tf.GradientTape() as tape:
         logits = net(X, training=True)  # (B, classes)
@@ -426,6 +426,8 @@ def _backward(
             logits = tf.cast(logits, tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)  # (B,)
         loss = tf.reduce_mean(losses)
+        if scale is not None:
+            loss *= tf.cast(scale, loss.dtype)
     return logits, losses, tape.gradient(loss, net.trainable_variables)
 
 
@@ -451,7 +453,7 @@ class Passes:
 
 def gradients(net: keras.Model, X: tf.Tensor, y: tf.Tensor) -> tuple[float, Weights]:
     with tf.device(X.device):
-        _, losses, grads = _backward(net, X, y)
+        _, losses, grads = backward(net, X, y)
     by_path = {v.path: g for v, g in zip(net.trainable_variables, grads, strict=True)}
     return float(tf.reduce_mean(losses)), {
         key: _to_neutral(by_path[variable.path].numpy(), image, axes)

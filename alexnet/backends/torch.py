@@ -107,11 +107,14 @@ class BiasedVariance(nn.modules.batchnorm._BatchNorm):
             return super().forward(x)
         old_part = (1 - self.momentum) * self.running_var  # (C,)
         y = super().forward(x)
-        n = x.numel() // self.num_features  # values per channel
+        n = self.values_per_channel(x)
         # PyTorch has added the unbiased variance, which is n / (n - 1) times larger.
         # Assign through .data so that autograd ignores the change.
         self.running_var.data = old_part + (self.running_var - old_part) * (n - 1) / n
         return y
+
+    def values_per_channel(self, x: torch.Tensor) -> int:
+        return x.numel() // self.num_features
 
 
 class BatchNorm1d(BiasedVariance, nn.BatchNorm1d):

@@ -44,7 +44,8 @@ class World:
 
         The rows follow each other. The first processes have one row more if the rows do not divide evenly.
         A process without a row (a small last batch) gets the whole batch and the part 0: it must compute
-        something to take part in the step.
+        something to take part in the step. Synchronised batch normalisation then counts all rows equally
+        often, because each process without a row has all of them.
 
         >>> [World(rank, 2).rows(1) for rank in (0, 1)]
         [(slice(0, 1, None), 1.0), (slice(0, 1, None), 0.0)]

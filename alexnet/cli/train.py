@@ -67,6 +67,14 @@ def train(
             min=1,
         ),
     ] = 1,
+    sync_batch_norm: Annotated[
+        bool,
+        typer.Option(
+            "--sync-batch-norm",
+            help="With --workers: batch normalisation uses the statistics of the whole batch, by the "
+            "framework's own layer (PyTorch and Paddle on GPUs, TensorFlow).",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from --checkpoint, with the same settings.")
     ] = False,
@@ -101,7 +109,12 @@ def train(
     title = backends.framework(backend).title
     out.print(f"{recipe_line(f'{model} in {title}', recipe)}, seed {seed}")
     job = Job(model, backend, recipe, seed, planned.root, device, shared_dropout=False)
-    job = replace(job, checkpoint=str(checkpoint) if checkpoint else None, resume=resume)
+    job = replace(
+        job,
+        checkpoint=str(checkpoint) if checkpoint else None,
+        resume=resume,
+        sync_batch_norm=sync_batch_norm,
+    )
     history = train_in_processes(job, workers) if workers > 1 else job.train(*job.load_data())
     if save:
         history.save(save)

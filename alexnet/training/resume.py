@@ -22,6 +22,7 @@ DEFAULTS = {
     "nesterov": False,
     "flip": False,
     "crop": 0,
+    "sync_batch_norm": False,
 }
 """Settings that old files do not have."""
 
@@ -84,8 +85,10 @@ class RunFile:
                     f"and {own or 'missing'} in this run"
                 )
         constant = history.settings["schedule"] == "constant"
-        may_differ = MAY_DIFFER if constant else MAY_DIFFER[1:]  # one-cycle depends on num_epochs
+        may_differ = [*MAY_DIFFER[not constant :]]  # one-cycle depends on num_epochs
         settings = [DEFAULTS | h.settings for h in (past, history)]
+        if any("processes" not in s for s in settings):  # one process always has the whole batch
+            may_differ.append("sync_batch_norm")
         keys = [k for k in dict.fromkeys(chain(*settings)) if k not in may_differ]
         saved, own = ({k: s.get(k) for k in keys} for s in settings)
         if saved != own:

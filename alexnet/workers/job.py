@@ -30,6 +30,7 @@ class Job:
     root: str | None  # folder of the four data files; None: the sample
     device: str | None = None
     shared_dropout: bool = True
+    sync_batch_norm: bool = False
     row: str = ""  # the name of the comparison's row
     kind: str = "train"  # or "report" (only the device) or "examine" (the framework)
     checkpoint: str | None = None  # the run's checkpoint file
@@ -77,6 +78,7 @@ class Job:
             schedule=self.recipe.schedule,
             precision=self.recipe.precision,
             shared_dropout=self.shared_dropout,
+            sync_batch_norm=self.sync_batch_norm,
             seed=self.seed,
             callback=callback,
             checkpoint=self.checkpoint,

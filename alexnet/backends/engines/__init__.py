@@ -33,6 +33,14 @@ class ReducedTrainer(Protocol):
         share is 0 takes part with a gradient of zero.
         """
 
+    def synchronise_norms(self) -> None:
+        """Make batch normalisation use the statistics of the whole batch, by the framework's own layer.
+
+        The layer is in the net only during a step, and has the tensors of the net's own layer. Later steps
+        raise RunError, in all processes, for a batch that the layer cannot count right. Raises RunError if
+        the framework has no such layer, or none for the net's device.
+        """
+
     def set_lr(self, lr: float) -> None: ...
 
     def get_velocity(self) -> Weights: ...
@@ -63,6 +71,11 @@ class Engine(Protocol):
     @property
     def Trainer(self) -> type[ReducedTrainer]:
         """The class that takes the steps of a run on several processes."""
+
+
+def batch_size(rows: int, share: float) -> int:
+    """Return the number of examples of a whole batch. ``rows``, ``share``: as a step gets them."""
+    return round(rows / share) if share else rows
 
 
 def load(name: str) -> Engine:

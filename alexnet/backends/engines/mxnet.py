@@ -26,7 +26,9 @@ from mxnet.base import _LIB, check_call
 
 from alexnet.backends import dmlc_roles
 from alexnet.backends import mxnet as backend
+from alexnet.backends.engines import batch_size
 from alexnet.backends.engines.meeting import did_not_join
+from alexnet.backends.engines.norms import not_possible
 from alexnet.backends.entry import Place
 from alexnet.backends.roll_call import EVERY, SILENCE, Report
 from alexnet.errors import RunError
@@ -174,12 +176,16 @@ class Trainer(backend.Trainer):
         learned = (p for p in net.collect_params().values() if p.grad_req != "null")
         self.gradients = [p.grad() for p in learned]
 
+    def synchronise_norms(self) -> None:
+        why = "MXNet's SyncBatchNorm is for the GPUs of one process, not for several processes"
+        raise not_possible(why, backend.device_of(self.net))
+
     def step(  # type: ignore[override]  # a `ReducedTrainer` also takes the share
         self, X: mnp.ndarray, y: mnp.ndarray, share: float
     ) -> tuple[mnp.ndarray, mnp.ndarray]:
         logits, losses = backend.backward(self.net, X, y, float(share > 0))
         self._sum_gradients()
-        self.update(round(len(y) / share) if share else len(y))  # divides by the whole batch
+        self.update(batch_size(len(y), share))  # divides by the whole batch
         return losses.sum(), (logits.argmax(axis=1).astype(y.dtype) == y).sum()
 
     def _sum_gradients(self) -> None:

@@ -1,8 +1,9 @@
 """TensorFlow's engine: ``MultiWorkerMirroredStrategy`` and TF_CONFIG, on gRPC (CPU) or NCCL (GPU).
 
 `alexnet.backends.engines` documents each function. The strategy joins the processes and adds up tensors.
-The nets stay outside its scope, so each process can train a net that was built before. TensorFlow's servers
-listen on all addresses of their machine (0.0.0.0); no setting changes that. A firewall can keep others out.
+The nets stay outside its scope, so each process can train a net that was built before. The strategy also
+runs the steps, so that Keras' batch normalisation can add up its sums. TensorFlow's servers listen on all
+addresses of their machine (0.0.0.0); no setting changes that. A firewall can keep others out.
 https://www.tensorflow.org/tutorials/distribute/multi_worker_with_keras
 """
 
@@ -21,6 +22,7 @@ from tensorflow.python.eager.context import context
 
 from alexnet.backends import tensorflow as backend
 from alexnet.backends.engines.meeting import meet
+from alexnet.backends.engines.norms import changed
 from alexnet.backends.entry import Place
 from alexnet.backends.mxnet_startup import usable_cores
 from alexnet.backends.registry.tensorflow import cluster
@@ -77,15 +79,15 @@ def _configure(place: Place, seconds: float) -> None:
         context().coordination_service.coordinated_job_list.add(name=job, num_tasks=jobs.count(job))
 
 
+def _all_reduce(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Return the sums of tensors over all processes, in a function that the strategy runs."""
+    return tf.distribute.get_replica_context().all_reduce("SUM", tensors, _options)
+
+
 @tf.autograph.experimental.do_not_convert
 def _sums(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """Return the sums of tensors over all processes, in a graph."""
-
-    def reduce(*own: tf.Tensor) -> Any:
-        replica = tf.distribute.get_replica_context()
-        return replica.all_reduce("SUM", [tf.identity(x) for x in own], _options)
-
-    return _strategy.run(reduce, tensors)
+    return _strategy.run(lambda *own: _all_reduce([tf.identity(x) for x in own]), tensors)
 
 
 @tf.function(input_signature=[tf.TensorSpec((None,), tf.float64)])
@@ -127,8 +129,15 @@ class Trainer(backend.Trainer):
     ) -> None:
         super().__init__(net, lr, momentum, nesterov)
         self.last_share = 1.0
-        with tf.device(net.trainable_variables[0].value.device):
+        self.norms: list[tuple[Any, str, Any]] = []  # what `changed` changes while a step is traced
+        self.device = net.trainable_variables[0].value.device
+        with tf.device(self.device):
             self.share = tf.Variable(self.last_share, trainable=False, dtype=tf.float64)
+
+    def synchronise_norms(self) -> None:
+        layers = self.net._flatten_layers(include_self=False)
+        norms = (layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization))
+        self.norms = [(layer, "synchronized", True) for layer in norms]
 
     def step(  # type: ignore[override]  # a `ReducedTrainer` also takes the share
         self, X: tf.Tensor, y: tf.Tensor, share: float
@@ -138,5 +147,11 @@ class Trainer(backend.Trainer):
             self.last_share = share
         return super().step(X, y)
 
-    def whole(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        return _sums([g * tf.cast(self.share, g.dtype) for g in gradients])
+    @tf.autograph.experimental.do_not_convert
+    def backward(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        return _strategy.run(self._backward, (X, y))
+
+    def _backward(self, X: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        with tf.device(self.device), changed(self.norms):
+            logits, losses, gradients = backend.backward(self.net, X, y, self.share)
+            return logits, losses, _all_reduce(gradients)

@@ -21,7 +21,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from alexnet.backends import torch as backend
+from alexnet.backends.engines import batch_size
 from alexnet.backends.engines.beats import Beats
+from alexnet.backends.engines.norms import changed, not_possible
 from alexnet.backends.entry import Place
 from alexnet.errors import RunError, last_line
 
@@ -113,6 +115,31 @@ def lost() -> list[int]:
     return _beats.lost() if _beats is not None else []
 
 
+class SyncBatchNorm(backend.BiasedVariance, nn.SyncBatchNorm):
+    """PyTorch's SyncBatchNorm with a biased running variance."""
+
+    rows: int  # of all processes in this step
+
+    def values_per_channel(self, x: torch.Tensor) -> int:
+        return super().values_per_channel(x) * self.rows // len(x)
+
+
+def synchronised(net: nn.Module) -> list[tuple[nn.Module, str, nn.SyncBatchNorm]]:
+    """Return a SyncBatchNorm with the same tensors for each batch normalisation layer of a net.
+
+    Each comes after the module that has the layer, and the layer's name in it.
+    """
+    found = []
+    for path, layer in net.named_modules(remove_duplicate=False):
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and path:
+            head, _, name = path.rpartition(".")
+            new = nn.SyncBatchNorm.convert_sync_batchnorm(layer)
+            if isinstance(layer, backend.BiasedVariance):
+                new.__class__ = SyncBatchNorm
+            found.append((net.get_submodule(head), name, new))
+    return found
+
+
 class Trainer(backend.Trainer):
     """The SGD of `alexnet.backends.torch` on gradients that DistributedDataParallel reduces."""
 
@@ -120,11 +147,34 @@ class Trainer(backend.Trainer):
         super().__init__(net, lr, momentum, nesterov)
         # Running statistics are averaged before each evaluation (`alexnet.training.processes`).
         self.reduced = DistributedDataParallel(net, **{SYNC_BUFFERS: False})
+        self.norms: list[tuple[nn.Module, str, nn.SyncBatchNorm]] = []  # in the net during a step
+
+    def synchronise_norms(self) -> None:
+        device = backend.device_of(self.net)
+        if device.type != "cuda":
+            raise not_possible("PyTorch's SyncBatchNorm computes only on a GPU", device)
+        self.norms = synchronised(self.net)
 
     def step(  # type: ignore[override]  # a `ReducedTrainer` also takes the share
         self, X: torch.Tensor, y: torch.Tensor, share: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.norms:
+            self._count_rows(batch_size(len(y), share))
         # DistributedDataParallel divides the sum of the gradients by the number of processes.
-        logits, loss = backend.backward(self.reduced, X, y, share * dist.get_world_size())
+        with changed(self.norms):
+            logits, loss = backend.backward(self.reduced, X, y, share * dist.get_world_size())
         self.optimizer.step()
         return loss.detach() * len(y), (logits.argmax(dim=1) == y).sum()
+
+    def _count_rows(self, examples: int) -> None:
+        """Tell the layers how many rows all processes compute: processes without rows compute all rows."""
+        self.net.train()  # also the layers that are not in the net during the step
+        without = max(0, dist.get_world_size() - examples)
+        for _, _, layer in self.norms:
+            if isinstance(layer, SyncBatchNorm):
+                layer.rows = examples * (1 + without)
+            elif without:  # the unbiased running variance depends on the number of rows
+                raise RunError(
+                    f"a batch of {examples} examples has no rows for {without} of the "
+                    f"{dist.get_world_size()} processes; PyTorch's SyncBatchNorm needs rows in each process"
+                )
