@@ -15,7 +15,7 @@ from alexnet.comparison.report.entries import Entry, entries_of
 from alexnet.comparison.report.listing import CODE_STYLES, listings
 from alexnet.comparison.report.rendering import write_page
 from alexnet.comparison.results import Comparison
-from alexnet.comparison.table import cells
+from alexnet.comparison.table import cells, processes_of
 from alexnet.errors import RunError, last_line
 from alexnet.parity.check import SELF_TEST, TOLERANCE
 from alexnet.spec import Dropout
@@ -140,8 +140,9 @@ def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, 
         ("dropout masks", "the same in all" if plan.shared_dropout else "each framework's own"),
         ("requested device", comparison.device or "a GPU if there is one, else the CPU"),
         ("parallel workers", str(plan.parallel)),
+        ("processes of each net", processes_of(plan)),
         (
-            "threads per worker",
+            "threads per process",
             ", ".join(dict.fromkeys(r.threads for r in comparison.rows if r.threads)),
         ),
         *((f"interpreter of {name}", python) for name, python in plan.pythons.items()),
