@@ -202,8 +202,8 @@ def check_workers(parallel: int, timeout: float, seeds: int, workers: int = 1) -
             raise RunError(f"{name} must be at least 1, got {number}")
     if parallel > 1 and workers > 1:
         raise RunError(
-            f"parallel {parallel} and workers {workers} cannot both be above 1, because the processes of one "
-            "net already share the machine"
+            f"parallel {parallel} and workers {workers} cannot both be above 1, because the processes of "
+            "one net already share the machine"
         )
     check_timeout(timeout)
 
