@@ -210,8 +210,10 @@ def check_workers(parallel: int, timeout: float, seeds: int, workers: int = 1) -
 
 def _check_processes(workers: int, names: Sequence[str], recipes: Mapping[str, Recipe]) -> None:
     """Raise an AlexNetError if several processes cannot train any of the nets together."""
+    if workers == 1:
+        return
     entries = [backends.framework(name) for name in names]
-    if workers > 1 and all(entry.launch is None for entry in entries):
+    if all(entry.launch is None for entry in entries):
         raise BackendError(no_launcher(" and ".join(entry.title for entry in entries)))
     for model, recipe in recipes.items():
         batch = min(recipe.batch_size, recipe.train_examples)
