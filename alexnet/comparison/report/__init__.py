@@ -72,7 +72,7 @@ def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "nets": list(dict.fromkeys(e.net for e in entries)),
         "backends": list(dict.fromkeys(e.title for e in entries)),
         "fastest": fastest,
-        "findings": {run: sentences(c.rows, c.plan) for run, c in runs.items()},
+        "findings": {run: _findings(c) for run, c in runs.items()},
         "means": _means(entries),
         "same_masks": any(isinstance(r.layer, Dropout) for e in entries for r in e.table.rows)
         and all(c.plan.shared_dropout for c in runs.values()),
@@ -109,6 +109,13 @@ def _names_of_runs(comparisons: Sequence[Comparison]) -> dict[str, Comparison]:
     if len(runs) < len(folders):
         raise RunError(f"every run must be given only once, got {', '.join(map(str, folders))}")
     return runs
+
+
+def _findings(comparison: Comparison) -> list[str]:
+    """Return the sentences above the results: how far the nets agree, and how many processes there were."""
+    plan = comparison.plan
+    processes = [f"Each net trained in {processes_of(plan)}."] if plan.workers > 1 else []
+    return [*sentences(comparison.rows, plan), *processes]
 
 
 def _settings(runs: dict[str, Comparison]) -> list[tuple[str, list[str]]]:
