@@ -38,16 +38,16 @@ def test_two_processes_give_what_one_gives(tmp_path, monkeypatch):
         family.extend(psutil.Process(watcher.pid).children(recursive=True))
         os.kill(watcher.pid, signal.SIGKILL)
 
-    watcher = Watcher(("torch", "epoch"), kill)
+    watcher = Watcher(("mxnet", "epoch"), kill)
     recipe = replace(SMALL, num_epochs=30, lr=0.1)
-    planned = Plan({"lenet": recipe}, None, ("numpy", "mxnet", "torch"), workers=2)
+    planned = Plan({"lenet": recipe}, None, ("numpy", "torch", "mxnet"), workers=2)
     killed = run_plan(planned, out=tmp_path / "run", watcher=watcher).rows[2]
     assert killed.problem.startswith("killed by SIGKILL")
     assert len(family) >= 3  # the launcher and two processes
     assert psutil.wait_procs(family, timeout=30)[1] == []
 
     begun = []
-    again = Watcher(("torch", "begin"), begun.append)
+    again = Watcher(("mxnet", "begin"), begun.append)
     found = resume(tmp_path / "run", again)
     assert begun[0]["history"]["epochs"]
     assert found.plan.workers == 2
