@@ -47,6 +47,7 @@ turn. In a turn, all times are measured, one after the other."""
 BURSTS = {"100mbit": "16kb", "1gbit": "128kb", "10gbit": "1mb"}
 """For each rate: what a link may send at once after a pause. With less, the timers are too slow."""
 PROBE, STREAM = 32_000_000, 8_000_000  # bytes
+LOGITS = 8 * 10  # bytes that an evaluation sends for an image: ten classes in float64
 PORT = 29501
 SWITCH, PREFIX = "alexnet-switch", "alexnet-"
 TIMEOUT = 400  # seconds for one rate
@@ -160,9 +161,12 @@ def times_of(name: str) -> tuple[dict[str, float], World]:
     net = BoundNet.of(native)
     world = World.of(net)
     X, y = next(iter(epochs_on(train_iter, net, world)(0)))
-    own_y = y[world.rows(len(y))[0]]
+
+    def own(labels: Any) -> Any:
+        return labels[world.rows(len(labels))[0]]
+
     test_batches = list(epochs_on(test_iter, net, world)(0))
-    own_batches = list(world.share_of(test_batches))
+    own_y, own_batches = own(y), [(images, own(labels)) for images, labels in test_batches]
     plain = net.backend.Trainer(native, 0.01, 0.0)
     reduced = Steps(net, Schedule("constant", 0.01, 1, None), world=world)
     predict = partial(net.backend.predict, native)
@@ -248,7 +252,8 @@ def main() -> None:
             net = zoo.get(name).resolve()
             modelled = {
                 "step": step_time(net, processes, times["compute"], link).total,
-                "evaluation": times["predict"] + all_reduce(16, processes, link),
+                "evaluation": times["predict"]
+                + all_reduce(LOGITS * CASES[name][2], processes, link),
             }
             alone = {"step": times["compute"], "evaluation": times["predict"]}
             for what, expected in modelled.items():

@@ -91,7 +91,7 @@ DAMAGE = {
     "timed_examples cannot be 1000": at([*HISTORY, "timed_examples"], 10**400),
     "warmup_seconds cannot be None": at([*HISTORY, "warmup_seconds"], None),
     "steps must be numbers": at([*HISTORY, "steps", 0, "examples"], 10**400),
-    "has format 2; this version of alexnet reads format 6": at(["format"], 2),
+    "has format 2; this version of alexnet reads format 7": at(["format"], 2),
 }
 
 
@@ -136,7 +136,7 @@ def test_a_comparison_older_than_0_1_0_loads(tmp_path):
     saved = json.loads(json.dumps(found.to_dict()))
     saved["format"] = 3
     saved["plan"]["silence"] = saved["plan"].pop("timeout")
-    for setting in ("seeds", "shared_dropout", "nets"):
+    for setting in ("seeds", "shared_dropout", "nets", "workers"):
         del saved["plan"][setting]
     for setting in ("schedule", *SINCE_FORMAT_5):
         del saved["plan"]["recipes"]["lenet"][setting]
@@ -150,7 +150,7 @@ def test_a_comparison_of_format_4_loads(tmp_path):
     """It has neither precisions nor Nesterov momentum nor augmentation."""
     found = comparison(tmp_path, [row("torch", labels())])
     saved = json.loads(json.dumps(found.to_dict())) | {"format": 4}
-    del saved["plan"]["nets"]
+    del saved["plan"]["nets"], saved["plan"]["workers"]
     for setting in SINCE_FORMAT_5:
         del saved["plan"]["recipes"]["lenet"][setting]
     (tmp_path / "comparison.json").write_text(json.dumps(sealed(saved)))
@@ -161,7 +161,16 @@ def test_a_comparison_of_format_5_loads(tmp_path):
     """It has no nets outside the zoo."""
     found = comparison(tmp_path, [row("torch", labels())])
     saved = json.loads(json.dumps(found.to_dict())) | {"format": 5}
-    del saved["plan"]["nets"]
+    del saved["plan"]["nets"], saved["plan"]["workers"]
+    (tmp_path / "comparison.json").write_text(json.dumps(sealed(saved)))
+    assert Comparison.load(tmp_path).to_dict() == found.to_dict()
+
+
+def test_a_comparison_of_format_6_loads(tmp_path):
+    """Each of its rows has one process."""
+    found = comparison(tmp_path, [row("torch", labels())])
+    saved = json.loads(json.dumps(found.to_dict())) | {"format": 6}
+    del saved["plan"]["workers"]
     (tmp_path / "comparison.json").write_text(json.dumps(sealed(saved)))
     assert Comparison.load(tmp_path).to_dict() == found.to_dict()
 

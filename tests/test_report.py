@@ -133,6 +133,17 @@ def test_a_net_that_took_fewer_steps_is_not_compared(tmp_path):
 
 
 @pytest.mark.usefixtures("without_curves")
+def test_the_report_says_how_many_processes_trained_each_net(tmp_path):
+    found = comparison(tmp_path, [row("numpy", labels()), row("torch", labels())])
+    said = []
+    for workers in (1, 2):
+        found.plan = replace(found.plan, workers=workers)
+        said.append(text_of(page_of(found, path=tmp_path / "report.html")))
+    assert "Each net trained" not in said[0]
+    assert "Each net trained in 2 processes (NumPy: 1)." in said[1]
+
+
+@pytest.mark.usefixtures("without_curves")
 def test_without_the_test_images_the_report_says_so(tmp_path):
     other = row("torch", labels())
     other.history.settings["test_crc32"] = "00000000"

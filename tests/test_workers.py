@@ -310,7 +310,7 @@ def test_a_resumed_run_fails_if_a_requested_backend_is_missing(tmp_path):
     [
         (None, r"cannot read the comparison \(No such file"),
         ("{", "cannot read the comparison"),
-        ('{"format": 1}', "has format 1; this version of alexnet reads format 6"),
+        ('{"format": 1}', "has format 1; this version of alexnet reads format 7"),
         ('{"format": 3}', "cannot read the comparison"),
     ],
 )

@@ -15,6 +15,8 @@ from alexnet.backends.nets import BoundNet
 from alexnet.backends.timeout import timeout
 from alexnet.errors import LostProcessError, RunError
 
+GATHERED = 2**14  # values of a gather, 128 kB: fewer than the gradients of LeNet
+
 
 class World:
     """All processes of a run, as one of them sees them. `ALONE` is the world of one process.
@@ -57,24 +59,60 @@ class World:
             return slice(0, examples), 0.0
         return slice(start, start + count), count / examples
 
-    def share_of(self, batches: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-        """Yield this process's rows, images and labels, of batches that have whole labels."""
-        for X, y in batches:
-            rows, share = self.rows(len(y))
-            if share == 1:
-                yield X, y
-            elif share:
-                yield X, y[rows]
+    def whole(
+        self, batches: Iterable[tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the logits (B, classes) and labels (B,) of whole batches, in order, in every process.
+
+        ``batches``: the logits of this process's `rows`, and the labels of the whole batch. The logits of
+        several batches travel together, because few long messages are faster than many short ones. Every
+        process must iterate at the same time.
+        """
+        if self.size == 1:
+            yield from batches
+            return
+        waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        values = 0
+        for logits, labels in batches:
+            waiting.append((logits, labels))
+            values += len(labels) * logits.shape[1]
+            if values >= GATHERED:  # after the same batch in every process
+                yield from self._gather(waiting)
+                waiting, values = [], 0
+        if waiting:
+            yield from self._gather(waiting)
+
+    def _gather(
+        self, batches: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield what `whole` yields, after one sum over all processes.
+
+        The rows of the other processes are zeros here, so the sum has the same bits as the logits.
+        """
+        ends = np.cumsum([len(labels) for _, labels in batches])
+        first = batches[0][0]
+        own = np.zeros((ends[-1], first.shape[1]))  # float64 holds every float32
+        for (logits, labels), end in zip(batches, ends, strict=True):
+            rows, share = self.rows(len(labels))
+            if share:
+                own[end - len(labels) : end][rows] = logits
+        everyone = self._sums(own.ravel()).reshape(own.shape).astype(first.dtype)
+        for (_, labels), end in zip(batches, ends, strict=True):
+            yield everyone[end - len(labels) : end], labels
 
     def total(self, values: Sequence[float]) -> list[float]:
         """Return the sums of ``values`` over all processes. Every process must call it at the same time.
 
         Raises LostProcessError if another process ended or does not answer.
         """
+        return self._sums(np.asarray(values, np.float64)).tolist()
+
+    def _sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums over all processes: float64 (n,)."""
         if self.engine is None:
-            return list(values)
+            return values
         with self.reporting_faults():
-            return self.engine.total(np.asarray(values, np.float64)).tolist()
+            return self.engine.total(values)
 
     @contextmanager
     def reporting_faults(self) -> Iterator[None]:

@@ -27,6 +27,7 @@ from alexnet.cli.options import (
     Seed,
     Seeds,
     Timeout,
+    Workers,
     named_backends,
     out,
 )
@@ -59,10 +60,11 @@ def compare(
         typer.Option("--out", help="Folder for the results. Default: runs/NETS-TIME."),
     ] = None,
     pythons: Pythons = None,
+    workers: Workers = 1,
     parallel: Annotated[
         int,
         typer.Option(
-            help="Number of workers that run at the same time. Each gets a GPU and its share of the "
+            help="Number of frameworks that train at the same time. Each gets a GPU and its share of the "
             "cores.",
             min=1,
         ),
@@ -97,6 +99,7 @@ def compare(
         device,
         pythons=interpreters(pythons or []),
         parallel=parallel,
+        workers=workers,
         timeout=timeout,
         seeds=seeds,
         shared_dropout=not native_dropout,

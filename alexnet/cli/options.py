@@ -65,6 +65,14 @@ Pythons = Annotated[
         'table named "python". Can be given several times.',
     ),
 ]
+Workers = Annotated[
+    int,
+    typer.Option(
+        help="Processes on this machine that train each net together, each on its rows of every batch "
+        f"({', '.join(f.title for f in backends.FRAMEWORKS.values() if f.launch is not None)}).",
+        min=1,
+    ),
+]
 Timeout = Annotated[
     float, typer.Option(help="Seconds without a message after which a worker is stopped.")
 ]

@@ -24,6 +24,7 @@ from alexnet.cli.options import (
     Resize,
     Schedule,
     Seed,
+    Workers,
     out,
 )
 from alexnet.errors import RunError
@@ -59,14 +60,7 @@ def train(
             help="File for the weights and the training state (.safetensors), written after every epoch."
         ),
     ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            help="Processes on this machine that train the net together, each on its rows of every batch "
-            "(PyTorch, MXNet, TensorFlow, Paddle).",
-            min=1,
-        ),
-    ] = 1,
+    workers: Workers = 1,
     sync_batch_norm: Annotated[
         bool,
         typer.Option(
@@ -81,7 +75,7 @@ def train(
 ) -> None:
     """Train one net in one framework."""
     from alexnet.comparison.plan import images_line, plan
-    from alexnet.comparison.table import recipe_line
+    from alexnet.comparison.table import processes_of, recipe_line
     from alexnet.workers.job import Job
     from alexnet.workers.training import train_in_processes
 
@@ -94,6 +88,7 @@ def train(
         full,
         data,
         device,
+        workers=workers,
         num_epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -107,7 +102,8 @@ def train(
     out.print(images_line(planned.root))
     (recipe,) = planned.recipes.values()
     title = backends.framework(backend).title
-    out.print(f"{recipe_line(f'{model} in {title}', recipe)}, seed {seed}")
+    line = f"{recipe_line(f'{model} in {title}', recipe)}, seed {seed}"
+    out.print(f"{line}, {processes_of(planned)}" if workers > 1 else line)
     job = Job(model, backend, recipe, seed, planned.root, device, shared_dropout=False)
     job = replace(
         job,

@@ -18,11 +18,12 @@ from alexnet import backends
 from alexnet.data import SUBSET, example_limits
 from alexnet.datasets.files import ENVIRONMENT, find, locate, sample_is_named
 from alexnet.datasets.known import FASHION_MNIST, SAMPLE_EXAMPLES
-from alexnet.errors import RunError
+from alexnet.errors import BackendError, RunError
 from alexnet.spec import Net, zoo
 from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.workers import processes
 from alexnet.workers.job import Job
+from alexnet.workers.parallel import no_launcher
 
 FILE_NAME = re.compile(r"[\w ,=+.-]+")  # characters that every system takes in the name of a file
 LONGEST_TIMEOUT = 7 * 24 * 3600.0  # seconds
@@ -39,7 +40,8 @@ class Plan:
     pythons: Mapping[str, str] = field(
         default_factory=dict
     )  # by backend; default: this interpreter
-    parallel: int = 1  # number of workers that run at the same time
+    parallel: int = 1  # number of rows that are filled at the same time
+    workers: int = 1  # processes that train each net together, in a backend that has an engine
     timeout: float = TIMEOUT
     seeds: int = 1  # how often each net trains in each backend, each time with the next seed
     shared_dropout: bool = True  # whether all backends get the same dropout masks
@@ -49,6 +51,10 @@ class Plan:
     def net(self, model: str) -> Net:
         """Return the net with this name, at its own input shape."""
         return zoo.get(self.nets.get(model, model))
+
+    def processes(self, name: str) -> int:
+        """Return how many processes train a net in a backend: one if alexnet cannot start its engine."""
+        return self.workers if backends.framework(name).launch is not None else 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values for JSON."""
@@ -68,6 +74,7 @@ def plan(
     *,
     pythons: Mapping[str, str] | None = None,
     parallel: int = 1,
+    workers: int = 1,
     timeout: float = TIMEOUT,
     seeds: int = 1,
     shared_dropout: bool = True,
@@ -80,7 +87,8 @@ def plan(
     NumPy would take days. A full run downloads missing images; a quick run uses the sample instead.
     ``data`` is a folder or ``"sample"``. ``overrides`` are fields for the recipe of every net.
 
-    Raises MissingBackendError if a backend in ``names`` is not installed and has no other interpreter.
+    Raises MissingBackendError if a backend in ``names`` is not installed and has no other interpreter, and
+    BackendError if ``workers`` is above 1 and no backend in ``names`` has an engine.
     """
     nets, pythons = [zoo.get(model) for model in models], dict(pythons or {})
     if not nets:
@@ -95,8 +103,8 @@ def plan(
     for name in names or ():
         if name not in pythons:
             backends.require_installed(name)
-    check_workers(parallel, timeout, seeds)
-    check_device(device)
+    check_workers(parallel, timeout, seeds, workers)
+    check_device(device, workers)
     installed = [n for n in backends.FRAMEWORKS if n in pythons or backends.installed(n)]
     if full is None:
         full = all_use_gpus(nets[0], names or installed, device, pythons)
@@ -106,12 +114,14 @@ def plan(
         overrides["numpy_batches"] = None  # only NumPy runs, so it trains on all batches
     root = images(data, full)
     recipes = {net.name: recipe_here(net, full, root, overrides) for net in nets}
+    _check_processes(workers, chosen, recipes)
     return Plan(
         recipes,
         root,
         chosen,
         pythons,
         int(parallel),
+        int(workers),
         float(timeout),
         int(seeds),
         shared_dropout,
@@ -172,23 +182,46 @@ def check_distinct(what: str, given: Sequence[str]) -> None:
         raise RunError(f"{what} must be distinct, got {', '.join(repeated)} more than once")
 
 
-def check_device(device: str | None) -> None:
-    """Raise RunError unless the device is None or has a known name."""
+def check_device(device: str | None, workers: int = 1) -> None:
+    """Raise RunError unless the device is None or has a known name, and is enough for so many processes."""
     if device is not None and not re.fullmatch(r"cpu|(gpu|cuda|mps)(:\d+)?", str(device)):
         raise RunError(f"unknown device {device!r}; known devices: cpu, gpu, gpu:1, …")
+    if workers > 1 and ":" in str(device):
+        raise RunError(f"{workers} processes need {workers} GPUs, but {device} is one; use gpu")
 
 
-def check_workers(parallel: int, timeout: float, seeds: int) -> None:
-    """Raise RunError unless ``parallel`` and ``seeds`` are whole numbers of at least 1.
+def check_workers(parallel: int, timeout: float, seeds: int, workers: int = 1) -> None:
+    """Raise RunError unless ``parallel``, ``seeds`` and ``workers`` are whole numbers of at least 1.
 
-    The timeout must be in its range.
+    ``parallel`` and ``workers`` must not both be above 1. The timeout must be in its range.
     """
-    for name, number in (("parallel", parallel), ("seeds", seeds)):
+    for name, number in (("parallel", parallel), ("seeds", seeds), ("workers", workers)):
         if not isinstance(number, Integral) or isinstance(number, bool):
             raise RunError(f"{name} must be a whole number, got {number!r}")
         if number < 1:
             raise RunError(f"{name} must be at least 1, got {number}")
+    if parallel > 1 and workers > 1:
+        raise RunError(
+            f"parallel {parallel} and workers {workers} cannot both be above 1, because the processes of "
+            "one net already share the machine"
+        )
     check_timeout(timeout)
+
+
+def _check_processes(workers: int, names: Sequence[str], recipes: Mapping[str, Recipe]) -> None:
+    """Raise an AlexNetError if several processes cannot train any of the nets together."""
+    if workers == 1:
+        return
+    entries = [backends.framework(name) for name in names]
+    if all(entry.launch is None for entry in entries):
+        raise BackendError(no_launcher(" and ".join(entry.title for entry in entries)))
+    for model, recipe in recipes.items():
+        batch = min(recipe.batch_size, recipe.train_examples)
+        if batch < workers:
+            raise RunError(
+                f"{model}: a batch must have at least one example for each process, got batches of {batch} "
+                f"for {workers} processes"
+            )
 
 
 def check_timeout(seconds: float) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-FORMAT = 6  # version of the layout of comparison.json
+FORMAT = 7  # version of the layout of comparison.json
 SAVED = {"format", "alexnet", "begun", "data", "plan", "seed", "device", "rows"}
 # What reading a damaged file can raise.
 UNREADABLE = (
@@ -117,7 +117,7 @@ class Comparison:
         file = folder / "comparison.json"
         try:
             saved = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
-            if saved.get("format") in (3, 4, 5, FORMAT):
+            if saved.get("format") in (3, 4, 5, 6, FORMAT):
                 return cls._restored(_upgraded(unsealed(saved)), folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error
@@ -152,7 +152,7 @@ class Comparison:
                 number = getattr(recipe, name)
                 if number is not None and number < 1:
                     raise ValueError(f"{name} must be at least 1, got {number}")
-        check_workers(self.plan.parallel, self.plan.timeout, self.plan.seeds)
+        check_workers(self.plan.parallel, self.plan.timeout, self.plan.seeds, self.plan.workers)
         for name in (*self.plan.names, *self.plan.pythons):
             framework(name)
         planned = {row.name for row in empty_rows(self.plan, self.seed)}
@@ -203,8 +203,10 @@ def _upgraded(saved: dict[str, Any]) -> dict[str, Any]:
     if saved["format"] < 5:
         for recipe in saved["plan"]["recipes"].values():
             recipe |= {"precision": "float32", "nesterov": False, "flip": False, "crop": 0}
-    if saved["format"] < FORMAT:
+    if saved["format"] < 6:
         saved["plan"]["nets"] = {}
+    if saved["format"] < FORMAT:
+        saved["plan"]["workers"] = 1
     return saved
 
 

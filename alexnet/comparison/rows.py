@@ -24,9 +24,9 @@ class Row:
     version: str = ""
     device: str = ""  # as the framework names it
     machine: str = ""  # where it ran: processor, cores, memory, system, Python
-    threads: str = ""  # the worker's number of threads
+    threads: str = ""  # the number of threads of each process
     history: History | None = None
-    peak_memory: int | None = None  # bytes, of the process or of the GPU
+    peak_memory: int | None = None  # bytes, of its processes or of their GPUs
     logits_difference: float | None = None  # largest, divided by the reference's largest logit
     answers: Answers | None = None
     parity: Differences | None = None  # in `alexnet.parity.check.SELF_TEST`

@@ -46,6 +46,7 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     pythons: Mapping[str, str] | None = None,
     parallel: int = 1,
+    workers: int = 1,
     timeout: float = TIMEOUT,
     seeds: int = 1,
     shared_dropout: bool = True,
@@ -71,8 +72,11 @@ def compare(
     seed : of the weights, the order of the images and dropout.
     out : the run's folder; default: ``runs/<model>-<time>``.
     pythons : interpreters by backend name, for backends that need their own environment.
-    parallel : number of workers that run at the same time. Each gets a share of the CPU cores and, if there
-        are several GPUs, its own GPU.
+    parallel : number of frameworks that train at the same time. Each gets a share of the CPU cores and, if
+        there are several GPUs, its own GPU.
+    workers : number of processes that train each net together, on this machine. Each framework starts them
+        with its own launcher; they share the CPU cores, and each takes its own GPU. NumPy trains in one
+        process. ``workers`` and ``parallel`` cannot both be above 1.
     timeout : seconds without an event after which a worker is stopped.
     seeds : number of seeds; each net trains in each framework with ``seed``, ``seed + 1``, …
     shared_dropout : True: all frameworks get the same dropout masks, drawn by NumPy. False: each framework
@@ -101,6 +105,7 @@ def compare(
         device,
         pythons=pythons,
         parallel=parallel,
+        workers=workers,
         timeout=timeout,
         seeds=seeds,
         shared_dropout=shared_dropout,
@@ -204,7 +209,8 @@ def _can_run(plan: Plan, row: Row) -> bool:
 def _task(comparison: Comparison, row: Row, resumed: bool) -> processes.Task:
     python = comparison.plan.pythons.get(row.backend, sys.executable)
     job = replace(_job(comparison, row), resume=resumed)
-    return processes.Task(job, python, comparison.folder / f"{row.name}.log")
+    log = comparison.folder / f"{row.name}.log"
+    return processes.Task(job, python, log, processes=job.processes)
 
 
 def _job(comparison: Comparison, row: Row) -> Job:
@@ -219,6 +225,7 @@ def _job(comparison: Comparison, row: Row) -> Job:
         comparison.plan.shared_dropout,
         row=row.name,
         checkpoint=str(_checkpoint(comparison, row)),
+        processes=comparison.plan.processes(row.backend),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
+from alexnet.backends import framework
 from alexnet.comparison.agreement import is_short, steps_taken
 from alexnet.comparison.plan import Plan
 from alexnet.comparison.rows import Row, titles
@@ -19,7 +20,18 @@ EMPTY = "–"
 def recipe_lines(plan: Plan, seed: int) -> list[str]:
     """Return the settings that all backends share, one line for each net."""
     seeds = f"seeds {seed} to {seed + plan.seeds - 1}" if plan.seeds > 1 else f"seed {seed}"
-    return [f"{recipe_line(model, recipe)}, {seeds}" for model, recipe in plan.recipes.items()]
+    processes = f", {processes_of(plan)}" if plan.workers > 1 else ""
+    return [
+        f"{recipe_line(model, recipe)}, {seeds}{processes}"
+        for model, recipe in plan.recipes.items()
+    ]
+
+
+def processes_of(plan: Plan) -> str:
+    """Return how many processes train each net: ``2 processes`` or ``2 processes (NumPy: 1)``."""
+    alone = [framework(name).title for name in plan.names if plan.processes(name) == 1]
+    exceptions = f" ({', '.join(alone)}: 1)" if alone and plan.workers > 1 else ""
+    return f"{plan.workers} process{'es' if plan.workers > 1 else ''}{exceptions}"
 
 
 def recipe_line(what: str, r: Recipe) -> str:

@@ -151,16 +151,17 @@ def fraction_right(
 ) -> float:
     """Return the fraction of correct predictions, in [0, 1]. Raises DataError if there are no batches.
 
-    ``seen`` gets the logits (B, classes) of each batch. In a data-parallel run, each process predicts its
-    rows of each batch, and ``seen`` gets the logits of these rows. The fraction counts all rows.
+    ``seen`` gets the logits (B, classes) of each batch. In a data-parallel run, the batches have the images
+    of this process's rows and the labels of all rows. Each process predicts its rows; then ``seen`` gets
+    the logits of all rows in every process, often of several batches after one another.
     """
     correct = total = 0
-    for _, logits, labels in _predicted(predict, world.share_of(batches)):
+    predicted = ((logits, labels) for _, logits, labels in _predicted(predict, batches))
+    for logits, labels in world.whole(predicted):
         correct += int((logits.argmax(axis=1) == labels).sum())
         total += len(labels)
         if seen is not None:
             seen(logits)
-    correct, total = map(int, world.total([correct, total]))
     if not total:
         raise DataError(NO_BATCHES.format("test"))
     return correct / total

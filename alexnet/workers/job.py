@@ -35,6 +35,7 @@ class Job:
     kind: str = "train"  # or "report" (only the device) or "examine" (the framework)
     checkpoint: str | None = None  # the run's checkpoint file
     resume: bool = False  # resume from the checkpoint, if it exists
+    processes: int = 1  # that train the net together
 
     def to_json(self) -> str:
         model = self.model.to_dict() if isinstance(self.model, Net) else self.model

@@ -20,27 +20,17 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.errors import LostProcessError
+from alexnet.workers.exchange import (
+    EVENTS,
+    FOLDER,
+    JOB,
+    OUTPUTS,
+    RESULT,
+    outcome_of,
+    output_of,
+    pulse_of,
+)
 from alexnet.workers.worker import exit_when_input_closes, keep_freed_memory, message_of
-
-FOLDER = "ALEXNET_RUN_FOLDER"
-"""Environment variable: the folder that the processes of a run share with the process that started them."""
-JOB, EVENTS, RESULT = "job.json", "events.jsonl", "result.json"
-OUTPUTS = ("stdout", "stderr")
-
-
-def output_of(folder: Path, rank: int, name: str) -> Path:
-    """Return the file that has a process's standard output or standard error."""
-    return folder / f"{rank}.{name}"
-
-
-def outcome_of(folder: Path, rank: int) -> Path:
-    """Return the file that says how a process ended. A process that was killed has none."""
-    return folder / f"{rank}.json"
-
-
-def pulse_of(folder: Path, rank: int) -> Path:
-    """Return the file whose time of change says when a process last gave a sign of life."""
-    return folder / f"{rank}.pulse"
 
 
 @dataclass(frozen=True)

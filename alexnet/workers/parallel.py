@@ -2,7 +2,8 @@
 
 The launcher starts `alexnet.workers.member` in every process. This process shows what process 0 prints. It
 ends all of them if one fails, or if it is interrupted. The processes exit by themselves if this one is
-killed.
+killed. They use the Python of this process, and get nothing but this package from the environment of the
+command (see `alexnet.workers.processes.LOAD`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import indent
 from typing import Any, BinaryIO
 
 import psutil
@@ -26,7 +28,7 @@ from alexnet.backends import usable_cores
 from alexnet.backends.engines.start import ENDED_FIRST
 from alexnet.backends.timeout import timeout
 from alexnet.errors import BackendError, RunError
-from alexnet.workers.member import (
+from alexnet.workers.exchange import (
     EVENTS,
     FOLDER,
     JOB,
@@ -36,10 +38,11 @@ from alexnet.workers.member import (
     output_of,
     pulse_of,
 )
-from alexnet.workers.processes import THREADS, describe_exit, users_environment
+from alexnet.workers.processes import LOAD, THREADS, describe_exit, users_environment
 
 Hear = Callable[[dict[str, Any]], None] | None
 
+LOG = "launcher.log"  # what the launcher prints
 LOOK_EVERY = 0.1  # seconds
 LOST = re.compile(
     "connection|peer|socket", re.IGNORECASE
@@ -51,17 +54,15 @@ def run(job: Any, processes: int, program: str, hear: Hear = None) -> Any:
     """Do a job in several processes of this machine, and return what process 0 returns.
 
     ``job`` has ``to_json``, and the fields ``backend`` and ``device``. ``program``: a module whose function
-    ``take_part`` every process runs (`alexnet.workers.member`). ``hear`` gets each event of process 0.
+    ``take_part`` every process runs (`alexnet.workers.member`). ``hear`` gets each event of process 0. Then
+    a log is written too: what all processes and the launcher print, on standard error.
 
-    Raises RunError, with the rank of the process, if one of them fails; BackendError if the framework has
-    no launcher that alexnet can start.
+    Raises RunError, with the rank of the process, if one of them fails, or if the framework sees fewer GPUs
+    than processes; BackendError if the framework has no launcher that alexnet can start.
     """
     entry = backends.framework(job.backend)
     if entry.launch is None:
-        able = ", ".join(f.name for f in backends.FRAMEWORKS.values() if f.launch is not None)
-        raise BackendError(
-            f"alexnet cannot start several processes of {entry.title}; it can with {able}"
-        )
+        raise BackendError(no_launcher(entry.title))
     if processes < 2:
         raise RunError(f"a run on several processes needs at least 2, got {processes}")
     with TemporaryDirectory(prefix="alexnet-") as name:
@@ -70,13 +71,24 @@ def run(job: Any, processes: int, program: str, hear: Hear = None) -> Any:
         given["in_terminal"] = _in_terminal()
         script = folder / "member.py"
         script.write_text("import sys\nfrom alexnet.workers.member import main\nsys.exit(main())\n")
+        package = f"package = {str(Path(__file__).parents[1])!r}\n{LOAD}"
+        (folder / "alexnet.py").write_text(package, encoding="utf-8")
         (folder / JOB).write_text(json.dumps(given), encoding="utf-8")
         module = backends.load(job.backend)
         on_gpu = backends.is_gpu(module, backends.resolve_device(module, job.device))
+        gpus = len(module.gpus())
+        if on_gpu and gpus < processes:
+            raise RunError(
+                f"each process needs its own GPU, but {entry.title} sees {gpus} for {processes} processes; "
+                "use fewer processes, or the device cpu"
+            )
         launch = entry.launch(processes, folder, on_gpu)
         command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
             silent = _show_until_the_end(launcher, processes, folder, hear)
+        if hear is not None:
+            with (folder / LOG).open("rb") as log:
+                _copy(log, sys.stderr, "launcher: ")
         if (folder / RESULT).exists():
             # Process 0 writes it when all processes have come to the end. Later, an engine may still fail
             # while Python exits, which changes no result.
@@ -87,22 +99,28 @@ def run(job: Any, processes: int, program: str, hear: Hear = None) -> Any:
         raise RunError(_problem(launcher.returncode, processes, folder))
 
 
+def no_launcher(title: str) -> str:
+    """Return the message that a framework cannot have several processes, which names those that can."""
+    able = ", ".join(f.name for f in backends.FRAMEWORKS.values() if f.launch is not None)
+    return f"alexnet cannot start several processes of {title}; it can with {able}"
+
+
 @contextmanager
 def _running(
     command: list[str], environment: Any, processes: int, folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the launcher. Afterwards nothing that it has started is running."""
     threads = str(max(1, usable_cores() // processes))
-    search = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     variables = {
         **dict.fromkeys(THREADS, threads),
         **users_environment(),
         **environment,
-        "PYTHONPATH": os.pathsep.join(filter(None, search)),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])),
+        "PYTHONSAFEPATH": "1",  # import nothing from the working directory
         "COLUMNS": str(os.get_terminal_size(2).columns if _in_terminal() else 80),
         FOLDER: str(folder),
     }
-    with (folder / "launcher.log").open("wb") as log:
+    with (folder / LOG).open("wb") as log:
         launcher = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,  # stays open: the processes exit when it closes
@@ -122,22 +140,30 @@ def _show_until_the_end(
 ) -> list[int]:
     """Copy the output of process 0 to this process's, until the launcher ends or a process fails.
 
-    ``hear`` gets its events.
+    ``hear`` gets its events. If it is given, the output of the others goes to standard error.
 
     Return the ranks of processes that hang.
     """
     pulses = [_Pulse(pulse_of(folder, rank)) for rank in range(processes)]
-    files = [*(output_of(folder, 0, name) for name in OUTPUTS), folder / EVENTS]
-    for file in files:
-        file.touch()
+    shown = [(output_of(folder, 0, name), getattr(sys, name), "") for name in OUTPUTS]
+    if hear is not None:
+        for rank in range(1, processes):
+            files = (output_of(folder, rank, name) for name in OUTPUTS)
+            shown += [(file, sys.stderr, f"process {rank}: ") for file in files]
     with ExitStack() as stack:
-        out, err, events = (stack.enter_context(file.open("rb")) for file in files)
+
+        def opened(file: Path) -> BinaryIO:
+            file.touch()
+            return stack.enter_context(file.open("rb"))
+
+        outputs = [(opened(file), to, who) for file, to, who in shown]
+        events = opened(folder / EVENTS)
         told = b""  # of an event whose line is not complete
         ended = failed_at = None
         while ended is None:
             ended = launcher.poll()
-            _copy(out, sys.stdout)
-            _copy(err, sys.stderr)
+            for output, to, who in outputs:
+                _copy(output, to, who)
             *lines, told = (told + events.read()).split(b"\n")
             for event in map(json.loads, lines):
                 if hear is not None:
@@ -174,10 +200,11 @@ class _Pulse:
         return self.silent > self.limit
 
 
-def _copy(source: BinaryIO, to: Any) -> None:
+def _copy(source: BinaryIO, to: Any, who: str) -> None:
+    """Copy what is new in a file. Each line begins with ``who``."""
     text = source.read().decode(errors="replace")
     if text:
-        to.write(text)
+        to.write(indent(text, who))
         to.flush()
 
 
@@ -234,7 +261,7 @@ def _problem(status: int, processes: int, folder: Path) -> str:
         who, said = " and ".join(map(str, first)), words[first[0]]
         return f"process {who} of {processes} was killed or did not answer{f' ({said})' if said else ''}"
     if silent:
-        log = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace")
+        log = (folder / LOG).read_text(encoding="utf-8", errors="replace")
         last = next((x for x in reversed(log.splitlines()) if x.strip()), "no message")
         return f"the processes did not start: {last.strip()}"
     lost = (o["error"] for o in outcomes.values() if "error" in o)

@@ -31,20 +31,26 @@ THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 
 # A worker may run in another environment, with its own NumPy. So it loads only this package from here,
 # by its path. No folder of this environment is added to sys.path.
-LAUNCH = """
+LOAD = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location(
+    "alexnet", package + "/__init__.py", submodule_search_locations=[package]
+)
+sys.modules["alexnet"] = module = module_from_spec(spec)
+spec.loader.exec_module(module)
+"""
+LAUNCH = f"""
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]  # import nothing from the working directory
 if sys.version_info < (3, 11):
     import json
-    message = f"{sys.executable} must be Python 3.11 or newer, got Python {sys.version.split()[0]}"
-    print(json.dumps({"event": "error", "message": message}))
+    found = sys.version.split()[0]
+    message = sys.executable + " must be Python 3.11 or newer, got Python " + found
+    print(json.dumps(dict(event="error", message=message)))
     sys.exit(1)
-from importlib.util import module_from_spec, spec_from_file_location
-spec = spec_from_file_location(
-    "alexnet", sys.argv[1] + "/__init__.py", submodule_search_locations=[sys.argv[1]]
-)
-sys.modules["alexnet"] = package = module_from_spec(spec)
-spec.loader.exec_module(package)
+package = sys.argv[1]
+{LOAD}
 from alexnet.workers.worker import main
 sys.exit(main())
 """
@@ -60,6 +66,7 @@ class Task:
     log: Path | None = None
     program: str = PROGRAM  # a module with a function ``main``
     threads: int | None = None  # default: a share of the cores, or what the user has set
+    processes: int = 1  # of the worker's job, each with that number of threads
 
 
 def run(
@@ -149,6 +156,7 @@ class _Worker:
         lines: Queue[tuple[_Worker, str]],
     ) -> None:
         self.task, self.gpu, self.last_line_at = task, gpu, time.monotonic()
+        threads = max(1, threads // task.processes)
         job = task.job
         if shared and job.device is None:
             job = replace(job, device=TRY_GPU.format(gpu))
@@ -184,12 +192,19 @@ class _Worker:
         lines.put((self, ""))
 
     def end(self, problem: str | None = None) -> str:
-        """Kill the worker and its child processes. Returns ``problem``; default: from the exit status."""
+        """Kill the worker and its child processes. Returns ``problem``; default: from the exit status.
+
+        A worker whose job has several processes gets time to end them.
+        """
         if problem is None:  # its output is closed, so it is about to exit
             try:
                 self.process.wait(EXIT_SECONDS)
             except subprocess.TimeoutExpired:
                 problem = "closed its output but did not exit"
+        if self.task.processes > 1:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(EXIT_SECONDS)
         _kill_tree(self.process)
         status = self.process.wait()
         with suppress(BrokenPipeError):

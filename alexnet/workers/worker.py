@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import platform
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,11 +28,13 @@ import numpy as np
 from alexnet import backends
 from alexnet.backends import Backend, BoundNet
 from alexnet.backends.nets import build
-from alexnet.errors import AlexNetError
+from alexnet.backends.world import World
+from alexnet.errors import AlexNetError, RunError
 from alexnet.json_values import to_json
 from alexnet.parity.check import SELF_TEST, parity
+from alexnet.train import epochs_on
 from alexnet.training.history import History
-from alexnet.training.loop import softmax
+from alexnet.training.loop import fraction_right, softmax
 from alexnet.training.recipes import net_for
 from alexnet.workers.examine import examine
 from alexnet.workers.job import Job, initial_logits
@@ -48,11 +52,11 @@ class EventCallback:
     def __init__(self, send: Any) -> None:
         self.send = send
         self.sent = 0.0  # time of the last event
+        self.forget_answers()
 
     def begin(self, history: History, steps: int | None) -> None:
         self.steps, self.before = steps, len(history.steps)  # in total, before a resume
         self.told = len(history.steps)  # steps already sent
-        self.forget_answers()
         self.send("begin", steps=steps, history=history.to_dict())
 
     def step(self, history: History) -> None:
@@ -97,30 +101,69 @@ def run(job: Job, send: Any) -> None:
     if job.kind == "examine":
         send("examined", **examine(job.backend))
         return
-    backend, device = introduce(job.backend, job.device, send)
+    _, device = introduce(job.backend, job.device, send)
     if job.kind == "report":
         return
+    shape = job.load_data()[0].image_shape
+    net = build(job.model, job.backend, job.seed, input_shape=shape, device=device)
+    send("initial_logits", logits=initial_logits(job, BoundNet.of(net)).tolist())
+    del net  # train_ch6 builds the same net again from the seed
+    if job.checkpoint is None or not Path(job.checkpoint).exists():
+        job = replace(job, resume=False)
+    if job.processes > 1:
+        _train_in_processes(job, send)
+    else:
+        train(job, send)
+    (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
+    send("parity", figures=to_json(asdict(found)))
+
+
+def train(job: Job, send: Any) -> None:
+    """Train the net of a job, and send the result and the answers.
+
+    All processes of a data-parallel run do this at the same time, and process 0 sends. Then the peak memory
+    is the sum of theirs.
+    """
     train_iter, test_iter = job.load_data()
     if job.backend == backends.REFERENCE and job.recipe.numpy_batches:
         whole = len(train_iter)
         train_iter = replace(train_iter, max_batches=job.recipe.numpy_batches)
         if len(train_iter) < whole:  # its answers cannot be compared, so a few are enough
             test_iter = replace(test_iter, max_batches=1)
-    net = build(job.model, job.backend, job.seed, input_shape=train_iter.image_shape, device=device)
-    send("initial_logits", logits=initial_logits(job, BoundNet.of(net)).tolist())
-    del net  # train_ch6 builds the same net again from the seed
     callback = EventCallback(send)
-    if job.checkpoint is None or not Path(job.checkpoint).exists():
-        job = replace(job, resume=False)
     history = job.train(train_iter, test_iter, callback)
-    peak = backend.peak_gpu_memory(device) or peak_host_memory()
-    send("result", history=history.to_dict(), peak_memory=peak)
-    if not callback.classes:  # the run had finished before it was resumed
-        for X, _ in test_iter.on(job.backend, device):
-            callback.test(history, backend.to_numpy(backend.predict(history.net, X)))
+    net = BoundNet.of(history.net)
+    world = World.of(net)
+    peak = net.backend.peak_gpu_memory(net.device) or peak_host_memory() or 0
+    # `train_ch6` calls the callback in process 0 alone.
+    peak, answers = map(int, world.total([peak, len(callback.classes)]))
+    send("result", history=history.to_dict(), peak_memory=peak or None)
+    if not answers:  # the run had finished before it was resumed
+        predict, seen = partial(net.backend.predict, net.native), partial(callback.test, history)
+        fraction_right(predict, epochs_on(test_iter, net, world)(0), seen, world)
     send("answers", classes=callback.classes, probabilities=to_json(callback.probabilities))
-    (found,) = parity(net_for(job.model, job.recipe).net, [job.backend], SELF_TEST)
-    send("parity", figures=to_json(asdict(found)))
+
+
+def _train_in_processes(job: Job, send: Any) -> None:
+    """Train in several processes of this machine, which run `take_part`. Sends the events of process 0."""
+    try:
+        from alexnet.workers import parallel
+    except ModuleNotFoundError as error:  # a worker's environment may lack psutil
+        raise RunError(
+            f"several processes need the package {error.name}; install it for {sys.executable}"
+        ) from None
+    # `alexnet.workers.processes` ends this worker by SIGTERM. Then `parallel.run` ends the processes.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    parallel.run(job, job.processes, __name__, lambda event: send(event.pop("event"), **event))
+
+
+def take_part(text: str, member: Any) -> None:
+    """Train in one process of a run. ``member``: a `alexnet.workers.member.Member`."""
+
+    def ignore(event: str, **fields: Any) -> None:
+        pass
+
+    train(Job.from_json(text), ignore if member.rank else member.send)
 
 
 def introduce(name: str, device: str | None, send: Any) -> tuple[Backend, Any]:

@@ -106,7 +106,7 @@ def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
     command = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     command += ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file"]
     command += ["--rdzv-endpoint", str(folder / "rendezvous"), "--rdzv-id", folder.name]
-    command += ["--local-addr", "127.0.0.1"]
+    command += ["--local-addr", "127.0.0.1", "--log-dir", str(folder / "logs")]
     loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
     names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if loopback else ()
     variables = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}

@@ -15,7 +15,7 @@ from alexnet.comparison.report.entries import Entry, entries_of
 from alexnet.comparison.report.listing import CODE_STYLES, listings
 from alexnet.comparison.report.rendering import write_page
 from alexnet.comparison.results import Comparison
-from alexnet.comparison.table import cells
+from alexnet.comparison.table import cells, processes_of
 from alexnet.errors import RunError, last_line
 from alexnet.parity.check import SELF_TEST, TOLERANCE
 from alexnet.spec import Dropout
@@ -72,7 +72,7 @@ def _contents(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "nets": list(dict.fromkeys(e.net for e in entries)),
         "backends": list(dict.fromkeys(e.title for e in entries)),
         "fastest": fastest,
-        "findings": {run: sentences(c.rows, c.plan) for run, c in runs.items()},
+        "findings": {run: _findings(c) for run, c in runs.items()},
         "means": _means(entries),
         "same_masks": any(isinstance(r.layer, Dropout) for e in entries for r in e.table.rows)
         and all(c.plan.shared_dropout for c in runs.values()),
@@ -111,6 +111,13 @@ def _names_of_runs(comparisons: Sequence[Comparison]) -> dict[str, Comparison]:
     return runs
 
 
+def _findings(comparison: Comparison) -> list[str]:
+    """Return the sentences above the results: how far the nets agree, and how many processes there were."""
+    plan = comparison.plan
+    processes = [f"Each net trained in {processes_of(plan)}."] if plan.workers > 1 else []
+    return [*sentences(comparison.rows, plan), *processes]
+
+
 def _settings(runs: dict[str, Comparison]) -> list[tuple[str, list[str]]]:
     """Return the rows of the table of settings: a name, and its value in each run."""
     several = len({model for c in runs.values() for model in c.models}) > 1
@@ -140,8 +147,9 @@ def _settings_of(comparison: Comparison, several_nets: bool) -> list[tuple[str, 
         ("dropout masks", "the same in all" if plan.shared_dropout else "each framework's own"),
         ("requested device", comparison.device or "a GPU if there is one, else the CPU"),
         ("parallel workers", str(plan.parallel)),
+        ("processes of each net", processes_of(plan)),
         (
-            "threads per worker",
+            "threads per process",
             ", ".join(dict.fromkeys(r.threads for r in comparison.rows if r.threads)),
         ),
         *((f"interpreter of {name}", python) for name, python in plan.pythons.items()),
