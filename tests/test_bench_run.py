@@ -8,14 +8,17 @@ import signal
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from bench_results import LENET, small
 from helpers import alexnet
 from small_runs import worker_that
 
 from alexnet import backends
+from alexnet.backends.world import World
 from alexnet.bench import hand, measure, run, worker
-from alexnet.bench.cases import FIGURES, LOOPS, PARTS
+from alexnet.bench import processes as bench_processes
+from alexnet.bench.cases import FIGURES, LOOPS, PARTS, STEPS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.bench.limits import Limits
@@ -127,6 +130,68 @@ def test_a_worker_gets_the_threads_of_its_task(monkeypatch):
         task = processes.Task(Job("numpy", (), ()), sys.executable, threads=threads)
         (message,) = [e["message"] for _, e in processes.run([task], 20) if e["event"] == "error"]
         assert message == said
+
+
+def test_the_processes_of_a_worker_share_its_cores(monkeypatch):
+    monkeypatch.setattr(processes, "usable_cores", lambda: 6)
+    monkeypatch.setattr(processes, "users_environment", lambda: {"PATH": os.environ["PATH"]})
+    code = "print(json.dumps({'event': 'error', 'message': os.environ['OMP_NUM_THREADS']}))"
+    monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
+    for number, said in ((1, "6"), (4, "1"), (7, "1")):
+        task = processes.Task(Job("numpy", (), ()), sys.executable, processes=number)
+        (message,) = [e["message"] for _, e in processes.run([task], 20) if e["event"] == "error"]
+        assert message == said
+
+
+def test_the_steps_take_turns_and_the_slowest_process_counts(monkeypatch):
+    """In this process, which takes part as process 1 of two."""
+    order, sent = [], []
+
+    class Engine:
+        Trainer = backends.load("numpy").Trainer
+
+        def total(self, values):
+            return values + np.array([0.5 * bool(values.any()), 0.0])
+
+    class Two(World):
+        @classmethod
+        def of(cls, net):
+            return cls(1, 2, Engine())
+
+    monkeypatch.setattr(bench_processes, "World", Two)
+    monkeypatch.setattr(measure.Bench, "take", lambda self, *way: None)
+
+    def seconds(self, steps, X, y):
+        order.append((steps.world.size, len(X), len(y)))
+        return 0.25 if steps.world.size == 1 else 0.75
+
+    monkeypatch.setattr(measure.Bench, "seconds_per_step", seconds)
+    case = replace(LENET, batch_size=7, processes=2, turns=2)
+    job = Job("numpy", (case,), STEPS)
+    bench_processes.take_turns(job, lambda event, **fields: sent.append(fields["figures"]))
+    plain, reduced = (1, 3, 3), (2, 3, 7)  # processes, own images, labels
+    assert order == [plain, reduced, reduced, plain]
+    assert sent == [{"plain step": 0.5, "reduced step": 0.75}] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch")
+def test_two_processes_are_measured_beside_one(tmp_path):
+    done = alexnet(
+        "bench", "lenet", "--backends", "torch", "--workers", "1,2", "--quick", "--batch-size", "8",
+        "--data", "sample", "--out", str(tmp_path), ALEXNET_SUBSET="160:8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = Bench.load(tmp_path)
+    one, two = found.rows
+    assert [found.case(row).processes for row in found.rows] == [1, 2]
+    turns = found.rounds * found.case(one).turns
+    assert {name: len(values) for name, values in one.figures.items()} == {"plain step": turns}
+    assert {name: len(values) for name, values in two.figures.items()} == {
+        "plain step": turns, "reduced step": turns,
+    }  # fmt: skip
+    assert (tmp_path / "bench.png").exists()
+    assert (tmp_path / "table.txt").read_text() in done.stdout
 
 
 # --- failures ---------------------------------------------------------------------------------------

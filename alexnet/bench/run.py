@@ -14,6 +14,7 @@ from typing import Any
 from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.bench import hand, limits
+from alexnet.bench.cases import Case
 from alexnet.bench.job import Job
 from alexnet.bench.limits import PEAKS, PROGRAM
 from alexnet.bench.picture import picture
@@ -131,7 +132,7 @@ def _tasks(bench: Bench, number: int) -> Iterator[processes.Task]:
                     plan.device if name != backends.REFERENCE else None,
                     str(hand.folder()) if bench.hand_loops else None,
                 )
-                yield _task(bench, job, cases[0].threads)
+                yield _task(bench, job, cases[0])
 
 
 def _peaks(bench: Bench) -> Iterator[processes.Task]:
@@ -145,9 +146,10 @@ def _peaks(bench: Bench) -> Iterator[processes.Task]:
     yield limits.task(precisions, plan.device, plan.pythons, bench.folder / "peaks.log")
 
 
-def _task(bench: Bench, job: Job, threads: int | None) -> processes.Task:
+def _task(bench: Bench, job: Job, first: Case) -> processes.Task:
     python = bench.plan.pythons.get(job.backend, sys.executable)
-    return processes.Task(job, python, bench.folder / f"{job.backend}.log", PROGRAM, threads)
+    log = bench.folder / f"{job.backend}.log"
+    return processes.Task(job, python, log, PROGRAM, first.threads, first.processes or 1)
 
 
 def _line(job: Job, number: int) -> str:

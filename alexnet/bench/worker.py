@@ -9,7 +9,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from alexnet.bench.cases import Case, in_turns
+from alexnet.bench import processes
+from alexnet.bench.cases import STEPS, Case, in_turns
 from alexnet.bench.job import Job
 from alexnet.bench.limits import PEAKS
 from alexnet.bench.measure import Bench, Figures, load_data
@@ -29,6 +30,9 @@ def run(job: Job, send: Any) -> None:
             measure = partial(machine.peaks, job.device, case.precision)
             _send_figures(number, "peaks", case.precision, measure, send)
         send("bandwidth", figures=machine.bandwidth(job.device))
+        return
+    if job.parts == STEPS:
+        processes.measure(job, send)
         return
     done: list[Case] = []  # with the precisions that were used
     for number, (case, loaders) in enumerate(zip(job.cases, load_data(job), strict=True)):

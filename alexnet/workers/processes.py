@@ -60,6 +60,7 @@ class Task:
     log: Path | None = None
     program: str = PROGRAM  # a module with a function ``main``
     threads: int | None = None  # default: a share of the cores, or what the user has set
+    processes: int = 1  # which the worker starts, and which share its cores
 
 
 def run(
@@ -84,7 +85,8 @@ def run(
                 yield task, {"event": "start"}
                 gpu = min(gpus.difference(worker.gpu for worker in running))
                 try:
-                    running.append(_Worker(task, threads, gpu, parallel > 1, lines))
+                    each = max(1, threads // task.processes)
+                    running.append(_Worker(task, each, gpu, parallel > 1, lines))
                 except OSError as error:
                     problem = f"cannot run {task.python} or open {task.log} ({error.strerror})"
                     yield task, _end(problem, [])
