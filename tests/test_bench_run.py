@@ -22,11 +22,11 @@ from alexnet.bench.cases import FIGURES, LOOPS, PARTS, STEPS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.bench.limits import Limits
-from alexnet.bench.plan import plan
+from alexnet.bench.plan import WORKERS, plan
 from alexnet.bench.results import TORCHVISION, Bench, empty_rows
 from alexnet.errors import MissingBackendError, RunError
 from alexnet.training.recipes import recipe_for
-from alexnet.workers import processes
+from alexnet.workers import parallel, processes
 from alexnet.workers.folders import LOCK
 
 
@@ -143,6 +143,32 @@ def test_the_processes_of_a_worker_share_its_cores(monkeypatch):
         assert message == said
 
 
+def test_the_numbers_of_processes_follow_each_other_in_each_backend(tmp_path):
+    cases = tuple(replace(LENET, processes=n) for n in (1, 2))
+    planned = small("mxnet", "torch", cases=cases, sweep=WORKERS, parts=STEPS)
+    tasks = [*run._tasks(Bench(planned, tmp_path, "", empty_rows(planned)), 0)]
+    assert [(task.job.backend, task.processes) for task in tasks] == [
+        ("mxnet", 1), ("mxnet", 2), ("torch", 1), ("torch", 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_round_measures_the_steps_in_several_processes(number, tmp_path, monkeypatch):
+    case, started = replace(LENET, processes=2), []
+    planned = small("numpy", cases=(case,), sweep=WORKERS, parts=STEPS)
+    (task,) = run._tasks(Bench(planned, tmp_path, "", empty_rows(planned)), number)
+
+    def start(job, processes, program, hear):
+        started.append((job, processes, program))
+        hear({"event": "measured", "case": 0, "precision": "float32", "figures": {}})
+
+    sent = []
+    monkeypatch.setattr(parallel, "run", start)
+    worker.run(task.job, lambda event, **fields: sent.append(event))
+    assert started == [(task.job, 2, "alexnet.bench.processes")]
+    assert sent == ["ready", "measured"]
+
+
 def test_the_steps_take_turns_and_the_slowest_process_counts(monkeypatch):
     """In this process, which takes part as process 1 of two."""
     order, sent = [], []
@@ -177,21 +203,17 @@ def test_the_steps_take_turns_and_the_slowest_process_counts(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_two_processes_are_measured_beside_one(tmp_path):
-    done = alexnet(
-        "bench", "lenet", "--backends", "torch", "--workers", "1,2", "--quick", "--batch-size", "8",
-        "--data", "sample", "--out", str(tmp_path), ALEXNET_SUBSET="160:8",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = Bench.load(tmp_path)
+    planned = plan(["lenet"], ["torch"], workers=[1, 2], quick=True, batch_size=7)
+    cases = tuple(replace(case, steps=2, turns=3) for case in planned.cases)
+    found = run.run_plan(replace(planned, cases=cases, rounds=1), tmp_path)
     one, two = found.rows
-    assert [found.case(row).processes for row in found.rows] == [1, 2]
-    turns = found.rounds * found.case(one).turns
-    assert {name: len(values) for name, values in one.figures.items()} == {"plain step": turns}
+    assert [row.problem for row in found.rows] == ["", ""]
+    assert {name: len(values) for name, values in one.figures.items()} == {"plain step": 3}
     assert {name: len(values) for name, values in two.figures.items()} == {
-        "plain step": turns, "reduced step": turns,
+        "plain step": 3, "reduced step": 3,
     }  # fmt: skip
-    assert (tmp_path / "bench.png").exists()
-    assert (tmp_path / "table.txt").read_text() in done.stdout
+    assert Bench.load(tmp_path) == found
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
 # --- failures ---------------------------------------------------------------------------------------

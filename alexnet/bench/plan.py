@@ -20,7 +20,7 @@ TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
 
 ROUNDS = 3
 TURNS = 3  # of the two loops in each round, for nets that are not heavy
-STEP_TURNS = {True: 3, False: 5}  # of the two steps, by whether the net is heavy
+STEP_TURNS = {True: 3, False: 9}  # of the two steps, by whether the net is heavy
 HEAVY = 50e6  # multiply-accumulates of one image; a net with more takes fewer steps and turns
 QUICK_SECONDS = 250.0  # a quick bench starts no round that would end later
 GPU_BATCHES = (128, 512)
@@ -212,7 +212,7 @@ def _shared(case: Case, workers: Sequence[int], heavy: bool, quick: bool) -> lis
             f"{case.model}: {max(workers)} processes need batches of at least {max(workers)} images, got "
             f"{case.batch_size}"
         )
-    steps = (2 if quick else 1) if heavy else (20 if quick else 40)
+    steps = (2 if quick else 1) if heavy else (10 if quick else 20)
     fields = vars(case) | {"steps": steps, "turns": STEP_TURNS[heavy]}
     return [Case(**fields | {"processes": n}) for n in workers]
 

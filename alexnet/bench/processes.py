@@ -44,7 +44,8 @@ def take_turns(job: Job, send: Any) -> None:
 
     The plain step trains a net on the rows of this process. The reduced step does the same with another
     net, and adds up the gradients of all processes; it is left out if this process is alone. Every process
-    begins at the same time. The slowest one decides. A turn has the opposite order of the turn before.
+    begins at the same time. The slowest one decides. The first turn has the order of the job's parts; then
+    every turn has the opposite order of the turn before.
     """
     ((case, loaders),) = zip(job.cases, load_data(job), strict=True)
     bench = Bench(job, case, loaders)
@@ -59,9 +60,10 @@ def take_turns(job: Job, send: Any) -> None:
     for way in ways.values():
         for _ in range(2):  # frameworks compile in the first steps, and arrange their buffers
             bench.take(*way)
+    order = [name for name in job.parts if name in ways]
     for turn in range(case.turns):
         figures = {}
-        for name in list(ways)[:: -1 if turn % 2 else 1]:
+        for name in order[:: -1 if turn % 2 else 1]:
             world.wait()
             figures[name] = _slowest(world, bench.seconds_per_step(*ways[name]))
         send("measured", case=0, precision=bench.used, figures=figures)

@@ -91,17 +91,17 @@ class Row:
         return reduced if reduced in self.figures else plain
 
     @property
-    def communication(self) -> float | None:
-        """The seconds that a reduced step takes longer than a plain one, or None without both.
+    def communication(self) -> list[float]:
+        """The seconds that a reduced step took longer than a plain one in the same turn.
 
-        This is the median of the differences in the same turn. It has the sums over the processes, and the
-        time in which processes wait for each other.
+        They have the sums over the processes, and the time in which processes wait for each other. A value
+        may be below 0 if other work ran on the machine.
 
-        >>> Row(0, "torch", figures={"plain step": [3, 2, 3], "reduced step": [4, 4, 5]}).communication
-        2
+        >>> Row(0, "torch", figures={"plain step": [3, 2], "reduced step": [4, 4]}).communication
+        [1, 2]
         """
         plain, reduced = (self.figures.get(name, []) for name in STEPS)
-        return median(r - p for p, r in zip(plain, reduced, strict=True)) if reduced else None
+        return [r - p for p, r in zip(plain, reduced, strict=True)] if reduced else []
 
     @property
     def share_of_communication(self) -> float | None:
@@ -147,10 +147,9 @@ class Bench:
     def speed_up(self, row: Row) -> float | None:
         """Return how many times as fast as one process a row's processes are, or None without both."""
         alone = replace(self.case(row), processes=1)
-        (one,) = [r for r in self.rows if r.backend == row.backend and self.case(r) == alone] or [
-            None
-        ]
-        before, now = one.median(one.step) if one else None, row.median(row.step)
+        mine = (r for r in self.rows if r.backend == row.backend and self.case(r) == alone)
+        before = next((r.median(r.step) for r in mine), None)
+        now = row.median(row.step)
         return before / now if before and now else None
 
     def loader_ratio(self, row: Row, way: str) -> float | None:

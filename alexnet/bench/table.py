@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 
 from rich.table import Table
 
@@ -84,14 +85,14 @@ def workers_tables(bench: Bench) -> list[str | Table]:
             table.add_column(title, justify="right", no_wrap=True, min_width=width)
         rows = [r for r in bench.rows if replace(bench.case(r), processes=None) == shared]
         for row in sorted(rows, key=lambda r: bench.plan.names.index(r.backend)):
-            seconds, spent = row.median(row.step), row.communication
+            seconds = row.median(row.step)
             table.add_row(
                 row.backend,
                 f"{bench.case(row).processes}",
-                _speed(row, row.step, 1000),
+                _with_spread(row.figures.get(row.step), 1000),
                 _number(shared.batch_size / seconds) if seconds else EMPTY,
                 _ratio(bench.speed_up(row)),
-                EMPTY if spent is None else _number(1000 * spent),
+                _with_spread(row.communication, 1000),
                 _percent(row.share_of_communication),
             )
         size = f"{shared.gradient_bytes / 1e6:,.3g} MB of gradients in each step"
@@ -205,12 +206,16 @@ def _recipes(bench: Bench) -> list[str]:
     return lines
 
 
-def _speed(row: Row, name: str, unit: float = 1) -> str:
-    """Return a median, times ``unit``, with its spread, such as ``31.2 ±2%``."""
-    middle, spread = row.median(name), row.spread(name)
-    if middle is None or spread is None:
+def _speed(row: Row, name: str) -> str:
+    return _with_spread(row.figures.get(name))
+
+
+def _with_spread(values: Sequence[float] | None, unit: float = 1) -> str:
+    """Return the median of values, times ``unit``, with their spread, such as ``31.2 ±2%``."""
+    if not values:
         return EMPTY
-    return f"{_number(unit * middle)} ±{(spread[1] - spread[0]) / 2 / middle:.0%}"
+    middle, half = median(values), (max(values) - min(values)) / 2
+    return f"{_number(unit * middle)} ±{half / abs(middle):.0%}" if middle else "0"
 
 
 def _number(value: float) -> str:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from alexnet.bench import processes
-from alexnet.bench.cases import STEPS, Case, in_turns
+from alexnet.bench.cases import Case, in_turns
 from alexnet.bench.job import Job
 from alexnet.bench.limits import PEAKS
 from alexnet.bench.measure import Bench, Figures, load_data
@@ -31,7 +31,7 @@ def run(job: Job, send: Any) -> None:
             _send_figures(number, "peaks", case.precision, measure, send)
         send("bandwidth", figures=machine.bandwidth(job.device))
         return
-    if job.parts == STEPS:
+    if job.cases[0].processes is not None:
         processes.measure(job, send)
         return
     done: list[Case] = []  # with the precisions that were used
