@@ -99,6 +99,7 @@ def _workers(bench: Bench) -> Figure:
         axes.grid(axis="y", alpha=0.3)
         axes.margins(y=0.12)  # for the shares
         axes.set_ylim(bottom=0)
+        axes.set_xlim(-0.7, numbers[-1][0] + 0.7)
     figure.supxlabel(
         "numbers: processes; pale: communication and waiting, with its share\n"
         "thin lines: smallest to largest",
