@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from alexnet.bench.cases import Case
-from alexnet.bench.plan import Plan
+from dataclasses import replace
+
+from alexnet.bench.cases import STEPS, Case
+from alexnet.bench.plan import WORKERS, Plan
 from alexnet.bench.results import Bench, empty_rows
 
 LENET = Case("lenet", 28, 8, "float32", 2, 32)
@@ -38,4 +40,17 @@ def written(folder):
     bench.limits.peaks = {"float32": {"matmul": [150e9, 160e9], "convolution": [222_445_301_760.0]}}
     bench.limits.bandwidth = {"copy": [20e9, 21.04e9], "triad": [24e9, 23e9]}
     bench.machine, bench.rounds, bench.seconds = "a machine", 2, 61.0
+    return bench
+
+
+def shared(folder):
+    """One process and two, three turns."""
+    cases = tuple(replace(LENET, processes=n, turns=3) for n in (1, 2))
+    plan = small("torch", cases=cases, sweep=WORKERS, parts=STEPS)
+    bench = Bench(plan, folder, "2026-11-24T08:00:00+00:00", empty_rows(plan))
+    one, two = bench.rows
+    one.figures = {"plain step": [0.140, 0.150, 0.180]}
+    two.figures = {"plain step": [0.060, 0.090, 0.100], "reduced step": [0.080, 0.120, 0.200]}
+    for row in bench.rows:
+        row.version, row.device, row.precision = "1.2.3", "cpu", "float32"
     return bench

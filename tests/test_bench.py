@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from dataclasses import replace
 
 import pytest
-from bench_results import LENET, small, written
+from bench_results import LENET, shared, small, written
 from helpers import alexnet_here
 
+from alexnet import backends, build
 from alexnet.bench import hand
-from alexnet.bench.cases import training_flop
+from alexnet.bench.cases import STEPS, Case, training_flop
 from alexnet.bench.job import Job
 from alexnet.bench.picture import picture
 from alexnet.bench.plan import plan
 from alexnet.bench.results import Bench, Row
 from alexnet.bench.table import failed, summary
 from alexnet.errors import AlexNetError, RunError
-from alexnet.spec import zoo
+from alexnet.spec import STATISTICS, zoo
 from alexnet.views.tables import as_text
 
 # --- the plan ---------------------------------------------------------------------------------------
@@ -84,6 +87,18 @@ def test_a_sweep_of_the_number_of_images_takes_whole_epochs():
         assert case.steps == case.examples // case.batch_size - 1
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_processes_of_each_number_share_the_same_batches(quick):
+    found = plan(workers=[1, 2, 4], quick=quick)
+    assert found.names == tuple(n for n, f in backends.FRAMEWORKS.items() if f.launch is not None)
+    assert [case.processes for case in found.cases] == [1, 2, 4] * 2
+    for model in ("alexnet", "lenet"):
+        (same,) = {replace(c, processes=None) for c in found.cases if c.model == model}
+        assert same.batch_size == plan([model], ["torch"], quick=quick).cases[0].batch_size
+        assert same.turns > 1
+    assert found.parts == STEPS
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -104,6 +119,22 @@ def test_a_sweep_of_the_number_of_images_takes_whole_epochs():
             "lenet: batches of 4,000 images need at least 8,000 training images, got 5,000",
         ),
         (["--sweep", "batch", "--batch-size", "8"], "--batch-size cannot be used with it"),
+        (["--workers", "2;4"], "--workers must be numbers with commas, such as 1,2; got '2;4'"),
+        (["--workers", "1,2,1"], "workers must be distinct numbers of at least 1, .* got 1,2,1"),
+        (["--workers", "0,2"], "workers must be distinct numbers of at least 1, .* got 0,2"),
+        (["--workers", "1,2", "--sweep", "size"], "so --sweep size cannot be used with it"),
+        (
+            ["--workers", "1,2", "--backends", "torch,numpy"],
+            "NumPy cannot train in several processes; --workers can measure torch, mxnet, ",
+        ),
+        (
+            ["--workers", "1,2", "--python", f"mxnet={sys.executable}"],
+            "frameworks of the Python that runs alexnet, so --python cannot be used with it, got mxnet",
+        ),
+        (
+            ["lenet", "--workers", "3", "--batch-size", "2"],
+            "lenet: 3 processes need batches of at least 3 images, got 2",
+        ),
         (["--timeout", "0"], "timeout must be above 0"),
         (["--data", "/nonexistent"], "/nonexistent: the folder does not exist"),
         (["--out", "/dev/null/run"], "cannot create the run's folder"),
@@ -157,6 +188,40 @@ def test_the_ratio_is_that_of_the_medians_if_a_part_failed_in_a_round():
     assert row.ratio("train", "hand") == 2
 
 
+def test_the_time_of_a_step_splits_into_computing_and_communication(tmp_path):
+    bench = shared(tmp_path)
+    one, two = bench.rows
+    assert (one.step, two.step) == ("plain step", "reduced step")
+    assert one.communication == []
+    assert one.share_of_communication is None
+    # Turn by turn: 20, 30 and 100 ms of 80, 120 and 200 ms.
+    assert two.communication == pytest.approx([0.020, 0.030, 0.100])
+    assert two.share_of_communication == pytest.approx(0.25)
+    assert bench.speed_up(one) == 1
+    assert bench.speed_up(two) == pytest.approx(0.150 / 0.120)
+    bench.rows[0].figures = {}
+    assert bench.speed_up(two) is None
+
+
+def test_without_one_process_there_is_no_speed_up(tmp_path):
+    bench = shared(tmp_path)
+    bench.plan = replace(bench.plan, cases=bench.plan.cases[1:])
+    bench.rows = [replace(bench.rows[1], case=0)]
+    assert bench.speed_up(bench.rows[0]) is None
+
+
+def test_gradients_have_four_bytes_for_each_learned_value():
+    assert replace(LENET, processes=2).gradient_bytes == 4 * 61_706
+    normed = Case("alexnet-28", 28, 8, "float32", 1, 32)  # whose statistics are not learned
+    net = backends.load("numpy").get_weights(build("alexnet-28", "numpy"))
+    learned = [w for key, w in net.items() if not key.endswith(STATISTICS)]
+    assert (
+        normed.gradient_bytes
+        == 4 * sum(w.size for w in learned)
+        < 4 * sum(w.size for w in net.values())
+    )
+
+
 @pytest.mark.parametrize("figures", [{"speed": 1.0}, {"train": 0}, {"train": "1"}, {"train": None}])
 def test_a_wrong_figure_is_refused(figures):
     row = Row(0, "torch")
@@ -174,6 +239,26 @@ def test_a_saved_bench_is_read_back(tmp_path):
     assert Bench.load(tmp_path) == bench
 
 
+def test_a_bench_of_several_processes_is_read_back(tmp_path):
+    bench = shared(tmp_path)
+    bench.save()
+    assert Bench.load(tmp_path) == bench
+
+
+def test_a_file_from_before_the_number_of_processes_is_read(tmp_path):
+    bench = written(tmp_path)
+    bench.save()
+    file = tmp_path / "bench.json"
+
+    def older(saved):
+        saved["format"] = 2
+        for case in saved["plan"]["cases"]:
+            del case["processes"]
+
+    file.write_text(damaged(json.loads(file.read_text()), older))
+    assert Bench.load(tmp_path) == bench
+
+
 def test_a_job_is_read_back():
     job = Job("torch", (LENET,), ("step", "hand"), "/data", "gpu", "/loops")
     assert Job.from_json(job.to_json()) == job
@@ -188,7 +273,7 @@ def damaged(saved, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.update(format=9), "has format 9; this version reads format 2"),
+        (lambda s: s.update(format=9), "has format 9; this version reads formats 2 and 3"),
         (lambda s: s.pop("rows"), "wrong or missing: rows"),
         (lambda s: s["rows"][0].update(case=7), "there is no case 7"),
         (lambda s: s["rows"][0].update(backend="jax"), "unknown backend 'jax'"),
@@ -312,6 +397,23 @@ def test_a_sweep_has_a_curve_for_each_backend_and_a_line_for_each_value(tmp_path
     speed, memory = picture(bench).axes
     assert [text.get_text() for text in speed.get_legend().get_texts()] == ["NumPy", "PyTorch"]
     assert memory.get_ylabel() == "peak memory, MB"
+
+
+def test_several_processes_have_a_line_each_with_their_communication(tmp_path):
+    lines = as_text(summary(shared(tmp_path)), 80).splitlines()
+    assert lines[0] == ("lenet at 28×28, batches of 8, float32; 0.247 MB of gradients in each step")
+    assert lines[3].split() == ["torch", "1", "150", "±13%", "53.3", "1.00", "–", "–"]
+    assert lines[4].split() == ["torch", "2", "120", "±50%", "66.7", "1.25", "30.0", "±133%", "25%"]
+    assert max(map(len, lines[1:5])) <= 80
+
+
+def test_the_picture_of_several_processes_has_the_communication_on_top(tmp_path):
+    (axes,) = picture(shared(tmp_path)).axes
+    assert axes.get_title() == "lenet at 28×28, batches of 8, float32"
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights == pytest.approx([150, 0, 90, 30])
+    assert [text.get_text() for text in axes.texts] == ["25%"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2"]
 
 
 def test_every_refusal_is_an_error_of_this_library():

@@ -8,22 +8,25 @@ import signal
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from bench_results import LENET, small
 from helpers import alexnet
 from small_runs import worker_that
 
 from alexnet import backends
+from alexnet.backends.world import World
 from alexnet.bench import hand, measure, run, worker
-from alexnet.bench.cases import FIGURES, LOOPS, PARTS
+from alexnet.bench import processes as bench_processes
+from alexnet.bench.cases import FIGURES, LOOPS, PARTS, STEPS
 from alexnet.bench.gpu import GpuWatch
 from alexnet.bench.job import Job
 from alexnet.bench.limits import Limits
-from alexnet.bench.plan import plan
+from alexnet.bench.plan import WORKERS, plan
 from alexnet.bench.results import TORCHVISION, Bench, empty_rows
 from alexnet.errors import MissingBackendError, RunError
 from alexnet.training.recipes import recipe_for
-from alexnet.workers import processes
+from alexnet.workers import parallel, processes
 from alexnet.workers.folders import LOCK
 
 
@@ -127,6 +130,90 @@ def test_a_worker_gets_the_threads_of_its_task(monkeypatch):
         task = processes.Task(Job("numpy", (), ()), sys.executable, threads=threads)
         (message,) = [e["message"] for _, e in processes.run([task], 20) if e["event"] == "error"]
         assert message == said
+
+
+def test_the_processes_of_a_worker_share_its_cores(monkeypatch):
+    monkeypatch.setattr(processes, "usable_cores", lambda: 6)
+    monkeypatch.setattr(processes, "users_environment", lambda: {"PATH": os.environ["PATH"]})
+    code = "print(json.dumps({'event': 'error', 'message': os.environ['OMP_NUM_THREADS']}))"
+    monkeypatch.setattr(processes, "LAUNCH", worker_that(code))
+    for number, said in ((1, "6"), (4, "1"), (7, "1")):
+        task = processes.Task(Job("numpy", (), ()), sys.executable, processes=number)
+        (message,) = [e["message"] for _, e in processes.run([task], 20) if e["event"] == "error"]
+        assert message == said
+
+
+def test_the_numbers_of_processes_follow_each_other_in_each_backend(tmp_path):
+    cases = tuple(replace(LENET, processes=n) for n in (1, 2))
+    planned = small("mxnet", "torch", cases=cases, sweep=WORKERS, parts=STEPS)
+    tasks = [*run._tasks(Bench(planned, tmp_path, "", empty_rows(planned)), 0)]
+    assert [(task.job.backend, task.processes) for task in tasks] == [
+        ("mxnet", 1), ("mxnet", 2), ("torch", 1), ("torch", 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_round_measures_the_steps_in_several_processes(number, tmp_path, monkeypatch):
+    case, started = replace(LENET, processes=2), []
+    planned = small("numpy", cases=(case,), sweep=WORKERS, parts=STEPS)
+    (task,) = run._tasks(Bench(planned, tmp_path, "", empty_rows(planned)), number)
+
+    def start(job, processes, program, hear):
+        started.append((job, processes, program))
+        hear({"event": "measured", "case": 0, "precision": "float32", "figures": {}})
+
+    sent = []
+    monkeypatch.setattr(parallel, "run", start)
+    worker.run(task.job, lambda event, **fields: sent.append(event))
+    assert started == [(task.job, 2, "alexnet.bench.processes")]
+    assert sent == ["ready", "measured"]
+
+
+def test_the_steps_take_turns_and_the_slowest_process_counts(monkeypatch):
+    """In this process, which takes part as process 1 of two."""
+    order, sent = [], []
+
+    class Engine:
+        Trainer = backends.load("numpy").Trainer
+
+        def total(self, values):
+            return values + np.array([0.5 * bool(values.any()), 0.0])
+
+    class Two(World):
+        @classmethod
+        def of(cls, net):
+            return cls(1, 2, Engine())
+
+    monkeypatch.setattr(bench_processes, "World", Two)
+    monkeypatch.setattr(measure.Bench, "take", lambda self, *way: None)
+
+    def seconds(self, steps, X, y):
+        order.append((steps.world.size, len(X), len(y)))
+        return 0.25 if steps.world.size == 1 else 0.75
+
+    monkeypatch.setattr(measure.Bench, "seconds_per_step", seconds)
+    case = replace(LENET, batch_size=7, processes=2, turns=2)
+    job = Job("numpy", (case,), STEPS)
+    bench_processes.take_turns(job, lambda event, **fields: sent.append(fields["figures"]))
+    plain, reduced = (1, 3, 3), (2, 3, 7)  # processes, own images, labels
+    assert order == [plain, reduced, reduced, plain]
+    assert sent == [{"plain step": 0.5, "reduced step": 0.75}] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.needs("torch")
+def test_two_processes_are_measured_beside_one(tmp_path):
+    planned = plan(["lenet"], ["torch"], workers=[1, 2], quick=True, batch_size=7)
+    cases = tuple(replace(case, steps=2, turns=3) for case in planned.cases)
+    found = run.run_plan(replace(planned, cases=cases, rounds=1), tmp_path)
+    one, two = found.rows
+    assert [row.problem for row in found.rows] == ["", ""]
+    assert {name: len(values) for name, values in one.figures.items()} == {"plain step": 3}
+    assert {name: len(values) for name, values in two.figures.items()} == {
+        "plain step": 3, "reduced step": 3,
+    }  # fmt: skip
+    assert Bench.load(tmp_path) == found
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
 # --- failures ---------------------------------------------------------------------------------------

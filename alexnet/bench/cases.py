@@ -13,6 +13,9 @@ LOOPS = ("train", "hand")
 PARTS = ("loader", "step", *LOOPS)
 """The loader alone; the step alone on a fixed batch; then the two loops."""
 
+STEPS = ("plain step", "reduced step")
+"""The two steps that are compared in several processes: each alone; with the gradients of all."""
+
 FIGURES = {
     "loader": "images per second of the loader alone",
     "loader per core": "images per second of one core's time",
@@ -24,6 +27,8 @@ FIGURES = {
     "train busy": "share of the time of train_ch6 in which the GPU works, from 0 to 1",
     "hand busy": "the same of the hand-written loop",
     "memory": "peak memory in bytes",
+    "plain step": "seconds of a step without communication, in the slowest process",
+    "reduced step": "seconds of a step that adds up the gradients of all processes",
     "recipe seconds": "seconds of the book's recipe, from the start to the end of train_ch6",
     "recipe accuracy": "test accuracy after the book's recipe, from 0 to 1",
 }
@@ -41,7 +46,8 @@ class Case:
     steps: int  # timed training steps (at most); one more comes before
     examples: int  # training images in the loader
     threads: int | None = None  # None: all cores, or what the user has set
-    turns: int = 1  # times that the two loops are measured in a process, one after the other
+    turns: int = 1  # times that the two loops or steps are measured in a process, in turn
+    processes: int | None = None  # that share the batch; None: one, which measures `PARTS`
 
     @property
     def net(self) -> ResolvedNet:
@@ -51,7 +57,19 @@ class Case:
     @property
     def title(self) -> str:
         """The case in a few words."""
-        return f"{self.model} at {self.size}×{self.size}, batches of {self.batch_size}, {self.precision}"
+        batches = f"batches of {self.batch_size}, {self.precision}"
+        number = self.processes
+        shared = f", {number} process{'es' * (number > 1)}" if number else ""
+        return f"{self.model} at {self.size}×{self.size}, {batches}{shared}"
+
+    @property
+    def gradient_bytes(self) -> int:
+        """The bytes of the gradients of one step, in float32.
+
+        >>> Case("alexnet", 224, 128, "float32", 1, 256).gradient_bytes
+        187058984
+        """
+        return 4 * self.net.parameter_count
 
 
 def in_turns(parts: Sequence[str], turns: int) -> tuple[str, ...]:

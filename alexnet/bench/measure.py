@@ -14,6 +14,7 @@ from alexnet.backends.nets import build
 from alexnet.backends.precision import choose_precision
 from alexnet.backends.schedules import Schedule
 from alexnet.backends.steps import Steps
+from alexnet.backends.world import ALONE, World
 from alexnet.bench import hand
 from alexnet.bench.cases import Case
 from alexnet.bench.gpu import GpuWatch
@@ -67,19 +68,32 @@ class Bench:
 
     def step(self) -> Figures:
         """Measure the step alone, on one batch that is already on the device."""
+        net = self.net()
+        steps = self.steps(net)
+        X, y = next(epochs_on(self.train_iter, net)(0))
+        self.take(steps, X, y)
+        return {"step": len(y) / self.seconds_per_step(steps, X, y)}
+
+    def net(self) -> BoundNet:
+        """Return a new net of this case."""
         shape = self.train_iter.image_shape
-        net = build(self.case.model, self.job.backend, input_shape=shape, device=self.device)
-        bound = BoundNet.of(net)
-        steps = Steps(bound, Schedule("constant", LR, 1, None), precision=self.used)
-        X, y = next(epochs_on(self.train_iter, bound)(0))
-        self._take(steps, X, y)
+        return BoundNet.of(
+            build(self.case.model, self.job.backend, input_shape=shape, device=self.device)
+        )
+
+    def steps(self, net: BoundNet, world: World = ALONE) -> Steps:
+        """Return the steps of a net, in the processes of ``world``."""
+        return Steps(net, Schedule("constant", LR, 1, None), precision=self.used, world=world)
+
+    def seconds_per_step(self, steps: Steps, X: Any, y: Any) -> float:
+        """Take the steps of this case on one batch. Return the seconds of one of them."""
         begun = time.perf_counter()
         for _ in range(self.case.steps - 1):
             steps.step(X, y)
-        self._take(steps, X, y)
-        return {"step": self.case.steps * len(y) / (time.perf_counter() - begun)}
+        self.take(steps, X, y)
+        return (time.perf_counter() - begun) / self.case.steps
 
-    def _take(self, steps: Steps, X: Any, y: Any) -> None:
+    def take(self, steps: Steps, X: Any, y: Any) -> None:
         """Take one step and wait until it is done."""
         loss, _ = steps.step(X, y)
         steps.read([loss])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alexnet.backends import framework
+from alexnet.bench.plan import WORKERS
 from alexnet.bench.results import Bench, Row
 from alexnet.bench.table import swept
 from alexnet.views.curves import new_figure
@@ -29,6 +31,8 @@ AXES = {
 
 def picture(bench: Bench) -> Figure:
     """Return the figure of a bench: bars for each case, or one curve for each backend of a sweep."""
+    if bench.plan.sweep == WORKERS:
+        return _workers(bench)
     return _sweep(bench) if bench.plan.sweep else _bars(bench)
 
 
@@ -66,6 +70,65 @@ def _bars_of(axes: Axes, place: int, row: Row) -> None:
         x = place + (shift - 1) * 0.28
         axes.bar(x, middle, 0.26, color=colour, alpha=OPACITY[name])
         axes.errorbar(x, middle, np.array(around), color="black", linewidth=0.8, capsize=2)
+
+
+def _workers(bench: Bench) -> Figure:
+    """Draw a bar for each number of processes: a step's time, with its communication on top."""
+    groups = list(dict.fromkeys(replace(case, processes=None) for case in bench.plan.cases))
+    figure = new_figure(max(7, 2 + 1.8 * len(bench.plan.names)), 3.4 * len(groups))
+    for shared, axes in zip(
+        groups, figure.subplots(len(groups), 1, squeeze=False)[:, 0], strict=True
+    ):
+        of_group = [r for r in bench.rows if replace(bench.case(r), processes=None) == shared]
+        numbers, middles, place = list[tuple[float, str]](), list[float](), 0.0
+        for name in bench.plan.names:
+            rows = [row for row in of_group if row.backend == name]
+            middles.append(place + (len(rows) - 1) / 2)
+            for row in rows:
+                numbers.append((place, f"{bench.case(row).processes}"))
+                _bar_of_step(axes, place, row)
+                place += 1
+            place += 0.6  # a gap between two backends
+        axes.set_xticks([x for x, _ in numbers], [text for _, text in numbers])
+        titles = [framework(name).title for name in bench.plan.names]
+        below = axes.secondary_xaxis(location=-0.09)
+        below.set_xticks(middles, titles)
+        below.tick_params(length=0)
+        below.spines["bottom"].set_visible(False)
+        axes.set(title=shared.title, ylabel="milliseconds per step")
+        axes.grid(axis="y", alpha=0.3)
+        axes.margins(y=0.12)  # for the shares
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(-0.7, numbers[-1][0] + 0.7)
+    figure.supxlabel(
+        "numbers: processes; pale: communication and waiting, with its share\n"
+        "thin lines: smallest to largest",
+        fontsize="small",
+    )
+    return figure
+
+
+def _bar_of_step(axes: Axes, place: float, row: Row) -> None:
+    """Draw the time of a step, with its spread and its share of communication."""
+    middle, spread = row.median(row.step), row.spread(row.step)
+    if middle is None or spread is None:
+        return
+    colour = framework(row.backend).style["color"]
+    share = row.share_of_communication
+    height, computing = 1000 * middle, 1000 * middle * (1 - max(0.0, share or 0.0))
+    axes.bar(place, computing, 0.8, color=colour)
+    axes.bar(place, height - computing, 0.8, computing, color=colour, alpha=OPACITY["step"])
+    around = [[1000 * (middle - spread[0])], [1000 * (spread[1] - middle)]]
+    axes.errorbar(place, height, np.array(around), color="black", linewidth=0.8, capsize=2)
+    if share is not None:
+        axes.annotate(
+            f"{share:.0%}",
+            (place, 1000 * spread[1]),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize="small",
+        )
 
 
 def _sweep(bench: Bench) -> Figure:

@@ -8,17 +8,19 @@ from typing import Any
 
 from alexnet import backends
 from alexnet.backends.precision import PRECISIONS
-from alexnet.bench.cases import PARTS, Case
+from alexnet.bench.cases import PARTS, STEPS, Case
 from alexnet.data import load_fashion_mnist
 from alexnet.errors import RunError
 from alexnet.spec import zoo
 
 SWEEPS = ("batch", "size", "threads", "examples")
+WORKERS = "workers"  # the sweep of the number of processes, which has an option of its own
 DEVICES = ("cpu", "gpu")
 TIMEOUT = 600.0  # seconds; a worker that sends no event for so long is stopped
 
 ROUNDS = 3
 TURNS = 3  # of the two loops in each round, for nets that are not heavy
+STEP_TURNS = {True: 3, False: 9}  # of the two steps, by whether the net is heavy
 HEAVY = 50e6  # multiply-accumulates of one image; a net with more takes fewer steps and turns
 QUICK_SECONDS = 250.0  # a quick bench starts no round that would end later
 GPU_BATCHES = (128, 512)
@@ -36,7 +38,7 @@ class Plan:
     names: tuple[str, ...]  # of the backends, in order
     root: str | None = None  # folder of the images; None: the sample
     device: str = "cpu"
-    sweep: str | None = None
+    sweep: str | None = None  # one of `SWEEPS`, or `WORKERS`
     rounds: int = ROUNDS  # at most
     fewest: int = ROUNDS  # rounds that run even if they take long
     seconds: float | None = None  # a round that would end later does not start; None: no limit
@@ -67,12 +69,14 @@ def plan(
     device: str = "cpu",
     pythons: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
+    workers: Sequence[int] | None = None,
 ) -> Plan:
     """Return the settings of a bench, with defaults for the arguments that are None.
 
     ``models``: default AlexNet and LeNet; on a GPU and in most sweeps only AlexNet; in the sweep of the
     number of images only LeNet, because every point is a whole epoch. ``root``: the folder of the images;
-    None: the sample. A GPU trains without NumPy unless it is named.
+    None: the sample. A GPU trains without NumPy unless it is named. ``workers``: numbers of processes that
+    share every batch; then only the steps are measured, in frameworks with an engine for several processes.
 
     Raises SpecError, BackendError, DataError or RunError for settings that no worker could use.
 
@@ -80,9 +84,13 @@ def plan(
     ['lenet at 28×28, batches of 256, float32']
     """
     _check(models, names, precisions, sweep, batch_size, device)
+    known = [n for n in backends.FRAMEWORKS if n != backends.REFERENCE or device == "cpu"]
+    if workers is not None:
+        _check_workers(workers, names, sweep, pythons)
+        known, sweep = [n for n in known if _has_engine(n)], WORKERS
     if models is None:
         models = ["lenet"] if sweep == "examples" else ["alexnet"]
-        models += ["lenet"] if sweep is None and device == "cpu" else []
+        models += ["lenet"] if sweep in (None, WORKERS) and device == "cpu" else []
     nets = [zoo.get(model) for model in models]
     source = None if root else "sample"
     train_iter, _ = load_fashion_mnist(1, None, root=root, source=source)
@@ -102,19 +110,20 @@ def plan(
             for batch in _batch_sizes(batch_size, heavy, quick, sweep, device):
                 turns = 1 if heavy or quick or sweep or device == "gpu" else TURNS
                 case = Case(net.name, size, batch, precision, steps, images, turns=turns)
-                cases += _points(case, sweep, quick, device) if sweep else [case]
+                if workers is not None:
+                    cases += _shared(case, workers, heavy, quick)
+                else:
+                    cases += _points(case, sweep, quick, device) if sweep else [case]
     few = sweep is not None or device == "gpu"
     return Plan(
         tuple(_fitting(case) for case in cases),
-        tuple(
-            names or (n for n in backends.FRAMEWORKS if n != backends.REFERENCE or device == "cpu")
-        ),
+        tuple(names or known),
         root,
         device,
         sweep,
         fewest=(1 if few else 2) if quick else ROUNDS,
         seconds=QUICK_SECONDS if quick else None,
-        parts=("memory",) if sweep else PARTS,
+        parts=STEPS if workers is not None else ("memory",) if sweep else PARTS,
         pythons=dict(pythons or {}),
         timeout=timeout,
         named=bool(names),
@@ -149,6 +158,35 @@ def _check(
         )
 
 
+def _has_engine(name: str) -> bool:
+    return backends.framework(name).launch is not None
+
+
+def _check_workers(
+    workers: Sequence[int],
+    names: Sequence[str] | None,
+    sweep: str | None,
+    pythons: Mapping[str, str] | None,
+) -> None:
+    if not workers or min(workers) < 1 or len(set(workers)) < len(workers):
+        given = ",".join(map(str, workers))
+        raise RunError(f"workers must be distinct numbers of at least 1, such as 1,2; got {given}")
+    for name in names or ():
+        if not _has_engine(name):
+            title = backends.framework(name).title
+            able = ", ".join(filter(_has_engine, backends.FRAMEWORKS))
+            raise RunError(
+                f"{title} cannot train in several processes; --workers can measure {able}"
+            )
+    if sweep is not None:
+        raise RunError(f"--workers is a sweep by itself, so --sweep {sweep} cannot be used with it")
+    if pythons:
+        raise RunError(
+            "--workers measures frameworks of the Python that runs alexnet, so --python cannot be used "
+            f"with it, got {', '.join(pythons)}"
+        )
+
+
 def _require_known(what: str, given: str, known: Sequence[str]) -> None:
     if given not in known:
         raise RunError(f"unknown {what} {given!r}; known: {', '.join(known)}")
@@ -165,6 +203,18 @@ def _batch_sizes(
     if heavy:
         return (32 if quick else 128,)
     return (128 if sweep == "examples" else 256,)  # a tenth of the sample has 500 images
+
+
+def _shared(case: Case, workers: Sequence[int], heavy: bool, quick: bool) -> list[Case]:
+    """Return the cases of one batch that different numbers of processes share."""
+    if case.batch_size < max(workers):
+        raise RunError(
+            f"{case.model}: {max(workers)} processes need batches of at least {max(workers)} images, got "
+            f"{case.batch_size}"
+        )
+    steps = (2 if quick else 1) if heavy else (10 if quick else 20)
+    fields = vars(case) | {"steps": steps, "turns": STEP_TURNS[heavy]}
+    return [Case(**fields | {"processes": n}) for n in workers]
 
 
 def _points(case: Case, sweep: str, quick: bool, device: str) -> list[Case]:

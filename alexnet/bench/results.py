@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 from alexnet._version import __version__
 from alexnet.atomic import replacing
 from alexnet.backends import framework
-from alexnet.bench.cases import FIGURES, Case, training_flop
+from alexnet.bench.cases import FIGURES, STEPS, Case, training_flop
 from alexnet.bench.limits import Limits
 from alexnet.bench.plan import Plan
 from alexnet.errors import AlexNetError, RunError
 from alexnet.json_values import from_json, sealed, unsealed
 
-FORMAT = 2  # version of the layout of bench.json
+FORMAT = 3  # version of the layout of bench.json
+READABLE = (2, FORMAT)  # format 2 has no numbers of processes
 FILE = "bench.json"
 TORCHVISION = {"torchvision PIL per core": "PIL images", "torchvision per core": "tensors"}
 """The figures of torchvision's Resize in a DataLoader, with what it resizes."""
@@ -35,7 +36,7 @@ UNREADABLE = (
 
 @dataclass
 class Row:
-    """The figures of one case in one backend: a list with one number of each round."""
+    """The figures of one case in one backend: lists with one number of each measurement."""
 
     case: int  # index in the plan
     backend: str
@@ -83,6 +84,35 @@ class Row:
             return median(a) / median(b)
         return median(x / y for x, y in zip(a, b, strict=True))
 
+    @property
+    def step(self) -> str:
+        """The figure of the step that trains: the reduced one, or the plain one of a single process."""
+        plain, reduced = STEPS
+        return reduced if reduced in self.figures else plain
+
+    @property
+    def communication(self) -> list[float]:
+        """The seconds that a reduced step took longer than a plain one in the same turn.
+
+        They have the sums over the processes, and the time in which processes wait for each other. A value
+        may be below 0 if other work ran on the machine.
+
+        >>> Row(0, "torch", figures={"plain step": [3, 2], "reduced step": [4, 4]}).communication
+        [1, 2]
+        """
+        plain, reduced = (self.figures.get(name, []) for name in STEPS)
+        return [r - p for p, r in zip(plain, reduced, strict=True)] if reduced else []
+
+    @property
+    def share_of_communication(self) -> float | None:
+        """The part of a reduced step that is communication, at most 1; None without both steps.
+
+        >>> Row(0, "torch", figures={"plain step": [3], "reduced step": [4]}).share_of_communication
+        0.25
+        """
+        part = self.ratio(*STEPS)
+        return None if part is None else 1 - part
+
 
 @dataclass
 class Bench:
@@ -113,6 +143,14 @@ class Bench:
         """Return the speed of `train_ch6` over the limit, or None without both."""
         limit, speed = self.limit(row), row.median("train")
         return speed / limit if limit and speed else None
+
+    def speed_up(self, row: Row) -> float | None:
+        """Return how many times as fast as one process a row's processes are, or None without both."""
+        alone = replace(self.case(row), processes=1)
+        mine = (r for r in self.rows if r.backend == row.backend and self.case(r) == alone)
+        before = next((r.median(r.step) for r in mine), None)
+        now = row.median(row.step)
+        return before / now if before and now else None
 
     def loader_ratio(self, row: Row, way: str) -> float | None:
         """Return the loader's speed per core over torchvision's, or None. ``way``: one of `TORCHVISION`."""
@@ -146,8 +184,12 @@ class Bench:
         try:
             saved = unsealed(json.loads(file.read_text(encoding="utf-8")))
             number = saved.pop("format")
-            if number != FORMAT:
-                raise ValueError(f"it has format {number!r}; this version reads format {FORMAT}")
+            if number not in READABLE:
+                known = " and ".join(map(str, READABLE))
+                raise ValueError(f"it has format {number!r}; this version reads formats {known}")
+            if number < FORMAT:
+                for case in saved["plan"]["cases"]:
+                    case.setdefault("processes", None)
             return cls._restored(saved, folder)
         except UNREADABLE as error:
             why = error.strerror if isinstance(error, OSError) else error

@@ -14,10 +14,11 @@ from typing import Any
 from alexnet import backends
 from alexnet.atomic import replacing
 from alexnet.bench import hand, limits
+from alexnet.bench.cases import Case
 from alexnet.bench.job import Job
 from alexnet.bench.limits import PEAKS, PROGRAM
 from alexnet.bench.picture import picture
-from alexnet.bench.plan import Plan
+from alexnet.bench.plan import WORKERS, Plan
 from alexnet.bench.results import FILE, Bench, Row, empty_rows
 from alexnet.bench.table import summary
 from alexnet.errors import MissingBackendError
@@ -118,20 +119,23 @@ def _tasks(bench: Bench, number: int) -> Iterator[processes.Task]:
     parts = plan.parts[::-1] if number % 2 else plan.parts
     if plan.device == "gpu" and number == 0 and not alone and plan.seconds is None:
         parts = (*parts, "recipe")
-    for group in [[case] for case in plan.cases] if alone else [plan.cases]:
-        for name in plan.names:
-            failed = [plan.cases[r.case] for r in bench.rows if r.backend == name and r.problem]
-            cases = tuple(case for case in group if case not in failed)
-            if cases:
-                job = Job(
-                    name,
-                    cases,
-                    parts,
-                    plan.root,
-                    plan.device if name != backends.REFERENCE else None,
-                    str(hand.folder()) if bench.hand_loops else None,
-                )
-                yield _task(bench, job, cases[0].threads)
+    groups = [[case] for case in plan.cases] if alone else [plan.cases]
+    pairs = [(group, name) for group in groups for name in plan.names]
+    if plan.sweep == WORKERS:  # the speed-ups compare the cases of one backend
+        pairs.sort(key=lambda pair: plan.names.index(pair[1]))
+    for group, name in pairs:
+        failed = [plan.cases[r.case] for r in bench.rows if r.backend == name and r.problem]
+        cases = tuple(case for case in group if case not in failed)
+        if cases:
+            job = Job(
+                name,
+                cases,
+                parts,
+                plan.root,
+                plan.device if name != backends.REFERENCE else None,
+                str(hand.folder()) if bench.hand_loops else None,
+            )
+            yield _task(bench, job, cases[0])
 
 
 def _peaks(bench: Bench) -> Iterator[processes.Task]:
@@ -145,9 +149,10 @@ def _peaks(bench: Bench) -> Iterator[processes.Task]:
     yield limits.task(precisions, plan.device, plan.pythons, bench.folder / "peaks.log")
 
 
-def _task(bench: Bench, job: Job, threads: int | None) -> processes.Task:
+def _task(bench: Bench, job: Job, first: Case) -> processes.Task:
     python = bench.plan.pythons.get(job.backend, sys.executable)
-    return processes.Task(job, python, bench.folder / f"{job.backend}.log", PROGRAM, threads)
+    log = bench.folder / f"{job.backend}.log"
+    return processes.Task(job, python, log, PROGRAM, first.threads, first.processes or 1)
 
 
 def _line(job: Job, number: int) -> str:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
 
 from rich.table import Table
 
 from alexnet.backends import framework
 from alexnet.bench.hand import NO_LOOPS
+from alexnet.bench.plan import WORKERS
 from alexnet.bench.results import TORCHVISION, Bench, Row
 from alexnet.views.tables import LAYOUT
 
 EMPTY = "–"
+COMMUNICATION = (
+    "Processes share each batch. Communication: a step that adds up the gradients of all processes, less a "
+    "step without that. Waiting for each other counts too."
+)
 SHORT = {"float32": "fp32", "bfloat16": "bf16"}
 
 
 def summary(bench: Bench) -> list[str | Table]:
     """Return what to print: the tables, the limits, torchvision's loader, versions and problems."""
-    if bench.plan.sweep:
-        tables: list[str | Table] = [sweep_table(bench)]
+    tables: list[str | Table]
+    if bench.plan.sweep == WORKERS:
+        tables = workers_tables(bench)
+    elif bench.plan.sweep:
+        tables = [sweep_table(bench)]
     else:
         numbers = range(len(bench.plan.cases))
         tables = [
@@ -57,6 +67,37 @@ def case_table(bench: Bench, number: int) -> Table:
             *busy,
         )
     return table
+
+
+def workers_tables(bench: Bench) -> list[str | Table]:
+    """Return a title and a table for each net and precision.
+
+    A table has a line for each backend and number of processes. Columns: milliseconds of a step;
+    examples/s; the speed over the speed of one process; milliseconds of communication, and their share of
+    the step.
+    """
+    parts: list[str | Table] = []
+    for shared in dict.fromkeys(replace(case, processes=None) for case in bench.plan.cases):
+        table = Table(**LAYOUT)
+        table.add_column("backend", no_wrap=True, min_width=10)
+        widths = {"processes": 9, "step ms": 12, "examples/s": 10, "speed-up": 8}
+        for title, width in (widths | {"communication ms": 16, "share": 5}).items():
+            table.add_column(title, justify="right", no_wrap=True, min_width=width)
+        rows = [r for r in bench.rows if replace(bench.case(r), processes=None) == shared]
+        for row in sorted(rows, key=lambda r: bench.plan.names.index(r.backend)):
+            seconds = row.median(row.step)
+            table.add_row(
+                row.backend,
+                f"{bench.case(row).processes}",
+                _with_spread(row.figures.get(row.step), 1000),
+                _number(shared.batch_size / seconds) if seconds else EMPTY,
+                _ratio(bench.speed_up(row)),
+                _with_spread(row.communication, 1000),
+                _percent(row.share_of_communication),
+            )
+        size = f"{shared.gradient_bytes / 1e6:,.3g} MB of gradients in each step"
+        parts += [f"{shared.title}; {size}", table]
+    return [*parts, COMMUNICATION]
 
 
 def sweep_table(bench: Bench) -> Table:
@@ -166,11 +207,15 @@ def _recipes(bench: Bench) -> list[str]:
 
 
 def _speed(row: Row, name: str) -> str:
-    """Return a median with its spread, such as ``31.2 ±2%``."""
-    middle, spread = row.median(name), row.spread(name)
-    if middle is None or spread is None:
+    return _with_spread(row.figures.get(name))
+
+
+def _with_spread(values: Sequence[float] | None, unit: float = 1) -> str:
+    """Return the median of values, times ``unit``, with their spread, such as ``31.2 ±2%``."""
+    if not values:
         return EMPTY
-    return f"{_number(middle)} ±{(spread[1] - spread[0]) / 2 / middle:.0%}"
+    middle, half = median(values), (max(values) - min(values)) / 2
+    return f"{_number(unit * middle)} ±{half / abs(middle):.0%}" if middle else "0"
 
 
 def _number(value: float) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from alexnet.bench import processes
 from alexnet.bench.cases import Case, in_turns
 from alexnet.bench.job import Job
 from alexnet.bench.limits import PEAKS
@@ -29,6 +30,9 @@ def run(job: Job, send: Any) -> None:
             measure = partial(machine.peaks, job.device, case.precision)
             _send_figures(number, "peaks", case.precision, measure, send)
         send("bandwidth", figures=machine.bandwidth(job.device))
+        return
+    if job.cases[0].processes is not None:
+        processes.measure(job, send)
         return
     done: list[Case] = []  # with the precisions that were used
     for number, (case, loaders) in enumerate(zip(job.cases, load_data(job), strict=True)):

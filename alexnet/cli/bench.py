@@ -40,6 +40,13 @@ def bench(
             "examples (these also: peak memory)."
         ),
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            help="Numbers of processes on this machine, such as 1,2: measure a training step whose batch "
+            "they share, and the share of communication in it (PyTorch, MXNet, TensorFlow, Paddle)."
+        ),
+    ] = None,
     batch_size: BatchSize = None,
     data: Data = None,
     device: Annotated[
@@ -65,7 +72,9 @@ def bench(
 
     check_timeout(timeout)
     on_gpu = device == "gpu"
-    default = "float32,tf32,bfloat16" if on_gpu and sweep is None else "float32"
+    default = "float32"
+    if on_gpu and sweep is None and workers is None:
+        default = "float32,tf32,bfloat16"
     planned = plan(
         models,
         named_backends(only),
@@ -77,6 +86,7 @@ def bench(
         device=device,
         pythons=interpreters(pythons or []),
         timeout=timeout,
+        workers=None if workers is None else _numbers(workers),
     )
     out.print(images_line(planned.root))
     found = run_plan(planned, folder, out.print)
@@ -87,3 +97,11 @@ def bench(
         raise typer.Exit(130)
     if names := failed(found):
         raise RunError(f"{', '.join(names)} failed; the logs are in {found.folder}")
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the numbers in an option such as ``1,2``."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise RunError(f"--workers must be numbers with commas, such as 1,2; got {text!r}")
+    return [int(part) for part in parts]

@@ -66,7 +66,7 @@ class Task:
     log: Path | None = None
     program: str = PROGRAM  # a module with a function ``main``
     threads: int | None = None  # default: a share of the cores, or what the user has set
-    processes: int = 1  # of the worker's job, each with that number of threads
+    processes: int = 1  # which do the job and share the worker's threads
 
 
 def run(
