@@ -226,8 +226,10 @@ def _problem(status: int, processes: int, folder: Path) -> str:
     if silent and pulse_of(folder, silent[0]).exists():
         failed = folder / ENDED_FIRST
         if failed.exists():
-            rank = json.loads(failed.read_text(encoding="utf-8"))
-            silent = [rank] if rank in silent else silent
+            first_to_fail = json.loads(failed.read_text(encoding="utf-8"))
+            if isinstance(first_to_fail, str):  # a helper
+                return f"{first_to_fail} was killed or did not answer"
+            silent = [first_to_fail] if first_to_fail in silent else silent
         words = {rank: _last_words(folder, rank) for rank in silent}
         # Some engines end a process that has lost the connection to another one.
         first = [rank for rank in silent if not LOST.search(words[rank])] or silent
