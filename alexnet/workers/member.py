@@ -39,7 +39,9 @@ def outcome_of(folder: Path, rank: int) -> Path:
 
 
 def pulse_of(folder: Path, rank: int) -> Path:
-    """Return the file whose time of change says when a process last gave a sign of life."""
+    """Return the file with a process's id. Its time of change says when the process last gave a sign of
+    life.
+    """
     return folder / f"{rank}.pulse"
 
 
@@ -58,6 +60,7 @@ class Member:
 
 
 def _beat(file: Path) -> None:
+    file.write_text(str(os.getpid()))
     while True:
         file.touch()
         time.sleep(1.0)
