@@ -1,4 +1,4 @@
-"""Real processes of a run are killed, hang, or never come: one sentence names the process, nothing is left."""
+"""Real processes of a run are killed, hang, or never come: one sentence names them, nothing is left."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ LONG = ["--examples", "2000", "--epochs", "1000", "--data", "sample"]
 LIMIT = 12  # seconds until a process that hangs is lost; the processes also start within it
 EVERY_ENGINE = pytest.mark.parametrize(
     "engine", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ENGINES]
+)
+
+A_FAULT = pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"]
 )
 
 
@@ -60,7 +64,7 @@ def after(fault, run, everyone):
 
 
 @EVERY_ENGINE
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@A_FAULT
 def test_a_process_that_is_killed_or_hangs_ends_the_run_and_is_named(engine, number, tmp_path):
     file = tmp_path / "run.safetensors"
     with start(engine, "--checkpoint", str(file)) as run:
@@ -71,7 +75,7 @@ def test_a_process_that_is_killed_or_hangs_ends_the_run_and_is_named(engine, num
 
 
 @pytest.mark.needs("mxnet")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@A_FAULT
 @pytest.mark.parametrize("role", dmlc_roles.HELPERS)
 def test_a_helper_of_mxnet_that_is_killed_or_hangs_ends_the_run_and_is_named(
     role, number, tmp_path
