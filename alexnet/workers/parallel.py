@@ -228,7 +228,7 @@ def _outcomes(processes: int, folder: Path) -> dict[int, dict[str, Any]]:
 
 
 def _problem(status: int | None, processes: int, folder: Path) -> str:
-    """Return one sentence: which process failed, and why. ``status``: the launcher's exit status, or None."""
+    """Return one sentence: which process failed, and why. ``status``: of the launcher, if it has exited."""
     outcomes = _outcomes(processes, folder)
     errors = {rank: o["error"] for rank, o in outcomes.items() if "error" in o and not o["lost"]}
     if errors:
