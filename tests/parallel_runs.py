@@ -45,6 +45,9 @@ NORMED = Net(
 SYNCHRONISING = ("tensorflow",)  # frameworks with synchronised batch normalisation on CPUs
 
 
+BEFORE = "before.safetensors"  # the checkpoint of a run on one process fewer
+
+
 def images(batch_size, examples, resize=None):
     subset = (examples, 41)
     return alexnet.load_fashion_mnist(batch_size, resize, source="sample", subset=subset)
@@ -53,6 +56,12 @@ def images(batch_size, examples, resize=None):
 def train(backend, net, data, epochs=1, lr=0.05, **settings):
     settings = {"shared_dropout": True, "callback": Silent()} | settings
     return alexnet.train_ch6(net, *data, epochs, lr, "cpu", backend=backend, **settings)
+
+
+def resumable(backend, epochs, file, **options):
+    """Train with a checkpoint, 6 steps in each epoch. The last batch of an epoch has 5 images."""
+    data, settings = images(11, 60), {"momentum": 0.9} | options
+    return train(backend, DROPPING, data, epochs, checkpoint=file, **settings)
 
 
 # Each has 20 steps. The last batch is smaller: of 1, 3, 5 and 7 images.
@@ -64,6 +73,9 @@ RUNS = {
         b, DROPPING, own_batches(b), 2, momentum=0.9, schedule="one-cycle"
     ),
 }
+
+# The same, with all of AlexNet's 46.8 million parameters. The last batch has 1 image.
+LONG_RUNS = {"full width": lambda b: train(b, "alexnet", images(4, 77, 224), momentum=0.9, lr=0.01)}
 
 
 def own_batches(backend):
@@ -95,7 +107,10 @@ def synchronised(backend):
 
 
 def main():
-    """Take part in all runs; write what each gives into the folder of the run."""
+    """Take part in the runs that the command names, or else in all that are short.
+
+    Write what each gives into the folder of the run.
+    """
     folder, backend = Path(os.environ[FOLDER]), sys.argv[1]
     place = backends.framework(backend).place()
     found = {}
@@ -105,9 +120,14 @@ def main():
         if history is not None:
             history.save(folder / f"{name}.{place.rank}.json")
 
-    for name, run in RUNS.items():
+    named = {name: LONG_RUNS[name] for name in sys.argv[2:]}
+    for name, run in (named or RUNS).items():
         history = run(backend)
         keep(name, alexnet.get_weights(history.net), history)
+    if named:
+        return
+    resumed = resumable(backend, 3, folder / BEFORE, resume=True)
+    keep("resumed", alexnet.get_weights(resumed.net), resumed)
     keep("double", in_double_precision(backend))
     normed = train(backend, NORMED, images(16, 160), epochs=2)
     keep("normed", alexnet.get_weights(normed.net), normed)
@@ -117,8 +137,7 @@ def main():
         keep("synced", alexnet.get_weights(synced.net), synced)
     own = train(backend, DROPPING, images(16, 160), shared_dropout=False)
     keep("own dropout", alexnet.get_weights(own.net), own)
-    file = folder / "run.safetensors"
-    train(backend, DROPPING, images(11, 60), 2, checkpoint=file, momentum=0.9)
+    resumable(backend, 2, folder / "run.safetensors")
     for name, refused in {
         "seed": lambda: train(backend, "lenet", images(16, 64), seed=place.rank),
         "images": lambda: train(backend, "lenet", images(16, 64 + place.rank)),
@@ -127,15 +146,8 @@ def main():
         ),
         "norms": lambda: train(backend, NORMED, images(16, 16), sync_batch_norm=True),
         "norm": lambda: train(backend, NORMED, images(16, 16), sync_batch_norm=place.rank == 1),
-        "resumed norm": lambda: train(
-            backend,
-            DROPPING,
-            images(11, 60),
-            3,
-            checkpoint=file,
-            resume=True,
-            momentum=0.9,
-            sync_batch_norm=True,
+        "resumed norm": lambda: resumable(
+            backend, 3, folder / "run.safetensors", resume=True, sync_batch_norm=True
         ),
         "batch": lambda: train(backend, "lenet", images(place.size - 1, 64)),
     }.items():
@@ -146,7 +158,7 @@ def main():
     (folder / f"refused.{place.rank}.txt").write_text(repr(found))
 
 
-def launch(backend, processes, folder):
+def launch(backend, processes, folder, *runs):
     """Run `main` in several processes, with the framework's own launcher."""
     started = backends.framework(backend).launch(processes, folder, False)
     here = Path(__file__).parent
@@ -157,7 +169,7 @@ def launch(backend, processes, folder):
         "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, *started.command, __file__, backend]
+    command = [sys.executable, *started.command, __file__, backend, *runs]
     done = subprocess.run(command, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 

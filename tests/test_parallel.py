@@ -5,17 +5,21 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
+from functools import cache
 
 import numpy as np
 import pytest
 from parallel_runs import (
-    DROPPING,
+    BEFORE,
+    LONG_RUNS,
     NORMED,
     RUNS,
     SYNCHRONISING,
     images,
     in_double_precision,
     launch,
+    resumable,
     synchronised,
     train,
 )
@@ -36,7 +40,7 @@ CASES = [
     pytest.param(
         (name, n),
         # One start of the processes serves all tests, also if two tests run at a time.
-        marks=[pytest.mark.slow, pytest.mark.needs(name), pytest.mark.xdist_group(f"{name}-{n}")],
+        marks=[pytest.mark.slow, pytest.mark.needs(name), pytest.mark.xdist_group(name)],
         id=f"{name}-{n}",
     )
     for name in ENGINES
@@ -44,13 +48,30 @@ CASES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A function that returns the folder with what so many processes of a backend wrote.
+
+    They resume the run of one process fewer.
+    """
+
+    @cache
+    def start(name, processes):
+        folder = tmp_path_factory.mktemp(f"{name}-{processes}")
+        if processes == 1:
+            resumable(name, 2, folder / "run.safetensors")
+            return folder
+        shutil.copy(start(name, processes - 1) / "run.safetensors", folder / BEFORE)
+        launch(name, processes, folder)
+        return folder
+
+    return start
+
+
 @pytest.fixture(scope="module", params=CASES)
-def world(request, tmp_path_factory):
+def world(request, start):
     """The backend, the number of processes, and the folder with what they wrote."""
-    name, processes = request.param
-    folder = tmp_path_factory.mktemp(f"{name}-{processes}")
-    launch(name, processes, folder)
-    return name, processes, folder
+    return *request.param, start(*request.param)
 
 
 def weights_of(world, run):
@@ -65,10 +86,14 @@ def histories_of(world, run):
 
 
 def assert_close(found, expected, tolerance):
-    """The largest difference, relative to the largest weight of the array."""
+    """The largest difference, relative to the largest weight of the array. ``pytest -rP`` shows it."""
     assert found.keys() == expected.keys()
-    for key, w in expected.items():
-        assert np.abs(found[key] - w).max() <= tolerance * np.abs(w).max(), key
+    differences = {
+        key: np.abs(found[key] - w).max() / np.abs(w).max() for key, w in expected.items()
+    }
+    worst = max(differences, key=differences.get)
+    print(f"weights differ by at most {differences[worst]:.1e} ({worst})")
+    assert differences[worst] <= tolerance
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
@@ -143,7 +168,7 @@ def test_all_processes_end_with_the_same_net_and_history(world, run):
 
 
 def test_synchronised_batch_norm_is_that_of_one_process(world):
-    if world[0] not in SYNCHRONISING:
+    if world[0] not in SYNCHRONISING:  # then the run is refused, as a test below checks
         return
     expected = synchronised(world[0])
     for weights in weights_of(world, "synced double"):
@@ -164,15 +189,40 @@ def test_each_process_has_its_own_seed_for_dropout():
     assert seeds[0] == 5  # as with one process
 
 
-def test_one_process_resumes_the_run_of_several(world, tmp_path):
+@pytest.mark.parametrize("by", ["itself", "another framework"])
+def test_one_process_resumes_the_run_of_several(world, by, covered, tmp_path):
     name, _, folder = world
-    settings = {"momentum": 0.9}
-    whole = train(name, DROPPING, images(11, 60), 3, **settings)
-    path = tmp_path / "run.safetensors"
-    path.write_bytes((folder / "run.safetensors").read_bytes())
-    resumed = train(name, DROPPING, images(11, 60), 3, checkpoint=path, resume=True, **settings)
+    others = [n for n in covered if n in ENGINES]
+    other = name if by == "itself" else others[others.index(name) - 1]
+    whole = resumable(name, 3, None)
+    path = shutil.copy(folder / "run.safetensors", tmp_path)
+    resumed = resumable(other, 3, path, resume=True)
+    assert resumed.backend == other
     assert [len(h.steps) for h in (resumed, whole)] == [18, 18]
     assert_close(alexnet.get_weights(resumed.net), alexnet.get_weights(whole.net), ROUNDING)
+
+
+def test_the_processes_resume_the_run_of_one_process_fewer(world):
+    whole = resumable(world[0], 3, None)
+    expected = alexnet.get_weights(whole.net)
+    weights, histories = weights_of(world, "resumed"), histories_of(world, "resumed")
+    for own, found in zip(weights, histories, strict=True):
+        assert_close(own, expected, ROUNDING)
+        assert len(found.steps) == 18
+        assert found.epochs[-1].test_accuracy == whole.epochs[-1].test_accuracy
+
+
+@pytest.mark.release
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", [pytest.param(n, marks=pytest.mark.needs(n)) for n in ENGINES])
+def test_two_processes_train_alexnet_at_full_width(engine, tmp_path):
+    run = "full width"
+    launch(engine, 2, tmp_path, run)
+    history = LONG_RUNS[run](engine)
+    assert [len(history.steps), history.steps[-1]["examples"]] == [20, 1]
+    expected = alexnet.get_weights(history.net)
+    for weights in weights_of((engine, 2, tmp_path), run):
+        assert_close(weights, expected, ROUNDING)
 
 
 def refused_by_all(world):

@@ -1,10 +1,11 @@
-"""Real processes of a run are killed, or never come: one sentence names the process, nothing is left."""
+"""Real processes of a run are killed, hang, or never come: one sentence names them, nothing is left."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -21,8 +22,13 @@ from alexnet.backends.registry import mxnet as mxnet_registry
 pytestmark = pytest.mark.slow
 
 LONG = ["--examples", "2000", "--epochs", "1000", "--data", "sample"]
+LIMIT = 12  # seconds until a process that hangs is lost; the processes also start within it
 EVERY_ENGINE = pytest.mark.parametrize(
     "engine", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ENGINES]
+)
+
+A_FAULT = pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"]
 )
 
 
@@ -33,6 +39,7 @@ def start(engine, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | {"ALEXNET_TIMEOUT": str(LIMIT)},
     )
 
 
@@ -46,18 +53,39 @@ def family_in_training(run, checkpoint):
     return everyone, sorted(members, key=lambda p: p.pid)
 
 
+def after(fault, run, everyone):
+    """Send a signal to the process that ``fault`` gives. Return the last line that the run then prints."""
+    process, number = fault
+    process.send_signal(number)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert psutil.wait_procs(everyone, timeout=20)[1] == []
+    return said.splitlines()[-1]
+
+
 @EVERY_ENGINE
-def test_a_killed_process_ends_the_run_and_is_named(engine, tmp_path):
+@A_FAULT
+def test_a_process_that_is_killed_or_hangs_ends_the_run_and_is_named(engine, number, tmp_path):
     file = tmp_path / "run.safetensors"
     with start(engine, "--checkpoint", str(file)) as run:
         everyone, members = family_in_training(run, file)
         assert len(members) == 2
-        members[1].kill()
-        _, said = run.communicate(timeout=60)
-    assert run.returncode == 1
-    last = said.splitlines()[-1]
-    assert re.fullmatch(r"error: process 1 of 2 was killed or did not answer.*", last)
-    assert psutil.wait_procs(everyone, timeout=20)[1] == []
+        last = after((members[1], number), run, everyone)
+    assert re.match(r"error: process 1 of ", last)
+
+
+@pytest.mark.needs("mxnet")
+@A_FAULT
+@pytest.mark.parametrize("role", dmlc_roles.HELPERS)
+def test_a_helper_of_mxnet_that_is_killed_or_hangs_ends_the_run_and_is_named(
+    role, number, tmp_path
+):
+    file = tmp_path / "run.safetensors"
+    with start("mxnet", "--checkpoint", str(file)) as run:
+        everyone, _ = family_in_training(run, file)
+        (helper,) = (p for p in everyone if p.environ().get(dmlc_roles.ROLE) == role)
+        last = after((helper, number), run, everyone)
+    assert last.startswith(f"error: MXNet's {role} ")
 
 
 @EVERY_ENGINE

@@ -70,17 +70,17 @@ class Launch:
 def start_script(
     folder: Path,
     processes: Sequence[Mapping[str, str]],
-    helpers: Sequence[Mapping[str, str]] = (),
+    helpers: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     helper: str = "",
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Launch:
     """Return how `alexnet.backends.engines.start` starts a script, for a framework without a launcher.
 
-    ``processes``: the environment variables of each process, by rank. ``helpers``: the same for processes
-    that run the code ``helper`` instead.
+    ``processes``: the environment variables of each process, by rank. ``helpers``: the same, by name, for
+    processes that run the code ``helper`` instead.
     """
     file = folder / "places.json"
-    given = {"processes": processes, "helpers": helpers, "helper": helper}
+    given = {"processes": processes, "helpers": dict(helpers), "helper": helper}
     file.write_text(json.dumps(given), encoding="utf-8")
     return Launch(["-m", "alexnet.backends.engines.start", str(file)], environment)
 

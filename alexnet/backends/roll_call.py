@@ -20,6 +20,7 @@ EVERY = 1.0  # seconds between two signs of life
 SILENCE = 4.0  # seconds without one after which a process is silent
 RETRY = 0.1  # seconds between two tries to reach the host
 LONGEST_NAME = 100  # bytes
+HOST = "host"  # the name of the host in a `Report`
 
 
 class Host(socketserver.ThreadingTCPServer):
@@ -98,6 +99,7 @@ class Report:
 
     def __init__(self, address: tuple[str, int], name: str, seconds: float) -> None:
         self.name, self.silent, self.has_host = name, dict[str, float | None](), True
+        self.heard = time.monotonic()  # the host, last
         self.changed = threading.Condition()
         self.connection = _connect(address, seconds)
         self.connection.sendall(f"{name}\n".encode())
@@ -108,7 +110,7 @@ class Report:
         with suppress(OSError, ValueError), self.connection.makefile("rb") as lines:
             for line in lines:
                 with self.changed:
-                    self.silent = json.loads(line)
+                    self.silent, self.heard = json.loads(line), time.monotonic()
                     self.changed.notify_all()
                 self.connection.sendall(b"\n")
         with self.changed:
@@ -126,15 +128,29 @@ class Report:
             return missing()
 
     def ended(self) -> list[str]:
-        """Return the names of the processes that have ended. The host is ``host``."""
+        """Return the names of the processes that have ended. The host is `HOST`."""
         ended = [name for name, silent in self.silent.items() if silent is None]
-        return ended if self.has_host else [*ended, "host"]
+        return ended if self.has_host else [*ended, HOST]
 
-    def lost(self) -> list[int]:
-        """Return the ranks that have ended; without one, the ranks that are silent."""
-        ranks = {int(name): age for name, age in self.silent.items() if name.isdigit()}
-        ended = sorted(rank for rank, age in ranks.items() if age is None)
-        return ended or sorted(rank for rank, age in ranks.items() if age and age > SILENCE)
+    def host_is_silent(self, seconds: float = SILENCE) -> bool:
+        """Return whether the host has said nothing for ``seconds``, or has ended."""
+        return not self.has_host or time.monotonic() - self.heard > seconds
+
+    def lost(self) -> list[str]:
+        """Return the names of the processes that are silent; without one, of those that have ended.
+
+        A process that has lost another one ends too. So the cause is a silent process, or else a helper
+        that has ended. Without the host, nothing is known of the others.
+        """
+        if self.host_is_silent():
+            return [HOST]
+        silent = [name for name, age in self.silent.items() if age and age > SILENCE]
+        names = silent or self.ended()
+        return [name for name in names if not name.isdigit()] or names
+
+    def lost_ranks(self) -> list[int]:
+        """Return the ranks in `lost`."""
+        return sorted(int(name) for name in self.lost() if name.isdigit())
 
 
 def _connect(address: tuple[str, int], seconds: float) -> socket.socket:

@@ -122,10 +122,9 @@ class World:
         except Exception as error:
             if self.engine is None or not self.engine.is_fault(error):
                 raise
-            ranks = self.engine.lost()
-            who = f"process {' and '.join(map(str, ranks))}" if ranks else "another process"
+            who = " and ".join(self.engine.lost()) or "another process"
             raise LostProcessError(
-                f"{who} of the {self.size} of this run ended, or did not answer for {timeout():g} s"
+                f"{who} of a run on {self.size} processes ended, or did not answer for {timeout():g} s"
             ) from error
 
     def texts(self, text: str) -> list[str]:

@@ -21,5 +21,7 @@ def outcome_of(folder: Path, rank: int) -> Path:
 
 
 def pulse_of(folder: Path, rank: int) -> Path:
-    """Return the file whose time of change says when a process last gave a sign of life."""
+    """Return the file with a process's id. Its time of change says when the process last gave a sign of
+    life.
+    """
     return folder / f"{rank}.pulse"

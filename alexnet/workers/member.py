@@ -48,6 +48,7 @@ class Member:
 
 
 def _beat(file: Path) -> None:
+    file.write_text(str(os.getpid()))
     while True:
         file.touch()
         time.sleep(1.0)

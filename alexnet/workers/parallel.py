@@ -86,6 +86,7 @@ def run(job: Any, processes: int, program: str, hear: Hear = None) -> Any:
         command = [sys.executable, *launch.command, str(script)]
         with _running(command, launch.environment, processes, folder) as launcher:
             silent = _show_until_the_end(launcher, processes, folder, hear)
+            status = launcher.returncode  # None: `_running` will end it
         if hear is not None:
             with (folder / LOG).open("rb") as log:
                 _copy(log, sys.stderr, "launcher: ")
@@ -96,7 +97,7 @@ def run(job: Any, processes: int, program: str, hear: Hear = None) -> Any:
         if silent:
             who = " and ".join(map(str, silent))
             raise RunError(f"process {who} of {processes} did not answer for {timeout():g} s")
-        raise RunError(_problem(launcher.returncode, processes, folder))
+        raise RunError(_problem(status, processes, folder))
 
 
 def no_launcher(title: str) -> str:
@@ -168,11 +169,16 @@ def _show_until_the_end(
             for event in map(json.loads, lines):
                 if hear is not None:
                     hear(event)
-            if failed_at is None and any(
-                "error" in o for o in _outcomes(processes, folder).values()
-            ):
+            dead = [rank for rank, pulse in enumerate(pulses) if pulse.has_ended()]
+            outcomes = _outcomes(processes, folder)
+            killed = [rank for rank in dead if rank not in outcomes]
+            if failed_at is None and (killed or any("error" in o for o in outcomes.values())):
                 failed_at = time.monotonic()
-            if failed_at is not None and time.monotonic() - failed_at > GRACE:
+                if len(killed) == 1 and not (folder / ENDED_FIRST).exists():
+                    (folder / ENDED_FIRST).write_text(json.dumps(killed[0]), encoding="utf-8")
+            if failed_at is not None and (
+                len(dead) == processes or time.monotonic() - failed_at > GRACE
+            ):
                 break
             silent = [rank for rank, pulse in enumerate(pulses) if pulse.has_stopped()]
             if silent and failed_at is None:
@@ -188,6 +194,16 @@ class _Pulse:
     def __init__(self, file: Path) -> None:
         self.file, self.last, self.silent = file, 0, 0.0  # silent: seconds
         self.looked, self.limit = time.monotonic(), timeout()
+
+    def has_ended(self) -> bool:
+        """Return whether the process has ended. A launcher may notice it much later."""
+        try:
+            status = psutil.Process(int(self.file.read_text())).status()
+        except (OSError, ValueError):  # no sign of life yet
+            return False
+        except psutil.NoSuchProcess:
+            return True
+        return bool(status == psutil.STATUS_ZOMBIE)
 
     def has_stopped(self) -> bool:
         """Return whether the process has been silent too long since its first sign of life."""
@@ -238,8 +254,8 @@ def _outcomes(processes: int, folder: Path) -> dict[int, dict[str, Any]]:
     }
 
 
-def _problem(status: int, processes: int, folder: Path) -> str:
-    """Return one sentence: which process failed, and why. ``status``: exit status of the launcher."""
+def _problem(status: int | None, processes: int, folder: Path) -> str:
+    """Return one sentence: which process failed, and why. ``status``: of the launcher, if it has exited."""
     outcomes = _outcomes(processes, folder)
     errors = {rank: o["error"] for rank, o in outcomes.items() if "error" in o and not o["lost"]}
     if errors:
@@ -248,13 +264,15 @@ def _problem(status: int, processes: int, folder: Path) -> str:
         names_one = message.startswith("process ")
         return message if alike or names_one else f"process {rank} of {processes}: {message}"
     silent = [rank for rank in range(processes) if rank not in outcomes]
-    if len(silent) == processes and status < 0:
+    if len(silent) == processes and status is not None and status < 0:
         return f"the launcher of the processes was {describe_exit(status)}"
     if silent and pulse_of(folder, silent[0]).exists():
         failed = folder / ENDED_FIRST
         if failed.exists():
-            rank = json.loads(failed.read_text(encoding="utf-8"))
-            silent = [rank] if rank in silent else silent
+            first_to_fail = json.loads(failed.read_text(encoding="utf-8"))
+            if isinstance(first_to_fail, str):  # a helper
+                return f"{first_to_fail} was killed or did not answer"
+            silent = [first_to_fail] if first_to_fail in silent else silent
         words = {rank: _last_words(folder, rank) for rank in silent}
         # Some engines end a process that has lost the connection to another one.
         first = [rank for rank in silent if not LOST.search(words[rank])] or silent

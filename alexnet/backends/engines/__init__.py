@@ -65,8 +65,10 @@ class Engine(Protocol):
     def is_fault(self, error: Exception) -> bool:
         """Return whether an error of `total` or of a step means that another process is lost."""
 
-    def lost(self) -> list[int]:
-        """Return the ranks that ended or do not answer, after a fault; empty if that is unknown."""
+    def lost(self) -> list[str]:
+        """Return the processes that ended or do not answer, after a fault: ``process 1``, or the name of a
+        helper, such as ``MXNet's server``. Empty if that is unknown.
+        """
 
     @property
     def Trainer(self) -> type[ReducedTrainer]:

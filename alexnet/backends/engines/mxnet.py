@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -30,7 +31,7 @@ from alexnet.backends.engines import batch_size
 from alexnet.backends.engines.meeting import did_not_join
 from alexnet.backends.engines.norms import not_possible
 from alexnet.backends.entry import Place
-from alexnet.backends.roll_call import EVERY, SILENCE, Report
+from alexnet.backends.roll_call import EVERY, HOST, SILENCE, Report
 from alexnet.errors import RunError
 
 
@@ -47,7 +48,7 @@ class _Store:
         self.report = _report(place, seconds)
         missing = self.report.wait_for(place.size, ends - time.monotonic())
         if missing:
-            raise did_not_join(self.report.lost() or missing, place.size, seconds)
+            raise did_not_join(self.report.lost_ranks() or missing, place.size, seconds)
         self.work: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
         self.result: Any = Future()
         self.store: Any = None
@@ -56,7 +57,7 @@ class _Store:
         try:
             self.store = self.wait_for(partial(mx.kv.create, "dist_sync"))
         except NoAnswerError as error:
-            lost = self.report.lost()
+            lost = self.report.lost_ranks()
             if lost:
                 raise did_not_join(lost, place.size, seconds) from None
             raise RunError(
@@ -80,17 +81,15 @@ class _Store:
         self.work.put((work, self.result))
         ends, why = time.monotonic() + self.seconds, "MXNet's KVStore did not answer"
         while True:
-            try:
-                return self.result.result(EVERY)
-            except TimeoutError:
-                pass
             ended = self.report.ended()
             if ended and "ended" not in why:
-                # The last values may still be on their way.
-                ends = min(ends, time.monotonic() + SILENCE)
-                why = f"{_role(ended[-1])} of MXNet ended"
-            if time.monotonic() > ends:
+                # The last values of another worker may still be on their way.
+                ends = min(ends, time.monotonic() + (SILENCE if ended[-1].isdigit() else 0.0))
+                why = f"{_title(ended[-1])} ended"
+            if time.monotonic() > ends or self.report.host_is_silent(self.seconds):
                 raise NoAnswerError(why)
+            with suppress(TimeoutError):
+                return self.result.result(EVERY)
 
     def sum(self, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Replace float32 arrays by their sums over all processes, which give arrays of the same shapes."""
@@ -117,9 +116,11 @@ class _Store:
         os._exit(1)  # the KVStore still waits, and MXNet would wait for it
 
 
-def _role(name: str) -> str:
-    """Return the role of a process, from its name in the roll call."""
-    return "a worker" if name.isdigit() else "the scheduler" if name == "host" else "a server"
+def _title(name: str) -> str:
+    """Return what messages call a process, from its name in the roll call."""
+    if name.isdigit():
+        return f"process {name}"
+    return "MXNet's scheduler" if name == HOST else "MXNet's server"
 
 
 def _report(place: Place, seconds: float) -> Report:
@@ -162,8 +163,8 @@ def is_fault(error: Exception) -> bool:
     return isinstance(error, NoAnswerError)
 
 
-def lost() -> list[int]:
-    return _joined().report.lost()
+def lost() -> list[str]:
+    return [_title(name) for name in _joined().report.lost()]
 
 
 class Trainer(backend.Trainer):

@@ -43,7 +43,7 @@ def is_fault(error: Exception) -> bool:
     return any(name in str(error) for name in ("gloo", "NCCL"))
 
 
-def lost() -> list[int]:
+def lost() -> list[str]:
     return []
 
 

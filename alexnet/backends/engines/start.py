@@ -20,7 +20,8 @@ from pathlib import Path
 LOOK_EVERY = 0.1  # seconds
 GRACE = 5.0  # seconds that the other processes have to end after one has failed
 ENDED_FIRST = "ended_first.json"
-"""File beside FILE: the rank of the process that failed first. It exists only after a failure."""
+"""File beside FILE: the process that failed first, a rank or the name of a helper. It exists only after a
+failure."""
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
     processes: list[subprocess.Popen[bytes]] = []
     helpers: list[subprocess.Popen[bytes]] = []
     try:
-        for variables in given["helpers"]:
+        for variables in given["helpers"].values():
             command = [sys.executable, "-c", given["helper"]]
             environment = {**os.environ, **variables}
             helpers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment))
@@ -39,8 +40,9 @@ def main() -> int:
             environment = {**os.environ, **variables}
             processes.append(subprocess.Popen([sys.executable, *script], env=environment))
         failed = _first_failure(processes, helpers)
-        if failed is not None and failed < len(processes):
-            Path(file).with_name(ENDED_FIRST).write_text(json.dumps(failed), encoding="utf-8")
+        if failed is not None:
+            who = [*range(len(processes)), *given["helpers"]][failed]
+            Path(file).with_name(ENDED_FIRST).write_text(json.dumps(who), encoding="utf-8")
         _wait(processes if failed is not None else helpers)
         return 0 if failed is None else 1
     finally:

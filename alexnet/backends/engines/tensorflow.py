@@ -115,10 +115,10 @@ def is_fault(error: Exception) -> bool:
     return found
 
 
-def lost() -> list[int]:
+def lost() -> list[str]:
     addresses, own = cluster()
     named = [name != own and re.search(rf"{name}\b", _fault) for name in addresses]
-    return [rank for rank, found in enumerate(named) if found]
+    return [f"process {rank}" for rank, found in enumerate(named) if found]
 
 
 class Trainer(backend.Trainer):

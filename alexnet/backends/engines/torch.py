@@ -111,8 +111,8 @@ def is_fault(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
-def lost() -> list[int]:
-    return _beats.lost() if _beats is not None else []
+def lost() -> list[str]:
+    return [f"process {rank}" for rank in _beats.lost()] if _beats is not None else []
 
 
 class SyncBatchNorm(backend.BiasedVariance, nn.SyncBatchNorm):

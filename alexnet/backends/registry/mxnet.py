@@ -96,7 +96,7 @@ def launch(processes: int, folder: Path, on_gpu: bool) -> Launch:
     """
     common = dmlc_roles.on_this_machine(processes, dmlc_roles.free_port())
     workers = [{**common, **dmlc_roles.worker(rank)} for rank in range(processes)]
-    helpers = [{**common, dmlc_roles.ROLE: role} for role in dmlc_roles.HELPERS]
+    helpers = {f"MXNet's {role}": common | {dmlc_roles.ROLE: role} for role in dmlc_roles.HELPERS}
     return start_script(folder, workers, helpers, HELPER)
 
 
