@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -238,6 +239,8 @@ def main() -> None:
     if given.member:
         take_part(nets)
         return
+    if sys.platform != "linux" or os.geteuid() or not (shutil.which("ip") and shutil.which("tc")):
+        raise SystemExit("links.py needs Linux, root, and the programs ip and tc (package iproute2)")
     print(f"PyTorch, {processes} processes of one thread; times in ms")
     show("net", "link", "what", "alone", "measured", "model", "error")
     free = measure("none", nets, processes)
