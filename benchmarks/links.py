@@ -240,7 +240,9 @@ def main() -> None:
         take_part(nets)
         return
     if sys.platform != "linux" or os.geteuid() or not (shutil.which("ip") and shutil.which("tc")):
-        raise SystemExit("links.py needs Linux, root, and the programs ip and tc (package iproute2)")
+        raise SystemExit(
+            "links.py needs Linux, root, and the programs ip and tc (package iproute2)"
+        )
     print(f"PyTorch, {processes} processes of one thread; times in ms")
     show("net", "link", "what", "alone", "measured", "model", "error")
     free = measure("none", nets, processes)

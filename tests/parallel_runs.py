@@ -70,31 +70,41 @@ RUNS = {
     "alexnet": lambda b: train(b, NARROW, images(6, 117, 65), momentum=0.9, lr=0.02),
     "dropping": lambda b: train(b, DROPPING, images(11, 214), momentum=0.9, nesterov=True),
     "one-cycle": lambda b: train(
-        b, DROPPING, own_batches(b), 2, momentum=0.9, schedule="one-cycle"
+        b, DROPPING, own_batches(b, images(10, 97)), 2, momentum=0.9, schedule="one-cycle"
     ),
 }
 
-# The same, with all of AlexNet's 46.8 million parameters. The last batch has 1 image.
-LONG_RUNS = {"full width": lambda b: train(b, "alexnet", images(4, 77, 224), momentum=0.9, lr=0.01)}
+FULL = zoo.ZOO["alexnet"]  # 46.8 million parameters
+FULL_DATA = 4, 77, 224  # 20 steps; the last batch has 1 image
 
 
-def own_batches(backend):
+def at_full_width(backend, factor=1.0):
+    """Train AlexNet on images that are multiplied by ``factor``."""
+    loaders = own_batches(backend, images(*FULL_DATA), factor)
+    return train(backend, FULL, loaders, momentum=0.9, lr=0.01)
+
+
+def own_batches(backend, loaders, factor=1.0):
     """Batches that are not this library's loaders: arrays in the framework's layout."""
     last = backends.framework(backend).channels_last
     axes = (0, 2, 3, 1) if last else (0, 1, 2, 3)
-    loaders = (replace(loader, shuffle=False) for loader in images(10, 97))
-    return [[(X.transpose(axes), y.astype(np.int32)) for X, y in loader] for loader in loaders]
+    loaders, factor = (replace(loader, shuffle=False) for loader in loaders), np.float32(factor)
+    return [
+        [(factor * X.transpose(axes), y.astype(np.int32)) for X, y in loader] for loader in loaders
+    ]
 
 
-def in_double_precision(backend, net=zoo.ZOO["lenet"], data=(16, 305), epochs=1, **settings):
-    """Return the weights after 20 steps in float64. ``data``: the batch size and the number of images."""
+def in_double_precision(
+    backend, net=zoo.ZOO["lenet"], data=(16, 305), epochs=1, lr=0.3, **settings
+):
+    """Return the weights after 20 steps in float64. ``data``: arguments of `images`."""
     module = backends.load(backend)
     table = net.resolve()
     net = render(table, module, module.cpu(), "float64")
     weights = initial_weights(table.parameters, 3)
     module.set_weights(net.native, {key: w.astype(np.float64) for key, w in weights.items()})
     world = World.of(net)
-    steps = Steps(net, Schedule("constant", 0.3, 1, None), 0.9, 3, world=world, **settings)
+    steps = Steps(net, Schedule("constant", lr, 1, None), 0.9, 3, world=world, **settings)
     for X, y in [*images(*data)[0]] * epochs:
         own = X[world.rows(len(y))[0]].astype(np.float64)
         steps.step(net.to_tensor(own), module.to_tensor(y, net.device))
@@ -106,11 +116,12 @@ def synchronised(backend):
     return in_double_precision(backend, NORMED, (13, 118), epochs=2, sync_batch_norm=True)
 
 
-def main():
-    """Take part in the runs that the command names, or else in all that are short.
+def full_in_double_precision(backend):
+    return in_double_precision(backend, FULL, FULL_DATA, lr=0.01)
 
-    Write what each gives into the folder of the run.
-    """
+
+def main():
+    """Take part in all runs, or in those at full width. Write what they give into the run's folder."""
     folder, backend = Path(os.environ[FOLDER]), sys.argv[1]
     place = backends.framework(backend).place()
     found = {}
@@ -120,12 +131,13 @@ def main():
         if history is not None:
             history.save(folder / f"{name}.{place.rank}.json")
 
-    named = {name: LONG_RUNS[name] for name in sys.argv[2:]}
-    for name, run in (named or RUNS).items():
+    if "full" in sys.argv:
+        keep("full", alexnet.get_weights(at_full_width(backend).net))
+        keep("full double", full_in_double_precision(backend))
+        return
+    for name, run in RUNS.items():
         history = run(backend)
         keep(name, alexnet.get_weights(history.net), history)
-    if named:
-        return
     resumed = resumable(backend, 3, folder / BEFORE, resume=True)
     keep("resumed", alexnet.get_weights(resumed.net), resumed)
     keep("double", in_double_precision(backend))
@@ -158,7 +170,7 @@ def main():
     (folder / f"refused.{place.rank}.txt").write_text(repr(found))
 
 
-def launch(backend, processes, folder, *runs):
+def launch(backend, processes, folder, *options):
     """Run `main` in several processes, with the framework's own launcher."""
     started = backends.framework(backend).launch(processes, folder, False)
     here = Path(__file__).parent
@@ -169,7 +181,7 @@ def launch(backend, processes, folder, *runs):
         "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, *started.command, __file__, backend, *runs]
+    command = [sys.executable, *started.command, __file__, backend, *options]
     done = subprocess.run(command, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
