@@ -277,7 +277,8 @@ def _problem(status: int | None, processes: int, folder: Path) -> str:
         # Some engines end a process that has lost the connection to another one.
         first = [rank for rank in silent if not LOST.search(words[rank])] or silent
         who, said = " and ".join(map(str, first)), words[first[0]]
-        return f"process {who} of {processes} was killed or did not answer{f' ({said})' if said else ''}"
+        ending = f"{'was' if len(first) == 1 else 'were'} killed or did not answer"
+        return f"process {who} of {processes} {ending}{f' ({said})' if said else ''}"
     if silent:
         log = (folder / LOG).read_text(encoding="utf-8", errors="replace")
         last = next((x for x in reversed(log.splitlines()) if x.strip()), "no message")
