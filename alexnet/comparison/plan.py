@@ -23,7 +23,6 @@ from alexnet.spec import Net, zoo
 from alexnet.training.recipes import Recipe, recipe_for
 from alexnet.workers import processes
 from alexnet.workers.job import Job
-from alexnet.workers.parallel import no_launcher
 
 FILE_NAME = re.compile(r"[\w ,=+.-]+")  # characters that every system takes in the name of a file
 LONGEST_TIMEOUT = 7 * 24 * 3600.0  # seconds
@@ -214,6 +213,8 @@ def _check_processes(workers: int, names: Sequence[str], recipes: Mapping[str, R
         return
     entries = [backends.framework(name) for name in names]
     if all(entry.launch is None for entry in entries):
+        from alexnet.workers.parallel import no_launcher  # needs psutil, which a worker may lack
+
         raise BackendError(no_launcher(" and ".join(entry.title for entry in entries)))
     for model, recipe in recipes.items():
         batch = min(recipe.batch_size, recipe.train_examples)
