@@ -17,7 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from alexnet.costs.scaling import Link, gradient_bytes, step_time
+from alexnet.costs.scaling import Link, buckets, step_time
 from alexnet.spec import zoo
 from alexnet.views.svg import drawing_style, svg
 
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="file for the curves (.svg)")
     given = parser.parse_args()
     print(
-        f"AlexNet: {gradient_bytes(NET) / 1e6:.0f} MB of gradients in float32. One H200: "
+        f"AlexNet: {sum(b.size for b in buckets(NET)) / 1e6:.0f} MB of gradients in float32. One H200: "
         f"{1000 * compute(128):.1f} ms for 128 examples, {1000 * compute(512):.1f} ms for 512."
     )
     for title, network in NETWORKS.items():

@@ -64,16 +64,6 @@ class StepTime:
         return (self.total - self.compute) / self.total
 
 
-def gradient_bytes(net: ResolvedNet, bytes_per_value: int = 4) -> int:
-    """Return the bytes of a net's gradients, which every step adds up.
-
-    >>> from alexnet.spec import zoo
-    >>> gradient_bytes(zoo.get("alexnet").resolve())
-    187058984
-    """
-    return bytes_per_value * sum(row.parameter_count for row in net.rows)
-
-
 def buckets(net: ResolvedNet, bytes_per_value: int = 4) -> list[Bucket]:
     """Return the buckets of DistributedDataParallel, in the order in which it sends them.
 
